@@ -1,0 +1,77 @@
+//! What a task sees of a model: one mutable timeline, and a token tree that grows from its end.
+//!
+//! Implemented by [`Session`](crate::Session), by the candle backend, and by the fake models of tests.
+
+use crate::{Result, Vocabulary};
+
+/// A token's id: its row in the vocabulary.
+pub type TokenId = u32;
+
+/// A point in the token tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Node(pub u32);
+
+impl Node {
+    /// The end of the synced prefix, where the tree begins.
+    pub const ROOT: Node = Node(0);
+}
+
+/// One turn of a conversation, in the terms of chat templates.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// A causal language model with one timeline.
+///
+/// Callers hand over the whole prefix they want; the model works out what of it is new. There is no
+/// append-only call to misuse.
+pub trait LanguageModel {
+    /// Bytes and kind of every token.
+    fn vocabulary(&self) -> &Vocabulary;
+
+    /// Encodes text that a person wrote: whatever looks like a control token in it stays text, and no
+    /// BOS is added.
+    fn encode(&self, text: &str) -> Vec<TokenId>;
+
+    /// The text of `tokens`; bytes that are not UTF-8 become U+FFFD.
+    fn decode(&self, tokens: &[TokenId]) -> String;
+
+    /// The token to put in front of every prefix, if the model wants one.
+    fn bos(&self) -> Option<TokenId>;
+
+    /// Whether `token` ends a text or a turn.
+    fn is_end(&self, token: TokenId) -> bool;
+
+    /// The model's chat template over `messages`, tokenised, up to where the assistant begins to speak.
+    ///
+    /// # Errors
+    /// [`Error::NoChatTemplate`](crate::Error::NoChatTemplate) for a base model.
+    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>>;
+
+    /// How many tokens a prefix may hold.
+    fn context_limit(&self) -> usize;
+
+    /// Makes the timeline equal `prefix`, which is not empty, computing only what is new, and drops every node unless
+    /// the prefix is unchanged. Returns the logits `[vocabulary]` of the last position.
+    ///
+    /// # Errors
+    /// When the prefix does not fit, holds an unknown token, or the call is cancelled.
+    fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]>;
+
+    /// Adds one row per (parent, token) to the tree, all in one batch, so that the weights are read
+    /// once. A parent is [`Node::ROOT`] or a node of an earlier call. Returns the new nodes in order.
+    ///
+    /// # Errors
+    /// [`Error::TreeFull`](crate::Error::TreeFull) when more rows than [`room`](Self::room) are asked for; otherwise as `sync`.
+    fn grow(&mut self, rows: &[(Node, TokenId)]) -> Result<Vec<Node>>;
+
+    /// Logits `[vocabulary]` of row `i` of the last [`grow`](Self::grow); valid until the next call that computes.
+    fn logits(&self, i: usize) -> &[f32];
+
+    /// How many more nodes fit before the prefix changes.
+    fn room(&self) -> usize;
+}
