@@ -1,0 +1,505 @@
+//! Everything that is not a matrix product: quantization of activations, normalisation, position, activation functions,
+//! attention.
+//!
+//! Each operation is written once, as an inlined body over slices in a form that LLVM vectorises, and compiled for each
+//! tier. Rounding is the same everywhere: no operation is reordered or fused by the compiler, `mul_add` is one rounding on
+//! every CPU, and every sum runs in [`LANES`] accumulators (element i into number i mod 16) that are then added in halves.
+
+use crate::activation::{ActivationKind, ActivationsMut, TILE};
+
+/// Accumulators of a sum: two registers of AVX2, four of NEON, one of AVX-512.
+const LANES: usize = 16;
+
+type Lanes = [f32; LANES];
+
+/// How a rotary embedding pairs the elements of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RopeStyle {
+    /// Element 2i with 2i + 1 (llama).
+    Interleaved,
+    /// Element i with i + n/2 (gemma, qwen, phi: "neox").
+    Halves,
+}
+
+/// The CPU's own conversions between half and single precision, where it has them.
+pub(crate) trait Half {
+    fn widen(x: &[u16; LANES]) -> Lanes;
+    fn narrow(x: &Lanes) -> [u16; LANES];
+}
+
+/// The conversions as integer arithmetic.
+pub(crate) struct Portable;
+
+impl Half for Portable {
+    #[inline(always)]
+    fn widen(x: &[u16; LANES]) -> Lanes {
+        x.map(widen)
+    }
+
+    #[inline(always)]
+    fn narrow(x: &Lanes) -> [u16; LANES] {
+        x.map(narrow)
+    }
+}
+
+/// Half to single precision, exactly; a signalling NaN becomes quiet, as IEEE 754 and all hardware have it.
+#[inline(always)]
+pub(crate) fn widen(half: u16) -> f32 {
+    const TWO_TO_MINUS_14: u32 = 113 << 23;
+    let sign = u32::from(half & 0x8000) << 16;
+    let rest = u32::from(half & 0x7fff) << 13;
+    let normal = rest + (112 << 23);
+    // The mantissa of a subnormal, put below a leading one and that one taken off again.
+    let subnormal = (f32::from_bits(rest | TWO_TO_MINUS_14) - f32::from_bits(TWO_TO_MINUS_14)).to_bits();
+    let special = rest | 0x7f80_0000 | if rest > 0x0f80_0000 { 0x0040_0000 } else { 0 };
+    let finite = if rest < 1 << 23 { subnormal } else { normal };
+    f32::from_bits(sign | if rest >= 0x0f80_0000 { special } else { finite })
+}
+
+/// Single to half precision, to the nearest, ties to even; too large becomes infinite, NaN stays NaN (and quiet).
+#[inline(always)]
+pub(crate) fn narrow(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let sign = (bits >> 16 & 0x8000) as u16;
+    let rest = bits & 0x7fff_ffff;
+    let normal = (rest.wrapping_sub(112 << 23) + 0xfff + (rest >> 13 & 1)) >> 13;
+    // Next to 0.5 the last place of a single is 2^-24, that of a subnormal half: the addition rounds.
+    let subnormal = (f32::from_bits(rest) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
+    let finite = if rest < 113 << 23 { subnormal } else { normal };
+    let special = if rest > 0x7f80_0000 { 0x7e00 | rest >> 13 & 0x3ff } else { 0x7c00 };
+    sign | if rest >= 0x4780_0000 { special } else { finite } as u16
+}
+
+/// Adds 1.5 * 2^23, which leaves the nearest integer (ties to even) in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// e^x to 1.2 units in the last place over all of f32, subnormal results and infinities included. The method is the usual
+/// one (Cephes `expf`): x = n ln 2 + r, a polynomial on |r| <= ln 2 / 2 fitted by Remez, and 2^n by way of the exponent.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    const LOWEST: f32 = -104.0;
+    const HIGHEST: f32 = 89.0;
+    // Written so that a NaN goes through.
+    let x = if LOWEST > x { LOWEST } else { x };
+    let x = if HIGHEST < x { HIGHEST } else { x };
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    // ln 2 in two parts, the first with room for a product by n.
+    let r = n.mul_add(-0.693_145_75, x);
+    let r = n.mul_add(-1.428_606_8e-6, r);
+    let p = 1.987_569_1e-4f32;
+    let p = p.mul_add(r, 1.398_2e-3);
+    let p = p.mul_add(r, 8.333_452e-3);
+    let p = p.mul_add(r, 4.166_579_6e-2);
+    let p = p.mul_add(r, 1.666_666_5e-1);
+    let p = p.mul_add(r, 0.5);
+    let p = (p * r).mul_add(r, r) + 1.0;
+    // 2^n in two factors, since n runs from -150 to 128.
+    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let half = n >> 1;
+    let power = |n: i32| f32::from_bits(((n + 127) as u32) << 23);
+    p * power(half) * power(n.wrapping_sub(half))
+}
+
+/// Natural logarithm of a positive, finite number, the same on every platform (which libm's is not).
+fn ln(x: f32) -> f32 {
+    let bits = f64::from(x).to_bits(); // normal in f64 even if subnormal in f32
+    let mut exponent = (bits >> 52) as i32 - 1023;
+    let mut mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    if mantissa > std::f64::consts::SQRT_2 {
+        mantissa *= 0.5;
+        exponent += 1;
+    }
+    // ln m = 2 artanh s, and |s| < 0.172.
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let mut series = 0.0;
+    for k in (0..10).rev() {
+        series = series * s * s + 1.0 / f64::from(2 * k + 1);
+    }
+    (2.0 * s * series + f64::from(exponent) * std::f64::consts::LN_2) as f32
+}
+
+#[inline(always)]
+fn halves(mut acc: Lanes, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            acc[i] = combine(acc[i], acc[i + width]);
+        }
+        width /= 2;
+    }
+    acc[0]
+}
+
+/// Folds `x` into 16 accumulators, the last ones perhaps one element short, and those into one.
+#[inline(always)]
+fn reduce(x: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut acc = [start; LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            acc[i] = step(acc[i], chunk[i]);
+        }
+    }
+    for (acc, &x) in acc.iter_mut().zip(rest) {
+        *acc = step(*acc, x);
+    }
+    halves(acc, combine)
+}
+
+/// NaNs are passed over.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+#[inline(always)]
+fn max(x: &[f32]) -> f32 {
+    reduce(x, f32::NEG_INFINITY, larger, larger)
+}
+
+/// The operations themselves.
+mod body {
+    use super::*;
+
+    /// Scale, and its inverse: 127 steps up to the largest magnitude. Blocks too small for an inverse count as zero.
+    #[inline(always)]
+    fn scales(x: &[f32]) -> (f32, f32) {
+        let largest = reduce(x, 0.0, |acc, x| larger(acc, x.abs()), larger);
+        let d = largest / 127.0;
+        if d >= f32::MIN_POSITIVE { (d, 1.0 / d) } else { (0.0, 0.0) }
+    }
+
+    /// Writes the codes of one token's run of 32 columns at stride 4 * width, and returns their sums by halves.
+    #[inline(always)]
+    fn codes(x: &[f32; 32], inverse: f32, out: &mut [u8], width: usize, t: usize) -> [i32; 2] {
+        let mut codes = [0i32; 32];
+        for i in 0..32 {
+            let scaled = x[i] * inverse;
+            // The comparisons also turn a NaN into a number.
+            let scaled = if scaled > -127.0 { scaled } else { -127.0 };
+            let scaled = if scaled < 127.0 { scaled } else { 127.0 };
+            codes[i] = (scaled + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+        }
+        let mut bytes = [0u8; 32];
+        for i in 0..32 {
+            bytes[i] = codes[i] as u8;
+        }
+        for (k, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
+            out[(k * width + t) * 4..][..4].copy_from_slice(four);
+        }
+        [codes[..16].iter().sum(), codes[16..].iter().sum()]
+    }
+
+    #[inline(always)]
+    pub fn quantize(x: &[f32], out: &mut ActivationsMut<'_>) {
+        let (kind, cols) = (out.kind(), out.cols());
+        if cols == 0 {
+            return;
+        }
+        for first in (0..out.tokens()).step_by(TILE) {
+            let (tile, width) = out.tile_mut(first);
+            for (t, row) in x.chunks_exact(cols).skip(first).take(width).enumerate() {
+                match kind {
+                    ActivationKind::F32 => {
+                        let (words, _) = tile[t * 4 * cols..][..4 * cols].as_chunks_mut::<4>();
+                        for (word, x) in words.iter_mut().zip(row) {
+                            *word = x.to_le_bytes();
+                        }
+                    }
+                    ActivationKind::Q8 => {
+                        let records = tile.chunks_exact_mut(width * kind.record());
+                        for (record, x) in records.zip(row.as_chunks::<32>().0) {
+                            let (d, inverse) = scales(x);
+                            let [a, b] = codes(x, inverse, record, width, t);
+                            let mut word = |i: usize, bytes: [u8; 4]| {
+                                record[(i * width + t) * 4..][..4].copy_from_slice(&bytes);
+                            };
+                            word(8, d.to_le_bytes());
+                            word(9, (d * (a + b) as f32).to_le_bytes());
+                            word(10, (a + b).to_le_bytes());
+                        }
+                    }
+                    ActivationKind::Q8K => {
+                        let records = tile.chunks_exact_mut(width * kind.record());
+                        for (record, x) in records.zip(row.as_chunks::<256>().0) {
+                            let (d, inverse) = scales(x);
+                            record[(64 * width + t) * 4..][..4].copy_from_slice(&d.to_le_bytes());
+                            for (sub, x) in x.as_chunks::<32>().0.iter().enumerate() {
+                                let [a, b] = codes(x, inverse, &mut record[sub * 32 * width..], width, t);
+                                let mut short = |i: usize, sum: i32| {
+                                    record[260 * width + i * 2..][..2].copy_from_slice(&(sum as i16).to_le_bytes());
+                                };
+                                short((sub * width + t) * 2, a);
+                                short((sub * width + t) * 2 + 1, b);
+                                short(16 * width + (sub / 2 * width + t) * 2 + sub % 2, a + b);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        let squares = reduce(x, 0.0, |acc, x| x.mul_add(x, acc), |a, b| a + b);
+        let scale = 1.0 / (squares / x.len() as f32 + eps).sqrt();
+        for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+            *out = x * scale * weight;
+        }
+    }
+
+    #[inline(always)]
+    pub fn add(x: &mut [f32], y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x += y;
+        }
+    }
+
+    #[inline(always)]
+    pub fn scale(x: &mut [f32], factor: f32) {
+        for x in x {
+            *x *= factor;
+        }
+    }
+
+    #[inline(always)]
+    pub fn rope(x: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle) {
+        let rotate = |a: f32, b: f32, cos: f32, sin: f32| (a * cos - b * sin, a * sin + b * cos);
+        match style {
+            RopeStyle::Interleaved => {
+                for (([a, b], &cos), &sin) in x.as_chunks_mut::<2>().0.iter_mut().zip(cos).zip(sin) {
+                    (*a, *b) = rotate(*a, *b, cos, sin);
+                }
+            }
+            RopeStyle::Halves => {
+                let (first, second) = x.split_at_mut(cos.len());
+                for (((a, b), &cos), &sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
+                    (*a, *b) = rotate(*a, *b, cos, sin);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub fn silu_mul(gate: &mut [f32], up: &[f32]) {
+        for (gate, up) in gate.iter_mut().zip(up) {
+            *gate = *gate / (1.0 + exp(-*gate)) * up;
+        }
+    }
+
+    #[inline(always)]
+    pub fn gelu_mul(gate: &mut [f32], up: &[f32]) {
+        // x/2 (1 + tanh u) = x / (1 + e^-2u), with u = sqrt(2/pi) (x + 0.044715 x^3).
+        const MINUS_TWO_SQRT_2_PI: f32 = -1.595_769;
+        for (gate, up) in gate.iter_mut().zip(up) {
+            let x = *gate;
+            let u = (0.044_715 * x * x).mul_add(x, x);
+            *gate = x / (1.0 + exp(MINUS_TWO_SQRT_2_PI * u)) * up;
+        }
+    }
+
+    /// Replaces x by e^(x - max), and returns the sum.
+    #[inline(always)]
+    fn exponentials(x: &mut [f32]) -> f32 {
+        let max = max(x);
+        for x in x.iter_mut() {
+            *x = exp(*x - max);
+        }
+        reduce(x, 0.0, |acc, x| acc + x, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    pub fn softmax(x: &mut [f32]) {
+        let inverse = 1.0 / exponentials(x);
+        scale(x, inverse);
+    }
+
+    #[inline(always)]
+    pub fn log_sum_exp(x: &[f32]) -> f32 {
+        let max = max(x);
+        if max == f32::NEG_INFINITY {
+            return max;
+        }
+        max + ln(reduce(x, 0.0, |acc, x| acc + exp(x - max), |a, b| a + b))
+    }
+
+    #[inline(always)]
+    pub fn f32_to_f16<H: Half>(x: &[f32], out: &mut [u16]) {
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
+        for (out, x) in out_chunks.iter_mut().zip(chunks) {
+            *out = H::narrow(x);
+        }
+        for (out, &x) in out_rest.iter_mut().zip(rest) {
+            *out = narrow(x);
+        }
+    }
+
+    #[inline(always)]
+    pub fn f16_to_f32<H: Half>(x: &[u16], out: &mut [f32]) {
+        let (chunks, rest) = x.as_chunks::<LANES>();
+        let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
+        for (out, x) in out_chunks.iter_mut().zip(chunks) {
+            *out = H::widen(x);
+        }
+        for (out, &x) in out_rest.iter_mut().zip(rest) {
+            *out = widen(x);
+        }
+    }
+
+    #[inline(always)]
+    pub fn attend<H: Half>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]) {
+        let heads = attention.queries.len() / attention.head_dim;
+        // Heads four at a time: the key and value rows are widened once for all of them.
+        for first in (0..heads).step_by(4) {
+            match heads - first {
+                1 => some_heads::<H, 1>(attention, first, scores, out),
+                2 => some_heads::<H, 2>(attention, first, scores, out),
+                3 => some_heads::<H, 3>(attention, first, scores, out),
+                _ => some_heads::<H, 4>(attention, first, scores, out),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn some_heads<H: Half, const N: usize>(
+        attention: &Attention<'_>,
+        first: usize,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let &Attention { queries, head_dim, scale, keys, values } = attention;
+        let queries = &queries[first * head_dim..][..N * head_dim];
+        let out = &mut out[first * head_dim..][..N * head_dim];
+        let positions = keys.iter().map(|keys| keys.len()).sum::<usize>() / head_dim;
+        let scores = &mut scores[..N * positions];
+
+        for (position, key) in keys.iter().flat_map(|keys| keys.chunks_exact(head_dim)).enumerate() {
+            let mut acc = [[0.0; LANES]; N];
+            for at in (0..head_dim).step_by(LANES) {
+                let key = load::<H>(&key[at..]);
+                for (h, acc) in acc.iter_mut().enumerate() {
+                    let query = &queries[h * head_dim + at..(h + 1) * head_dim];
+                    // Lanes past the end of the head hold a key of 0, but their accumulators must not see even that.
+                    if let Some(query) = query.first_chunk::<LANES>() {
+                        for i in 0..LANES {
+                            acc[i] = query[i].mul_add(key[i], acc[i]);
+                        }
+                    } else {
+                        for (i, query) in query.iter().enumerate() {
+                            acc[i] = query.mul_add(key[i], acc[i]);
+                        }
+                    }
+                }
+            }
+            for (h, acc) in acc.into_iter().enumerate() {
+                scores[h * positions + position] = halves(acc, |a, b| a + b) * scale;
+            }
+        }
+
+        let mut inverse = [0.0; N];
+        for (h, inverse) in inverse.iter_mut().enumerate() {
+            *inverse = 1.0 / exponentials(&mut scores[h * positions..][..positions]);
+        }
+
+        for at in (0..head_dim).step_by(LANES) {
+            let mut acc = [[0.0; LANES]; N];
+            for (position, value) in values.iter().flat_map(|values| values.chunks_exact(head_dim)).enumerate() {
+                let value = load::<H>(&value[at..]);
+                for (h, acc) in acc.iter_mut().enumerate() {
+                    let weight = scores[h * positions + position];
+                    for i in 0..LANES {
+                        acc[i] = weight.mul_add(value[i], acc[i]);
+                    }
+                }
+            }
+            for (h, acc) in acc.iter().enumerate() {
+                for (out, acc) in out[h * head_dim + at..(h + 1) * head_dim].iter_mut().zip(acc) {
+                    *out = acc * inverse[h];
+                }
+            }
+        }
+    }
+
+    /// The next 16 elements of a row, or what is left of it and zeros.
+    #[inline(always)]
+    fn load<H: Half>(row: &[u16]) -> Lanes {
+        match row.first_chunk::<LANES>() {
+            Some(chunk) => H::widen(chunk),
+            None => {
+                let mut chunk = [0; LANES];
+                chunk[..row.len()].copy_from_slice(row);
+                H::widen(&chunk)
+            }
+        }
+    }
+}
+
+/// What the query heads that share one key/value head look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Attention<'a> {
+    /// `[heads][head_dim]`
+    pub queries: &'a [f32],
+    pub head_dim: usize,
+    pub scale: f32,
+    /// Segments of `[positions][head_dim]` halves.
+    pub keys: &'a [&'a [u16]],
+    pub values: &'a [&'a [u16]],
+}
+
+/// The table of operations, and one constructor per tier that compiles each body with that tier's instructions.
+macro_rules! operations {
+    ($($name:ident $(::<$half:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+        /// One tier's variant of every operation.
+        pub(crate) struct Ops {
+            $(pub $name: fn($($type),*) $(-> $result)?,)*
+        }
+
+        impl Ops {
+            pub fn scalar() -> Self {
+                Self { $($name: body::$name $(::<operations!(@portable $half)>)?,)* }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            pub fn avx2(_: crate::cpu::Avx2) -> Self {
+                type Half = crate::avx2::F16c;
+                $(
+                    fn $name($($arg: $type),*) $(-> $result)? {
+                        #[target_feature(enable = "avx2,fma,f16c")]
+                        fn inner($($arg: $type),*) $(-> $result)? {
+                            body::$name $(::<$half>)? ($($arg),*)
+                        }
+                        // SAFETY: only the table made here leads to this function, and its maker had the proof.
+                        unsafe { inner($($arg),*) }
+                    }
+                )*
+                Self { $($name,)* }
+            }
+
+            /// NEON is part of the aarch64 baseline, so the bodies are compiled with it as they are.
+            #[cfg(target_arch = "aarch64")]
+            pub fn neon(_: crate::cpu::Neon) -> Self {
+                type Half = crate::neon::Fcvt;
+                Self { $($name: body::$name $(::<$half>)?,)* }
+            }
+        }
+    };
+    (@portable $half:ident) => { Portable };
+}
+
+operations! {
+    quantize(x: &[f32], out: &mut ActivationsMut<'_>);
+    rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]);
+    add(x: &mut [f32], y: &[f32]);
+    scale(x: &mut [f32], factor: f32);
+    rope(x: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle);
+    silu_mul(gate: &mut [f32], up: &[f32]);
+    gelu_mul(gate: &mut [f32], up: &[f32]);
+    softmax(x: &mut [f32]);
+    log_sum_exp(x: &[f32]) -> f32;
+    f32_to_f16::<Half>(x: &[f32], out: &mut [u16]);
+    f16_to_f32::<Half>(x: &[u16], out: &mut [f32]);
+    attend::<Half>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]);
+}

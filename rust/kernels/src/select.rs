@@ -1,0 +1,232 @@
+//! The selection table: which function does an operation on a format on this CPU. Nothing else decides that.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use crate::activation::{Activations, ActivationsMut};
+use crate::cpu::Tier;
+use crate::format::{Format, GROUP, ShapeError};
+use crate::matrix::{Matrix, OutMut};
+use crate::ops::{Attention, Ops, RopeStyle};
+use crate::scalar;
+#[cfg(target_arch = "x86_64")]
+use crate::{avx2, cpu::Avx2};
+#[cfg(target_arch = "aarch64")]
+use crate::{cpu::Neon, neon};
+
+/// A matrix product over some groups of rows. Shapes have been checked.
+pub(crate) type Matmul = fn(&Matrix<'_>, Range<usize>, &Activations<'_>, &mut OutMut<'_>);
+
+/// One CPU tier's functions. Every tier gives the same bits.
+pub struct Kernels {
+    tier: Tier,
+    matmul: fn(Format) -> Matmul,
+    ops: Ops,
+}
+
+/// Every variant that this CPU can run, from the lowest tier to the highest.
+static TABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
+    let mut table = vec![Kernels { tier: Tier::Scalar, matmul: |_| scalar::matmul, ops: Ops::scalar() }];
+    #[cfg(target_arch = "x86_64")]
+    if let Some(proof) = Avx2::detect() {
+        table.push(Kernels { tier: Tier::Avx2, matmul: avx2::matmul(proof), ops: Ops::avx2(proof) });
+    }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(proof) = Neon::detect() {
+        table.push(Kernels { tier: Tier::Neon, matmul: neon::matmul(proof), ops: Ops::neon(proof) });
+    }
+    table
+});
+
+/// The environment variable that forces a lower tier, for tests and comparisons.
+const OVERRIDE: &str = "NIBBLE_TIER";
+
+impl Kernels {
+    /// The highest tier, or the one that `NIBBLE_TIER` names. A name that is unknown or a tier that this CPU lacks changes
+    /// nothing: a caller who wants to say so compares [`Kernels::requested`] with [`Kernels::tier`].
+    pub fn best() -> &'static Self {
+        let forced = Self::requested().and_then(|name| name.parse().ok()).and_then(Self::for_tier);
+        forced.unwrap_or_else(|| TABLE.last().expect("the table starts with the scalar tier"))
+    }
+
+    /// What `NIBBLE_TIER` holds, if it is set.
+    pub fn requested() -> Option<String> {
+        std::env::var_os(OVERRIDE).map(|name| name.to_string_lossy().into_owned())
+    }
+
+    /// The functions of a tier, None if this CPU lacks it. A tier without variants of its own gets those of the next lower
+    /// one.
+    pub fn for_tier(tier: Tier) -> Option<&'static Self> {
+        let rank = |tier: Tier| Tier::ALL.iter().position(|&other| other == tier);
+        tier.is_supported().then(|| TABLE.iter().rev().find(|kernels| rank(kernels.tier) <= rank(tier)))?
+    }
+
+    /// Every tier that this CPU has and that has variants of its own, from the scalar one up.
+    pub fn available() -> impl Iterator<Item = &'static Self> {
+        TABLE.iter()
+    }
+
+    /// Which tier these functions are for.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Stores activations `x`, `[tokens][cols]`, as the kind of `out`: 8-bit codes of x / d, rounded to nearest, ties to
+    /// even, where d is the block's largest magnitude / 127.
+    pub fn quantize(&self, x: &[f32], out: &mut ActivationsMut<'_>) -> Result<(), ShapeError> {
+        ShapeError::unless_equal("length of activations", out.tokens() * out.cols(), x.len())?;
+        (self.ops.quantize)(x, out);
+        Ok(())
+    }
+
+    /// The product of some groups of rows of `w` with every token of `x`. `out` has exactly these groups' rows: row 0 of
+    /// `out` is row `groups.start * GROUP` of `w`. The weights are streamed once, whatever the number of tokens (up to a
+    /// few hundred).
+    ///
+    /// The bits of an output depend on its row and its token only: not on how rows or tokens are divided among calls, nor
+    /// on the tier.
+    pub fn matmul(
+        &self,
+        w: &Matrix<'_>,
+        groups: Range<usize>,
+        x: &Activations<'_>,
+        out: &mut OutMut<'_>,
+    ) -> Result<(), ShapeError> {
+        if groups.start > groups.end || groups.end > w.groups() {
+            return Err(ShapeError::new("end of the range of groups, at most", w.groups(), groups.end));
+        }
+        if x.kind() != w.format().activation() {
+            let blocks = (w.format().activation().block(), x.kind().block());
+            return Err(ShapeError::new("block of the activations", blocks.0, blocks.1));
+        }
+        ShapeError::unless_equal("columns of the activations", w.cols(), x.cols())?;
+        ShapeError::unless_equal("tokens of the output", x.tokens(), out.tokens())?;
+        let rows = (groups.end * GROUP).min(w.rows()).saturating_sub(groups.start * GROUP);
+        ShapeError::unless_equal("rows of the output", rows, out.rows())?;
+        if x.tokens() > 0 && !groups.is_empty() {
+            (self.matmul)(w.format())(w, groups, x, out);
+        }
+        Ok(())
+    }
+
+    /// `out[i] = x[i] * weight[i] / sqrt(mean of x^2 + eps)` for one row (Zhang and Sennrich, 2019).
+    ///
+    /// # Panics
+    /// If the lengths differ, as all operations below do.
+    pub fn rms_norm(&self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        same_length(x.len(), weight.len());
+        same_length(x.len(), out.len());
+        (self.ops.rms_norm)(x, weight, eps, out);
+    }
+
+    /// `x[i] += y[i]`
+    pub fn add(&self, x: &mut [f32], y: &[f32]) {
+        same_length(x.len(), y.len());
+        (self.ops.add)(x, y);
+    }
+
+    /// `x[i] *= factor`
+    pub fn scale(&self, x: &mut [f32], factor: f32) {
+        (self.ops.scale)(x, factor);
+    }
+
+    /// Rotates the first `2 * cos.len()` elements of one head, pair by pair, by the angles whose cosines and sines are
+    /// given (Su et al., RoFormer, 2021).
+    ///
+    /// # Panics
+    /// If `cos` and `sin` differ in length, or the head is shorter than the pairs.
+    pub fn rope(&self, x: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle) {
+        same_length(cos.len(), sin.len());
+        (self.ops.rope)(&mut x[..2 * cos.len()], cos, sin, style);
+    }
+
+    /// `gate[i] = silu(gate[i]) * up[i]`, with silu(x) = x / (1 + e^-x).
+    pub fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {
+        same_length(gate.len(), up.len());
+        (self.ops.silu_mul)(gate, up);
+    }
+
+    /// `gate[i] = gelu(gate[i]) * up[i]`, in the tanh approximation (Hendrycks and Gimpel, 2016).
+    pub fn gelu_mul(&self, gate: &mut [f32], up: &[f32]) {
+        same_length(gate.len(), up.len());
+        (self.ops.gelu_mul)(gate, up);
+    }
+
+    /// `x[i] = e^x[i] / sum of e^x[j]`, computed from the largest down.
+    pub fn softmax(&self, x: &mut [f32]) {
+        (self.ops.softmax)(x);
+    }
+
+    /// The logarithm of the sum of `e^x[i]`; minus infinity if `x` is empty. `x[i] - log_sum_exp(x)` is a log-probability.
+    pub fn log_sum_exp(&self, x: &[f32]) -> f32 {
+        (self.ops.log_sum_exp)(x)
+    }
+
+    /// To half precision, to the nearest, ties to even.
+    pub fn f32_to_f16(&self, x: &[f32], out: &mut [u16]) {
+        same_length(x.len(), out.len());
+        (self.ops.f32_to_f16)(x, out);
+    }
+
+    /// To single precision, exactly.
+    pub fn f16_to_f32(&self, x: &[u16], out: &mut [f32]) {
+        same_length(x.len(), out.len());
+        (self.ops.f16_to_f32)(x, out);
+    }
+
+    /// Attention of the query heads that share one key/value head, for one token:
+    /// `out[h] = sum over p of softmax(scale * q[h] . k[p]) * v[p]`.
+    ///
+    /// `queries` and `out` are `[heads][head_dim]`. Keys and values are halves, `[positions][head_dim]`, given as segments
+    /// that follow one another (a shared prefix, then a branch's own rows); which positions a token sees, and so any mask
+    /// or window, is a matter of which segments are given. `scores` is scratch for at least heads * positions values, or
+    /// for four heads of them. At least one position is needed.
+    #[allow(clippy::too_many_arguments, reason = "an attention has that many parts")]
+    pub fn attend(
+        &self,
+        queries: &[f32],
+        head_dim: usize,
+        scale: f32,
+        keys: &[&[u16]],
+        values: &[&[u16]],
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) -> Result<(), ShapeError> {
+        let whole = |what, len: usize| {
+            if head_dim == 0 || !len.is_multiple_of(head_dim) {
+                Err(ShapeError::new(what, head_dim, len))
+            } else {
+                Ok(())
+            }
+        };
+        whole("length of the queries, as a multiple", queries.len())?;
+        ShapeError::unless_equal("length of the attention's output", queries.len(), out.len())?;
+        ShapeError::unless_equal("segments of values", keys.len(), values.len())?;
+        let mut elements = 0;
+        for (keys, values) in keys.iter().zip(values) {
+            whole("length of a segment of keys, as a multiple", keys.len())?;
+            ShapeError::unless_equal("length of a segment of values", keys.len(), values.len())?;
+            elements += keys.len();
+        }
+        let (heads, positions) = (queries.len() / head_dim, elements / head_dim);
+        if positions == 0 {
+            return Err(ShapeError::new("positions, at least", 1, 0));
+        }
+        if scores.len() < heads.min(4) * positions {
+            return Err(ShapeError::new("length of the scores, at least", heads.min(4) * positions, scores.len()));
+        }
+        (self.ops.attend)(&Attention { queries, head_dim, scale, keys, values }, scores, out);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kernels({})", self.tier)
+    }
+}
+
+#[track_caller]
+fn same_length(wanted: usize, got: usize) {
+    assert_eq!(wanted, got, "two slices of one operation differ in length");
+}

@@ -1,0 +1,5 @@
+//! What this crate promises, tested through its public interface on every tier that the machine has.
+
+mod formats;
+mod matmul;
+mod support;
