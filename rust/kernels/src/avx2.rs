@@ -1,11 +1,16 @@
 //! Variants for x86-64 with AVX2, FMA and F16C.
+#![allow(clippy::needless_range_loop, reason = "t and r run over registers, several arrays of them at a time")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
+use crate::activation::{Activations, TILE};
 use crate::cpu::Avx2;
-use crate::format::Format;
+use crate::format::marker::{self, Marker};
+use crate::format::{Format, GROUP};
+use crate::matrix::{Matrix, OutMut};
 use crate::ops::Half;
-use crate::select::Matmul;
+use crate::select::Product;
 
 /// The CPU's conversions of halves. Only to be used where F16C is known to be there: in code compiled for this tier.
 pub(crate) struct F16c;
@@ -39,6 +44,400 @@ impl Half for F16c {
 }
 
 /// The matrix products.
-pub(crate) fn matmul(_: Avx2) -> fn(Format) -> Matmul {
-    |_| crate::scalar::matmul
+pub(crate) fn product(_: Avx2) -> fn(Format) -> Product {
+    |format| match format {
+        Format::F32 => float_product::<marker::F32>,
+        Format::F16 => float_product::<marker::F16>,
+        Format::BF16 => float_product::<marker::BF16>,
+        Format::Q4_0 => block_product::<marker::Q4_0>,
+        Format::Q4_1 => block_product::<marker::Q4_1>,
+        Format::Q5_0 => block_product::<marker::Q5_0>,
+        Format::Q5_1 => block_product::<marker::Q5_1>,
+        Format::Q8_0 => block_product::<marker::Q8_0>,
+        Format::Q4_K => block_product::<marker::Q4_K>,
+        Format::Q5_K => block_product::<marker::Q5_K>,
+        Format::Q6_K => block_product::<marker::Q6_K>,
+    }
+}
+
+/// How far ahead of their use weights are fetched, in bytes of each plane's share of 32 columns: hardware prefetchers stop
+/// at the end of a page.
+const AHEAD: usize = 12;
+
+/// The 16 rows of a group, in two registers.
+type Rows<V> = [V; 2];
+
+/// See [`Product`]. Not to be reached but through [`product`], which takes the proof.
+fn block_product<F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
+    for first in tokens.step_by(TILE) {
+        let (tile, width) = x.tile(first);
+        let mut results = [[0.0; GROUP]; TILE];
+        // SAFETY: the CPU has AVX2, FMA and F16C, and the tile is `width` tokens wide.
+        unsafe {
+            match width {
+                1 => block_tile::<F, 1>(w, group, tile, &mut results),
+                2 => block_tile::<F, 2>(w, group, tile, &mut results),
+                3 => block_tile::<F, 3>(w, group, tile, &mut results),
+                _ => block_tile::<F, 4>(w, group, tile, &mut results),
+            }
+        }
+        for (t, result) in results[..width].iter().enumerate() {
+            let out = out.token_mut(first + t);
+            out.copy_from_slice(&result[..out.len()]);
+        }
+    }
+}
+
+/// A group's rows times one tile of T tokens.
+///
+/// # Safety
+/// `tile` is a whole tile of T tokens, as long as the rows of `w`.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn block_tile<F: Marker, const T: usize>(
+    w: &Matrix<'_>,
+    group: usize,
+    tile: &[u8],
+    results: &mut [[f32; GROUP]; TILE],
+) {
+    let mut at = Block {
+        codes: w.codes(group).as_ptr(),
+        high: w.high(group).as_ptr(),
+        scales: w.scales(group).as_ptr(),
+        record: tile.as_ptr(),
+    };
+    let mut acc = [[_mm256_setzero_ps(); 2]; T];
+    for _ in 0..w.blocks() {
+        // SAFETY: `at` is in turn at each of the blocks that `w` and the tile have.
+        unsafe {
+            match F::FORMAT.block() {
+                32 => block::<F, T>(at, &mut acc),
+                _ => superblock::<F, T>(at, &mut acc),
+            }
+        }
+        at.codes = at.codes.wrapping_add(F::FORMAT.code_bytes());
+        at.high = at.high.wrapping_add(F::FORMAT.high_bytes());
+        at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+        at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
+    }
+    for (result, acc) in results.iter_mut().zip(acc) {
+        for (result, acc) in result.as_chunks_mut::<8>().0.iter_mut().zip(acc) {
+            // SAFETY: eight floats.
+            unsafe { _mm256_storeu_ps(result.as_mut_ptr(), acc) };
+        }
+    }
+}
+
+/// Where one block of a group and of a tile lies.
+#[derive(Clone, Copy)]
+struct Block {
+    codes: *const u8,
+    high: *const u8,
+    scales: *const u8,
+    record: *const u8,
+}
+
+/// 32 columns with one scale.
+///
+/// # Safety
+/// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn block<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T]) {
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        prefetch::<F>(at.codes, at.high);
+        _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
+        let mut s = [[_mm256_setzero_si256(); 2]; T];
+        dot::<F, T>(at.codes, at.high, at.record, [[_mm256_set1_epi16(1); 2]; 2], &mut s);
+        let (d, m) = (halves(at.scales), at.scales.wrapping_add(2 * GROUP));
+        let per_token = at.record.add(32 * T).cast::<f32>();
+        for t in 0..T {
+            let da = _mm256_broadcast_ss(&*per_token.add(t));
+            let sum = _mm256_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
+            for r in 0..2 {
+                let s = match F::FORMAT {
+                    Format::Q4_0 => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<3>(sum)),
+                    Format::Q5_0 => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<4>(sum)),
+                    _ => s[t][r],
+                };
+                acc[t][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(d[r], da), acc[t][r]);
+                if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
+                    let da_sum = _mm256_broadcast_ss(&*per_token.add(T + t));
+                    acc[t][r] = _mm256_fmadd_ps(halves(m)[r], da_sum, acc[t][r]);
+                }
+            }
+        }
+    }
+}
+
+/// 256 columns with sub-scales.
+///
+/// # Safety
+/// As [`block`].
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn superblock<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T]) {
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        let six = matches!(F::FORMAT, Format::Q6_K);
+        let (code_bytes, high_bytes) = (F::FORMAT.code_bytes() / 8, F::FORMAT.high_bytes() / 8);
+        // Both in i16 pairs of adjacent sub-blocks: what has to be added up per pair (minima, or scales for the offset).
+        let (scales, minima) = (at.scales.add(if six { 32 } else { 64 }), at.scales.add(if six { 32 } else { 192 }));
+        let sums = at.record.add(T * if six { 260 } else { 292 });
+        let mut s = [[_mm256_setzero_si256(); 2]; T];
+        let mut m = [[_mm256_setzero_si256(); 2]; T];
+        for sub in 0..8 {
+            let (codes, high) = (at.codes.add(sub * code_bytes), at.high.add(sub * high_bytes));
+            prefetch::<F>(codes, high);
+            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
+            let mut factors = [[_mm256_setzero_si256(); 2]; 2];
+            for r in 0..2 {
+                let pair = pairs::<F>(scales.add(if six { sub } else { sub / 2 } * 32 + r * 16));
+                let (even, odd) = (repeat_even(pair), repeat_odd(pair));
+                let same = if sub % 2 == 0 { even } else { odd };
+                (factors[0][r], factors[1][r]) = if six { (even, odd) } else { (same, same) };
+            }
+            dot::<F, T>(codes, high, at.record.add(sub * 32 * T), factors, &mut s);
+            if six || sub % 2 == 0 {
+                let p = if six { sub } else { sub / 2 };
+                for r in 0..2 {
+                    let pair = pairs::<F>(minima.add(p * 32 + r * 16));
+                    for t in 0..T {
+                        let sum = _mm256_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
+                        m[t][r] = _mm256_add_epi32(m[t][r], _mm256_madd_epi16(pair, sum));
+                    }
+                }
+            }
+        }
+        let d = halves(at.scales);
+        for t in 0..T {
+            let da = _mm256_broadcast_ss(&*at.record.add(T * 256 + t * 4).cast());
+            for r in 0..2 {
+                let s = if six { _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<5>(m[t][r])) } else { s[t][r] };
+                acc[t][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(d[r], da), acc[t][r]);
+                if !six {
+                    let dmin = _mm256_mul_ps(halves(at.scales.add(2 * GROUP))[r], da);
+                    acc[t][r] = _mm256_fnmadd_ps(dmin, _mm256_cvtepi32_ps(m[t][r]), acc[t][r]);
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of 32 columns to `s`. They are summed in 16 bits as far as that is exact, and then widened by a
+/// multiplication with `factors`: one for the first 16 columns, one for the others.
+///
+/// # Safety
+/// The pointers are at 32 columns of format F, and of a tile of T tokens.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn dot<F: Marker, const T: usize>(
+    codes: *const u8,
+    high: *const u8,
+    activations: *const u8,
+    factors: [Rows<__m256i>; 2],
+    s: &mut [Rows<__m256i>; T],
+) {
+    // A product of two pairs is at most 2 * 127 * the largest code; 32767 holds this many of them.
+    let run = match F::FORMAT {
+        Format::Q8_0 => 1,
+        Format::Q6_K => 2,
+        Format::Q5_0 | Format::Q5_1 | Format::Q5_K => 4,
+        _ => 8,
+    };
+    for first in (0..8).step_by(run) {
+        let mut part = [[_mm256_setzero_si256(); 2]; T];
+        for i in first..first + run {
+            // SAFETY: the caller's promise; i is below 8.
+            let w = unsafe { [unpack::<F>(codes, high, i, 0), unpack::<F>(codes, high, i, 1)] };
+            for t in 0..T {
+                // SAFETY: as above.
+                let x = unsafe { _mm256_set1_epi32(activations.cast::<i32>().add(i * T + t).read_unaligned()) };
+                for r in 0..2 {
+                    let product = if let Format::Q8_0 = F::FORMAT {
+                        // The instruction wants one side unsigned: |w| and x with the sign of w.
+                        _mm256_maddubs_epi16(_mm256_abs_epi8(w[r]), _mm256_sign_epi8(x, w[r]))
+                    } else {
+                        _mm256_maddubs_epi16(w[r], x)
+                    };
+                    part[t][r] = _mm256_add_epi16(part[t][r], product);
+                }
+            }
+        }
+        for t in 0..T {
+            for r in 0..2 {
+                s[t][r] = _mm256_add_epi32(s[t][r], _mm256_madd_epi16(part[t][r], factors[first / 4][r]));
+            }
+        }
+    }
+}
+
+/// The codes of columns 4i to 4i+3 for eight rows, a byte each.
+///
+/// # Safety
+/// As [`dot`], with i below 8 and r below 2.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn unpack<F: Marker>(codes: *const u8, high: *const u8, i: usize, r: usize) -> __m256i {
+    let load = |p: *const u8, i: usize| {
+        // SAFETY: within the 32 columns of the plane.
+        unsafe { _mm256_loadu_si256(p.add(i * 64 + r * 32).cast()) }
+    };
+    if let Format::Q8_0 = F::FORMAT {
+        return load(codes, i);
+    }
+    let x = load(codes, i % 4);
+    let x = if i < 4 { x } else { _mm256_srli_epi16::<4>(x) };
+    let nibble = _mm256_and_si256(x, _mm256_set1_epi8(15));
+    // Shifts by 16 bits: what crosses from one byte to the next is masked out.
+    match F::FORMAT {
+        Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
+            let x = load(high, 0);
+            let x = match i {
+                0 => _mm256_slli_epi16::<4>(x),
+                1 => _mm256_slli_epi16::<3>(x),
+                2 => _mm256_slli_epi16::<2>(x),
+                3 => _mm256_slli_epi16::<1>(x),
+                4 => x,
+                5 => _mm256_srli_epi16::<1>(x),
+                6 => _mm256_srli_epi16::<2>(x),
+                _ => _mm256_srli_epi16::<3>(x),
+            };
+            _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x10)))
+        }
+        Format::Q6_K => {
+            let x = load(high, i / 4);
+            let x = match i % 4 {
+                0 => _mm256_slli_epi16::<4>(x),
+                1 => _mm256_slli_epi16::<2>(x),
+                2 => x,
+                _ => _mm256_srli_epi16::<2>(x),
+            };
+            _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x30)))
+        }
+        _ => nibble,
+    }
+}
+
+/// Asks for the weights that lie [`AHEAD`] runs of 32 columns further on.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn prefetch<F: Marker>(codes: *const u8, high: *const u8) {
+    let runs = F::FORMAT.block() / 32;
+    for (plane, bytes) in [(codes, F::FORMAT.code_bytes() / runs), (high, F::FORMAT.high_bytes() / runs)] {
+        for line in (0..bytes).step_by(64) {
+            _mm_prefetch::<_MM_HINT_T0>(plane.wrapping_add(AHEAD * bytes + line).cast());
+        }
+    }
+}
+
+/// 16 halves, widened.
+///
+/// # Safety
+/// 32 bytes may be read.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn halves(p: *const u8) -> Rows<__m256> {
+    // SAFETY: the caller's promise.
+    unsafe { [_mm256_cvtph_ps(_mm_loadu_si128(p.cast())), _mm256_cvtph_ps(_mm_loadu_si128(p.add(16).cast()))] }
+}
+
+/// The sub-scales of two adjacent sub-blocks for eight rows, as 16-bit pairs.
+///
+/// # Safety
+/// 16 bytes may be read.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn pairs<F: Marker>(p: *const u8) -> __m256i {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { _mm_loadu_si128(p.cast()) };
+    if let Format::Q6_K = F::FORMAT { _mm256_cvtepi8_epi16(bytes) } else { _mm256_cvtepu8_epi16(bytes) }
+}
+
+/// The first of each 16-bit pair, twice.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn repeat_even(pairs: __m256i) -> __m256i {
+    let order = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+    _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
+}
+
+/// The second of each 16-bit pair, twice.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn repeat_odd(pairs: __m256i) -> __m256i {
+    let order = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
+    _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
+}
+
+/// See [`Product`]. Not to be reached but through [`product`], which takes the proof.
+fn float_product<F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
+    let bytes = x.token_bytes();
+    for token in tokens {
+        let (tile, _) = x.tile(token / TILE * TILE);
+        let mut result = [0.0; GROUP];
+        // SAFETY: the CPU has AVX2, FMA and F16C.
+        unsafe { float_row::<F>(w.codes(group), tile[token % TILE * bytes..][..bytes].as_chunks().0, &mut result) };
+        let out = out.token_mut(token);
+        out.copy_from_slice(&result[..out.len()]);
+    }
+}
+
+/// A group's rows of floats times one token.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn float_row<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
+    let mut chains = [[_mm256_setzero_ps(); 2]; 4];
+    let columns = columns.chunks_exact(4 * F::FORMAT.code_bytes());
+    let rest = columns.remainder();
+    for (columns, x) in columns.zip(x.as_chunks::<4>().0) {
+        for c in 0..4 {
+            let (w, x) = (float_column::<F>(&columns[c * F::FORMAT.code_bytes()..]), f32::from_le_bytes(x[c]));
+            for r in 0..2 {
+                chains[c][r] = _mm256_fmadd_ps(w[r], _mm256_set1_ps(x), chains[c][r]);
+            }
+        }
+    }
+    let columns = rest.chunks_exact(F::FORMAT.code_bytes());
+    for ((column, x), chain) in columns.zip(x.as_chunks::<4>().1).zip(&mut chains) {
+        let (w, x) = (float_column::<F>(column), f32::from_le_bytes(*x));
+        for r in 0..2 {
+            chain[r] = _mm256_fmadd_ps(w[r], _mm256_set1_ps(x), chain[r]);
+        }
+    }
+    for (r, result) in result.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let [a, b, c, d] = chains.map(|chain| chain[r]);
+        let sum = _mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d));
+        // SAFETY: eight floats.
+        unsafe { _mm256_storeu_ps(result.as_mut_ptr(), sum) };
+    }
+}
+
+/// One column of a group of floats.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn float_column<F: Marker>(column: &[u8]) -> Rows<__m256> {
+    let column = &column[..F::FORMAT.code_bytes()];
+    // SAFETY: the slice has 16 elements of the format's size.
+    unsafe {
+        match F::FORMAT {
+            Format::F16 => halves(column.as_ptr()),
+            Format::BF16 => [0, 16].map(|at| {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(column.as_ptr().add(at).cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+            }),
+            _ => [0, 32].map(|at| _mm256_loadu_ps(column.as_ptr().add(at).cast())),
+        }
+    }
 }

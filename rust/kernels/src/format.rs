@@ -220,6 +220,27 @@ impl Format {
     }
 }
 
+/// The formats as types, so that a kernel's body is written once and compiled for each.
+pub(crate) mod marker {
+    use super::Format;
+
+    pub trait Marker {
+        const FORMAT: Format;
+    }
+
+    macro_rules! markers {
+        ($($name:ident)*) => {$(
+            #[allow(non_camel_case_types, reason = "as in Format")]
+            pub struct $name;
+
+            impl Marker for $name {
+                const FORMAT: Format = Format::$name;
+            }
+        )*};
+    }
+    markers!(F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K);
+}
+
 /// Where the planes of a packed matrix lie.
 pub(crate) struct Planes {
     pub codes: Range<usize>,

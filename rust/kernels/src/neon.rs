@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use crate::cpu::Neon;
 use crate::format::Format;
 use crate::ops::Half;
-use crate::select::Matmul;
+use crate::select::Product;
 
 /// The CPU's conversions of halves, which are part of the baseline.
 pub(crate) struct Fcvt;
@@ -37,6 +37,6 @@ impl Half for Fcvt {
 }
 
 /// The matrix products.
-pub(crate) fn matmul(_: Neon) -> fn(Format) -> Matmul {
-    |_| crate::scalar::matmul
+pub(crate) fn product(_: Neon) -> fn(Format) -> Product {
+    |_| crate::scalar::product
 }

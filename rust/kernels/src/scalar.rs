@@ -13,24 +13,18 @@ use crate::activation::{ActivationKind, Activations, TILE};
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, OutMut, code, element, half, offset, sub_scale};
 
-/// `out[token][row] = sum over columns of w[row][col] * x[token][col]` for the rows of `groups`. Shapes have been checked.
-pub(crate) fn matmul(w: &Matrix<'_>, groups: Range<usize>, x: &Activations<'_>, out: &mut OutMut<'_>) {
-    let kind = w.format().activation();
-    for (g, group) in groups.enumerate() {
-        for first in (0..x.tokens()).step_by(TILE) {
-            let (tile, width) = x.tile(first);
-            for t in 0..width {
-                let acc = match kind {
-                    ActivationKind::Q8 => blocks(w, group, tile, width, t),
-                    ActivationKind::Q8K => superblocks(w, group, tile, width, t),
-                    ActivationKind::F32 => floats(w, group, &tile[t * x.token_bytes()..][..x.token_bytes()]),
-                };
-                let rows = out.token_mut(first + t);
-                let rows = &mut rows[g * GROUP..];
-                let count = rows.len().min(GROUP);
-                rows[..count].copy_from_slice(&acc[..count]);
-            }
-        }
+/// See [`Product`](crate::select::Product).
+pub(crate) fn product(w: &Matrix<'_>, group: usize, x: &Activations<'_>, tokens: Range<usize>, out: &mut OutMut<'_>) {
+    for token in tokens {
+        let (tile, width) = x.tile(token / TILE * TILE);
+        let t = token % TILE;
+        let acc = match x.kind() {
+            ActivationKind::Q8 => blocks(w, group, tile, width, t),
+            ActivationKind::Q8K => superblocks(w, group, tile, width, t),
+            ActivationKind::F32 => floats(w, group, &tile[t * x.token_bytes()..][..x.token_bytes()]),
+        };
+        let out = out.token_mut(token);
+        out.copy_from_slice(&acc[..out.len()]);
     }
 }
 

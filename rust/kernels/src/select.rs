@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::activation::{Activations, ActivationsMut};
+use crate::activation::{Activations, ActivationsMut, TILE};
 use crate::cpu::Tier;
 use crate::format::{Format, GROUP, ShapeError};
 use crate::matrix::{Matrix, OutMut};
@@ -14,29 +14,33 @@ use crate::{avx2, cpu::Avx2};
 #[cfg(target_arch = "aarch64")]
 use crate::{cpu::Neon, neon};
 
-/// A matrix product over some groups of rows. Shapes have been checked.
-pub(crate) type Matmul = fn(&Matrix<'_>, Range<usize>, &Activations<'_>, &mut OutMut<'_>);
+/// The product of one group of rows with a run of tokens that starts at a whole tile. Shapes have been checked; the output
+/// has the group's rows (fewer than [`GROUP`] in the last one) and all tokens.
+pub(crate) type Product = fn(&Matrix<'_>, usize, &Activations<'_>, Range<usize>, &mut OutMut<'_>);
 
 /// One CPU tier's functions. Every tier gives the same bits.
 pub struct Kernels {
     tier: Tier,
-    matmul: fn(Format) -> Matmul,
+    product: fn(Format) -> Product,
     ops: Ops,
 }
 
 /// Every variant that this CPU can run, from the lowest tier to the highest.
 static TABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
-    let mut table = vec![Kernels { tier: Tier::Scalar, matmul: |_| scalar::matmul, ops: Ops::scalar() }];
+    let mut table = vec![Kernels { tier: Tier::Scalar, product: |_| scalar::product, ops: Ops::scalar() }];
     #[cfg(target_arch = "x86_64")]
     if let Some(proof) = Avx2::detect() {
-        table.push(Kernels { tier: Tier::Avx2, matmul: avx2::matmul(proof), ops: Ops::avx2(proof) });
+        table.push(Kernels { tier: Tier::Avx2, product: avx2::product(proof), ops: Ops::avx2(proof) });
     }
     #[cfg(target_arch = "aarch64")]
     if let Some(proof) = Neon::detect() {
-        table.push(Kernels { tier: Tier::Neon, matmul: neon::matmul(proof), ops: Ops::neon(proof) });
+        table.push(Kernels { tier: Tier::Neon, product: neon::product(proof), ops: Ops::neon(proof) });
     }
     table
 });
+
+/// Bytes of activations that are kept at hand: half of the second-level cache of a big core.
+const CACHED: usize = 256 << 10;
 
 /// The environment variable that forces a lower tier, for tests and comparisons.
 const OVERRIDE: &str = "NIBBLE_TIER";
@@ -103,8 +107,18 @@ impl Kernels {
         ShapeError::unless_equal("tokens of the output", x.tokens(), out.tokens())?;
         let rows = (groups.end * GROUP).min(w.rows()).saturating_sub(groups.start * GROUP);
         ShapeError::unless_equal("rows of the output", rows, out.rows())?;
-        if x.tokens() > 0 && !groups.is_empty() {
-            (self.matmul)(w.format())(w, groups, x, out);
+        // As many tokens at a time as stay in half of a second-level cache while the weights go by.
+        let product = (self.product)(w.format());
+        let run = (CACHED / x.token_bytes().max(1) / TILE).max(1) * TILE;
+        for first in (0..x.tokens()).step_by(run) {
+            let tokens = first..(first + run).min(x.tokens());
+            let mut rest = out.reborrow();
+            for group in groups.clone() {
+                let rows = rest.rows().min(GROUP);
+                let (mut rows, others) = rest.split_rows(rows);
+                product(w, group, x, tokens.clone(), &mut rows);
+                rest = others;
+            }
         }
         Ok(())
     }
