@@ -1,2 +1,50 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: every build, check and packaging step of the project, typed, with `--help`.
+//!
+//! CI runs these commands and nothing else, so that what CI does is what a person can do.
+#![forbid(unsafe_code)]
+
+mod layers;
+mod setup;
+mod shell;
+mod table;
+mod tally;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Every build, check and packaging step of Nibble",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Brings in what building and testing need: Rust targets, an aarch64 emulator and compiler, the models.
+    ///
+    /// Every step looks first and does nothing if the thing is there. As root on Debian it installs; elsewhere it names
+    /// what is missing and how to get it.
+    Setup,
+    /// Runs every check, or the parts that are named, and prints a summary.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Setup => setup::everything(),
+        Task::Test(options) => test::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

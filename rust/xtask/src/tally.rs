@@ -1,0 +1,110 @@
+//! Counting checks, our own and those that libtest reports.
+
+use crate::shell;
+use std::ops::AddAssign;
+use std::process::Command;
+
+/// How many checks passed, failed and were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub passed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl Tally {
+    /// One check.
+    pub fn of(good: bool) -> Self {
+        Self { passed: usize::from(good), failed: usize::from(!good), skipped: 0 }
+    }
+
+    /// Runs a command that is one check: it passes if it exits with success.
+    pub fn check(command: &mut Command) -> Self {
+        println!("$ {}", shell::line(command));
+        let outcome = shell::run(command);
+        Self::of(report(outcome))
+    }
+
+    /// Runs `cargo test` and counts the tests in it.
+    ///
+    /// A run that fails without a failed test, because something did not compile or crashed, counts as one failure.
+    pub fn suite(command: &mut Command) -> Self {
+        println!("$ {}", shell::line(command));
+        let mut tally = Self::default();
+        let outcome = shell::run_lines(command, |line| tally += Self::of_libtest(line));
+        if !report(outcome) && tally.failed == 0 {
+            tally.failed = 1;
+        }
+        tally
+    }
+
+    /// What a line of libtest's output counts: nothing, unless it is the one that closes a test binary.
+    fn of_libtest(line: &str) -> Self {
+        let Some(rest) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
+            return Self::default();
+        };
+        let mut tally = Self::default();
+        for part in rest.1.split("; ") {
+            let Some((number, what)) = part.split_once(' ') else { continue };
+            let Ok(number) = number.parse() else { continue };
+            match what {
+                "passed" => tally.passed = number,
+                "failed" => tally.failed = number,
+                "ignored" => tally.skipped = number,
+                _ => {}
+            }
+        }
+        tally
+    }
+}
+
+fn report(outcome: shell::Result<()>) -> bool {
+    match outcome {
+        Ok(()) => true,
+        Err(message) => {
+            eprintln!("error: {message}");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtest_lines_are_counted() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 2 ignored; 0 measured; 7 filtered out; finished in 0.01s";
+        assert_eq!(Tally::of_libtest(line), Tally { passed: 12, failed: 3, skipped: 2 });
+    }
+
+    #[test]
+    fn other_lines_are_not() {
+        for line in
+            ["", "running 3 tests", "test result: ok", "test a ... ok", "12 passed; 3 failed", "test result: ok. x"]
+        {
+            assert_eq!(Tally::of_libtest(line), Tally::default(), "{line}");
+        }
+    }
+
+    #[test]
+    fn tallies_add_up() {
+        let mut sum = Tally::of(true);
+        sum += Tally::of(false);
+        sum += Tally { passed: 1, failed: 0, skipped: 4 };
+        assert_eq!(sum, Tally { passed: 2, failed: 1, skipped: 4 });
+    }
+
+    #[test]
+    fn a_run_that_dies_is_a_failure() {
+        assert_eq!(Tally::suite(&mut shell::command("no-such-program")), Tally { failed: 1, ..Tally::default() });
+    }
+}

@@ -1,0 +1,235 @@
+//! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
+
+use crate::setup::{self, ANDROID, IOS, LINUX, Need, Unmet, cargo_for};
+use crate::shell::{self, Result};
+use crate::tally::Tally;
+use crate::{layers, table};
+use clap::ValueEnum;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The processors that stand for a phone's: no dot product, dot product, and everything up to i8mm.
+const PROCESSORS: [&str; 3] = ["cortex-a53", "cortex-a76", "max"];
+
+/// Random cases of a property test under the emulator, which is some ten times slower than the machine.
+const EMULATED_CASES: &str = "32";
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Run this part alone; may be given several times.
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
+}
+
+/// What can be run alone. The order is the order of a full run: what fails soonest comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The code is formatted.
+    Format,
+    /// Crates see only the layers below them, and unsafe code stays in its rooms.
+    Layers,
+    /// Clippy has nothing to say.
+    Clippy,
+    /// Unit, property and command-line tests of every crate.
+    Unit,
+    /// Golden vectors and parity, on the real models.
+    Models,
+    /// The examples in the documentation work, and its links lead somewhere.
+    Doc,
+    /// Kernels and engine on emulated phone processors.
+    Aarch64,
+    /// The SDK's crates compile for Android and iOS.
+    Mobile,
+}
+
+/// How a part ended.
+enum Outcome {
+    Ran(Tally),
+    CouldNot(Vec<Unmet>),
+}
+
+struct Report {
+    part: Part,
+    outcome: Outcome,
+    time: Duration,
+}
+
+/// Runs the parts that are asked for, or all.
+pub fn run(options: &Options) -> Result<()> {
+    let parts: Vec<Part> = Part::value_variants()
+        .iter()
+        .copied()
+        .filter(|part| options.only.is_empty() || options.only.contains(part))
+        .collect();
+    let mut needs: Vec<Need> = Vec::new();
+    for need in parts.iter().flat_map(|part| part.needs()) {
+        if !needs.contains(need) {
+            needs.push(*need);
+        }
+    }
+    let unmet = setup::ensure(&needs);
+    let reports: Vec<Report> = parts.into_iter().map(|part| part.report(&unmet)).collect();
+
+    let strict = std::env::var_os("CI").is_some_and(|value| value == "true");
+    let total = print_summary(&reports, strict);
+    if total.failed == 0 { Ok(()) } else { Err("not everything passed; the summary above says what".to_owned()) }
+}
+
+impl Part {
+    fn needs(self) -> &'static [Need] {
+        match self {
+            Self::Format | Self::Clippy => &[Need::Components],
+            Self::Layers | Self::Doc => &[],
+            Self::Unit | Self::Models => &[Need::Models],
+            Self::Aarch64 => &[Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
+            Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS)],
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value().expect("no part is hidden").get_name().to_owned()
+    }
+
+    fn report(self, unmet: &[Unmet]) -> Report {
+        println!("\n== {} ==", self.name());
+        let unmet: Vec<Unmet> = unmet.iter().filter(|unmet| self.needs().contains(&unmet.need)).cloned().collect();
+        let start = Instant::now();
+        let outcome = if unmet.is_empty() { Outcome::Ran(self.run()) } else { Outcome::CouldNot(unmet) };
+        Report { part: self, outcome, time: start.elapsed() }
+    }
+
+    fn run(self) -> Tally {
+        match self {
+            Self::Format => Tally::check(shell::cargo().args(["fmt", "--all", "--check"])),
+            Self::Layers => layers::check(),
+            Self::Clippy => Tally::check(shell::cargo().args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ])),
+            Self::Unit => Tally::suite(shell::cargo().args(TEST).args([
+                "--workspace",
+                "--exclude",
+                "nibble-tests",
+                "--all-features",
+                "--all-targets",
+            ])),
+            Self::Models => Tally::suite(shell::cargo().args(TEST).args(["-p", "nibble-tests", "--all-targets"])),
+            Self::Doc => {
+                let mut tally =
+                    Tally::suite(shell::cargo().args(TEST).args(["--workspace", "--all-features", "--doc"]));
+                let mut doc = shell::cargo();
+                doc.args(["doc", "--workspace", "--all-features", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+                tally += Tally::check(&mut doc);
+                tally
+            }
+            Self::Aarch64 => sum(PROCESSORS.map(|processor| Tally::suite(&mut emulated_tests(processor)))),
+            Self::Mobile => sum([ANDROID, IOS].map(|target| {
+                Tally::check(cargo_for(target, "build").args(["-p", "nibble-engine", "-p", "nibble-tasks", "--lib"]))
+            })),
+        }
+    }
+}
+
+/// Every test binary runs, whatever became of the one before.
+const TEST: [&str; 2] = ["test", "--no-fail-fast"];
+
+fn emulated_tests(processor: &str) -> Command {
+    let mut test = cargo_for(LINUX, "test");
+    test.args(["--no-fail-fast", "-p", "nibble-kernels", "-p", "nibble-engine", "--lib", "--tests"])
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", setup::emulate(processor))
+        .env("PROPTEST_CASES", EMULATED_CASES);
+    test
+}
+
+fn sum(tallies: impl IntoIterator<Item = Tally>) -> Tally {
+    tallies.into_iter().fold(Tally::default(), |mut sum, tally| {
+        sum += tally;
+        sum
+    })
+}
+
+impl Outcome {
+    /// A part that could not run is a skipped check for a person, and a failed one in CI unless no machine of this kind
+    /// could have run it.
+    fn tally(&self, strict: bool) -> Tally {
+        match self {
+            Self::Ran(tally) => *tally,
+            Self::CouldNot(unmet) if strict && unmet.iter().any(|unmet| !unmet.impossible) => Tally::of(false),
+            Self::CouldNot(_) => Tally { skipped: 1, ..Tally::default() },
+        }
+    }
+}
+
+fn print_summary(reports: &[Report], strict: bool) -> Tally {
+    let total = sum(reports.iter().map(|report| report.outcome.tally(strict)));
+    let heading = ["part", "passed", "failed", "skipped", "seconds"].map(str::to_owned).to_vec();
+    let rows = reports.iter().map(|report| {
+        let tally = report.outcome.tally(strict);
+        let counts = [tally.passed, tally.failed, tally.skipped].map(|count| count.to_string());
+        let mut row = vec![report.part.name()];
+        row.extend(counts);
+        row.push(format!("{:.1}", report.time.as_secs_f64()));
+        row
+    });
+    println!("\n{}", table::render(&std::iter::once(heading).chain(rows).collect::<Vec<_>>()));
+    for report in reports {
+        if let Outcome::CouldNot(unmet) = &report.outcome {
+            for unmet in unmet {
+                println!("{} could not run: {}: {}", report.part.name(), unmet.need, unmet.advice);
+            }
+        }
+    }
+    println!("{}", closing_line(total));
+    total
+}
+
+/// The last line, in a form that any reader of test output knows.
+fn closing_line(total: Tally) -> String {
+    let mut line = format!("{} passed, {} failed", total.passed, total.failed);
+    if total.skipped > 0 {
+        line += &format!(", {} skipped", total.skipped);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unmet(impossible: bool) -> Outcome {
+        Outcome::CouldNot(vec![Unmet { need: Need::Emulator, advice: String::new(), impossible }])
+    }
+
+    #[test]
+    fn what_could_not_run_fails_only_where_it_could_have() {
+        let (skipped, failed) = (Tally { skipped: 1, ..Tally::default() }, Tally::of(false));
+        assert_eq!(unmet(false).tally(false), skipped);
+        assert_eq!(unmet(false).tally(true), failed);
+        assert_eq!(unmet(true).tally(false), skipped);
+        assert_eq!(unmet(true).tally(true), skipped);
+    }
+
+    #[test]
+    fn the_closing_line_is_plain() {
+        assert_eq!(closing_line(Tally { passed: 3, failed: 0, skipped: 0 }), "3 passed, 0 failed");
+        assert_eq!(closing_line(Tally { passed: 3, failed: 1, skipped: 2 }), "3 passed, 1 failed, 2 skipped");
+    }
+
+    #[test]
+    fn a_summary_adds_its_parts_up() {
+        let ran = |part, passed| Report {
+            part,
+            outcome: Outcome::Ran(Tally { passed, ..Tally::default() }),
+            time: Duration::ZERO,
+        };
+        let could_not = Report { part: Part::Aarch64, outcome: unmet(false), time: Duration::ZERO };
+        let reports = [ran(Part::Unit, 2), ran(Part::Doc, 3), could_not];
+        assert_eq!(print_summary(&reports, true), Tally { passed: 5, failed: 1, skipped: 0 });
+        assert_eq!(print_summary(&reports, false), Tally { passed: 5, failed: 0, skipped: 1 });
+    }
+}
