@@ -3,7 +3,11 @@
 //! CI runs these commands and nothing else, so that what CI does is what a person can do.
 #![forbid(unsafe_code)]
 
+mod bench;
+mod golden;
 mod layers;
+mod models;
+mod python;
 mod setup;
 mod shell;
 mod table;
@@ -33,12 +37,18 @@ enum Task {
     Setup,
     /// Runs every check, or the parts that are named, and prints a summary.
     Test(test::Options),
+    /// Remakes the golden vectors, with llama.cpp and gguf from Python.
+    Golden(golden::Options),
+    /// Measures Nibble beside llama.cpp: the same file, the same threads, in turns.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Setup => setup::everything(),
         Task::Test(options) => test::run(&options),
+        Task::Golden(options) => golden::run(&options),
+        Task::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ mod rust;
 
 pub use rust::cargo_for;
 
+use crate::models;
 use crate::shell::{self, Result};
 use std::env::consts;
 use std::path::Path;
@@ -15,9 +16,6 @@ use std::path::Path;
 pub const LINUX: &str = "aarch64-unknown-linux-gnu";
 pub const ANDROID: &str = "aarch64-linux-android";
 pub const IOS: &str = "aarch64-apple-ios";
-
-/// The models of the registry that tests run on.
-const MODELS: [&str; 2] = ["smollm2-135m", "gemma-3-270m"];
 
 /// One thing that a build or a test cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +94,12 @@ impl Need {
             Self::Std(target) => rust::add_std(target),
             Self::CrossCompiler => debian::install(&["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]),
             Self::Emulator => debian::install(&["qemu-user-static"]),
-            Self::Models => MODELS.iter().try_for_each(|name| {
-                shell::run(shell::cargo().args(["run", "--quiet", "-p", "nibble-cli", "--", "pull", name]))
-            }),
+            Self::Models => {
+                for model in models::pull_all()? {
+                    println!("           {}: {}", model.name, model.file.display());
+                }
+                Ok(())
+            }
         }
     }
 
@@ -120,7 +121,7 @@ impl Need {
             Self::Emulator => {
                 "install QEMU's user-mode emulator (Debian, Ubuntu: `apt-get install qemu-user-static`)".to_owned()
             }
-            Self::Models => "run `cargo nibble pull NAME` for each of `cargo nibble models`".to_owned(),
+            Self::Models => "run `cargo nibble pull --all`".to_owned(),
         }
     }
 }

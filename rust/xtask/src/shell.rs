@@ -54,12 +54,16 @@ pub fn run(command: &mut Command) -> Result<()> {
     succeeded(command, status)
 }
 
-/// Runs it quietly and returns its standard output.
+/// Runs it and returns its standard output; errors go straight through.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::piped()).output().map_err(|error| cannot_start(command, &error))?;
-    succeeded(command, output.status)
-        .map_err(|message| format!("{message}: {}", String::from_utf8_lossy(&output.stderr).trim()))?;
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| cannot_start(command, &error))?;
+    succeeded(command, output.status)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether it runs and succeeds; nothing is shown.
+pub fn works(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Runs it with its output going straight through, and hands every line of standard output to `visit` as well.

@@ -16,7 +16,7 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(120);
 const SOURCE: &str = "lib/rustlib/src/rust/library";
 
 pub fn has_components() -> bool {
-    ["clippy", "fmt"].iter().all(|tool| shell::output(shell::cargo().args([tool, "--version"])).is_ok())
+    ["clippy", "fmt"].iter().all(|tool| shell::works(shell::cargo().args([tool, "--version"])))
 }
 
 pub fn add_components() -> Result<()> {

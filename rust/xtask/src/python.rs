@@ -1,0 +1,66 @@
+//! A Python with llama.cpp in it: the peer that golden vectors come from and benchmarks measure against.
+
+use crate::shell::{self, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Packages and their versions.
+const REQUIREMENTS: &str = "rust/xtask/python/requirements.txt";
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// A Python that has the packages of rust/xtask/python/requirements.txt; without it, one is set up under target/
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+}
+
+impl Options {
+    /// The interpreter; sets it up if it is not there, which builds llama.cpp and takes some ten minutes the first time.
+    pub fn interpreter(&self) -> Result<PathBuf> {
+        self.python.clone().map_or_else(set_up, Ok)
+    }
+}
+
+fn set_up() -> Result<PathBuf> {
+    let folder = shell::root().join("target/python");
+    let interpreter = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let wanted = shell::root().join(REQUIREMENTS);
+    // Written last, so that a set-up that was cut short is not taken for a finished one.
+    let installed = folder.join("installed.txt");
+    if same_text(&wanted, &installed) {
+        return Ok(interpreter);
+    }
+    println!("setting up Python with llama.cpp in {}; building it takes some ten minutes", folder.display());
+    let python = ["python3", "python"]
+        .into_iter()
+        .find(|name| shell::find(name).is_some())
+        .ok_or("install Python 3.11 or later")?;
+    shell::run(shell::command(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    shell::run(shell::command(&interpreter).args(["-m", "pip", "install", "--requirement"]).arg(&wanted))?;
+    fs::copy(&wanted, &installed).map_err(|error| format!("writing {}: {error}", installed.display()))?;
+    Ok(interpreter)
+}
+
+fn same_text(one: &Path, other: &Path) -> bool {
+    matches!((fs::read(one), fs::read(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_is_pinned() {
+        let text = fs::read_to_string(shell::root().join(REQUIREMENTS)).unwrap();
+        let packages: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(packages.iter().any(|line| line.starts_with("llama-cpp-python==")));
+        assert!(packages.iter().all(|line| line.contains("==")), "{packages:?}");
+    }
+
+    #[test]
+    fn a_missing_file_is_like_no_other() {
+        let here = shell::root().join(REQUIREMENTS);
+        assert!(same_text(&here, &here));
+        assert!(!same_text(&here, &here.with_extension("none")));
+    }
+}
