@@ -2,7 +2,7 @@
 //!
 //! A message says what went wrong, with what, and what to do. It never holds text that a user typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What every fallible call of the engine returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -21,6 +21,36 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A GGUF that is damaged, cut short or not a GGUF.
+    #[error("cannot use {path}: {why}; fetch the file again", path = path.display())]
+    DamagedGguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A sound model file that this version cannot run.
+    #[error("cannot run {path}: it needs {what}", path = path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it needs, and what there is instead.
+        what: String,
+    },
+    /// A packed model file that is damaged, foreign, of another version or of another model.
+    #[error(
+        "cannot use the model file {path}: {why}; pack it again from the GGUF: nibble pull FILE.gguf",
+        path = path.display()
+    )]
+    BadModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tokens' bytes do not fit 32-bit offsets.
+    #[error("the vocabulary's tokens exceed 4 GiB together")]
+    VocabularyTooLarge,
     /// A call was stopped through its cancel token; the session is at its last whole token.
     #[error("cancelled")]
     Cancelled,
@@ -51,4 +81,39 @@ pub enum Error {
         /// Nodes that fit.
         max: usize,
     },
+}
+
+/// What is wrong with a model file, before it is known which file it is.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The file is not what it should be.
+    Damaged(String),
+    /// The file is sound but cannot be run.
+    Unsupported(String),
+}
+
+impl Fault {
+    pub(crate) fn damaged(why: impl Into<String>) -> Self {
+        Self::Damaged(why.into())
+    }
+
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(what.into())
+    }
+
+    /// The error for the GGUF at `path`.
+    pub(crate) fn in_gguf(self, path: &Path) -> Error {
+        match self {
+            Self::Damaged(why) => Error::DamagedGguf { path: path.to_owned(), why },
+            Self::Unsupported(what) => Error::Unsupported { path: path.to_owned(), what },
+        }
+    }
+
+    /// The error for the packed file at `path`.
+    pub(crate) fn in_packed(self, path: &Path) -> Error {
+        match self {
+            Self::Damaged(why) => Error::BadModelFile { path: path.to_owned(), why },
+            Self::Unsupported(what) => Error::Unsupported { path: path.to_owned(), what },
+        }
+    }
 }

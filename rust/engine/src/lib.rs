@@ -6,9 +6,17 @@
 mod cache;
 mod error;
 mod language_model;
+mod metadata;
+#[allow(unsafe_code)]
+mod mmap;
+mod strings;
+mod tokenizer_source;
 mod vocabulary;
 
 pub use cache::cache_dir;
 pub use error::{Error, Result};
 pub use language_model::{LanguageModel, Message, Node, TokenId};
+pub use mmap::Table;
+pub use strings::Strings;
+pub use tokenizer_source::{TokenizerKind, TokenizerSource};
 pub use vocabulary::{TokenKind, Vocabulary};

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{Result, TokenId};
+use crate::mmap::Table;
+use crate::strings::Strings;
+use crate::{Error, Result, TokenId};
 
 /// What a token is for; the values are GGUF's `tokenizer.ggml.token_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,13 +24,26 @@ pub enum TokenKind {
     Byte = 6,
 }
 
-/// The tokens of one model.
-#[derive(Debug)]
+impl TokenKind {
+    /// From GGUF's number; anything unknown is taken for an unused row.
+    pub(crate) fn from_gguf(value: u8) -> Self {
+        match value {
+            1 => Self::Normal,
+            2 => Self::Unknown,
+            3 => Self::Control,
+            4 => Self::UserDefined,
+            6 => Self::Byte,
+            _ => Self::Unused,
+        }
+    }
+}
+
+/// The tokens of one model. Its tables live in the mapped model file, or on the heap when made from tokens.
+#[derive(Clone, Debug)]
 pub struct Vocabulary {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-    kinds: Vec<TokenKind>,
-    sorted: Vec<TokenId>,
+    strings: Strings,
+    kinds: Table<u8>,
+    sorted: Table<TokenId>,
 }
 
 impl Vocabulary {
@@ -37,19 +52,30 @@ impl Vocabulary {
     /// # Errors
     /// When the bytes of all tokens together exceed 4 GiB.
     pub fn new(tokens: impl IntoIterator<Item = (Vec<u8>, TokenKind)>) -> Result<Self> {
-        let (mut bytes, mut ends, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
-        for (token, kind) in tokens {
-            bytes.extend_from_slice(&token);
-            ends.push(bytes.len() as u32);
-            kinds.push(kind);
-        }
-        let mut vocabulary = Self { bytes, ends, kinds, sorted: Vec::new() };
+        let mut kinds = Vec::new();
+        let strings = Strings::collect(tokens.into_iter().map(|(bytes, kind)| {
+            kinds.push(kind as u8);
+            bytes
+        }))
+        .ok_or(Error::VocabularyTooLarge)?;
+        let mut vocabulary = Self { strings, kinds: kinds.into(), sorted: Vec::new().into() };
         let mut sorted: Vec<TokenId> = (0..vocabulary.len() as TokenId)
             .filter(|&t| matches!(vocabulary.kind(t), TokenKind::Normal | TokenKind::UserDefined | TokenKind::Byte))
             .collect();
         sorted.sort_by(|&a, &b| vocabulary.bytes(a).cmp(vocabulary.bytes(b)).then(a.cmp(&b)));
-        vocabulary.sorted = sorted;
+        vocabulary.sorted = sorted.into();
         Ok(vocabulary)
+    }
+
+    /// From the tables of a model file; `None` if they do not belong together.
+    pub(crate) fn from_tables(strings: Strings, kinds: Table<u8>, sorted: Table<TokenId>) -> Option<Self> {
+        let known = sorted.iter().all(|&token| (token as usize) < strings.len());
+        (kinds.len() == strings.len() && known).then_some(Self { strings, kinds, sorted })
+    }
+
+    /// The tables to store: strings, kinds, sorted ids.
+    pub(crate) fn tables(&self) -> (&Strings, &[u8], &[TokenId]) {
+        (&self.strings, &self.kinds, &self.sorted)
     }
 
     /// Number of tokens.
@@ -64,14 +90,12 @@ impl Vocabulary {
 
     /// The bytes that `token` stands for in a text. Panics if there is no such token.
     pub fn bytes(&self, token: TokenId) -> &[u8] {
-        let i = token as usize;
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        &self.bytes[start as usize..self.ends[i] as usize]
+        self.strings.get(token as usize)
     }
 
     /// What `token` is for. Panics if there is no such token.
     pub fn kind(&self, token: TokenId) -> TokenKind {
-        self.kinds[token as usize]
+        TokenKind::from_gguf(self.kinds[token as usize])
     }
 
     /// The text tokens (normal, user-defined and byte) sorted by bytes, then id.
@@ -90,5 +114,42 @@ impl Vocabulary {
     pub fn find(&self, bytes: &[u8]) -> Option<TokenId> {
         let start = self.sorted.partition_point(|&t| self.bytes(t) < bytes);
         self.sorted.get(start).copied().filter(|&t| self.bytes(t) == bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_range_of_the_sorted_text_tokens() {
+        let token = |bytes: &[u8], kind| (bytes.to_vec(), kind);
+        let vocabulary = Vocabulary::new([
+            token(b"<s>", TokenKind::Control),
+            token(b"the", TokenKind::Normal),
+            token(b"then", TokenKind::Normal),
+            token(b"t", TokenKind::Byte),
+            token(b"than", TokenKind::UserDefined),
+            token(b"the", TokenKind::Normal),
+        ])
+        .unwrap();
+        assert_eq!(vocabulary.len(), 6);
+        assert_eq!(vocabulary.sorted(), [3, 4, 1, 5, 2]);
+        assert_eq!(vocabulary.sorted()[vocabulary.prefix_range(b"the")], [1, 5, 2]);
+        assert_eq!(vocabulary.prefix_range(b"").len(), 5);
+        assert_eq!(vocabulary.prefix_range(b"x").len(), 0);
+        assert_eq!(vocabulary.find(b"the"), Some(1), "the lowest id of equals");
+        assert_eq!(vocabulary.find(b"<s>"), None, "control tokens are not text");
+        assert_eq!((vocabulary.bytes(0), vocabulary.kind(0)), (&b"<s>"[..], TokenKind::Control));
+    }
+
+    #[test]
+    fn tables_that_do_not_belong_together_are_refused() {
+        let strings = || Strings::collect(["a", "b"]).unwrap();
+        assert!(Vocabulary::from_tables(strings(), vec![1, 1].into(), vec![1, 0].into()).is_some());
+        assert!(Vocabulary::from_tables(strings(), vec![1].into(), vec![0].into()).is_none());
+        assert!(Vocabulary::from_tables(strings(), vec![1, 1].into(), vec![2].into()).is_none());
+        assert!(Strings::from_tables(vec![b'a'; 3].into(), vec![2, 1, 3].into()).is_none());
+        assert!(Strings::from_tables(vec![b'a'; 3].into(), vec![1, 2].into()).is_none());
     }
 }

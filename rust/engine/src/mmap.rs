@@ -1,0 +1,180 @@
+//! Files mapped read-only, and the tables that live in them.
+//!
+//! The one module of model files with `unsafe` in it: everything above sees slices.
+
+use std::any::Any;
+use std::fs::File;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::{Error, Result};
+
+/// Windows begin at multiples of this, so whatever is no longer than it lies whole in one window.
+const STRIDE: u64 = 1 << 30;
+
+/// A file mapped read-only, in windows under 2 GiB each: iOS refuses larger ones on small address spaces.
+#[derive(Clone)]
+pub(crate) struct MappedFile {
+    windows: Vec<Arc<Mmap>>,
+    len: u64,
+    stride: u64,
+}
+
+impl MappedFile {
+    /// Maps all of `file`, which was opened from `path`.
+    pub(crate) fn new(file: &File, path: &Path) -> Result<Self> {
+        Self::with_stride(file, path, STRIDE)
+    }
+
+    fn with_stride(file: &File, path: &Path, stride: u64) -> Result<Self> {
+        let failed = |source| Error::Io { doing: "map", path: path.to_owned(), source };
+        let len = file.metadata().map_err(failed)?.len();
+        let window = 2 * stride - (1 << 14);
+        let mut windows = Vec::new();
+        let mut offset = 0;
+        while offset < len {
+            let end = len.min(offset + window);
+            // SAFETY: the map is read-only and private to us as far as the language can tell. Another process that
+            // wrote into the file could change what we read: model files are never written in place, only replaced
+            // by renaming, and every index read from a mapping is bounds-checked when it is used.
+            let map = unsafe {
+                memmap2::MmapOptions::new().offset(offset).len((end - offset) as usize).map(file).map_err(failed)?
+            };
+            windows.push(Arc::new(map));
+            if end == len {
+                break;
+            }
+            offset += stride;
+        }
+        Ok(Self { windows, len, stride })
+    }
+
+    /// Length of the file in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// As much of the beginning of the file as one window holds.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.windows.first().map_or(&[], |map| map)
+    }
+
+    /// `bytes` bytes from `offset` as a table of `T`; `None` if they are not all in the file, not aligned for `T`, no
+    /// multiple of its size, or longer than 1 GiB.
+    pub(crate) fn table<T: Plain>(&self, offset: u64, bytes: u64) -> Option<Table<T>> {
+        let end = offset.checked_add(bytes)?;
+        if end > self.len || bytes > self.stride - (1 << 14) {
+            return None;
+        }
+        if bytes == 0 {
+            return Some(Table::from(Vec::new()));
+        }
+        let index = ((offset / self.stride) as usize).min(self.windows.len() - 1);
+        let start = index as u64 * self.stride;
+        let map = &self.windows[index];
+        let slice = map.get((offset - start) as usize..(end - start) as usize)?;
+        let size = size_of::<T>();
+        if slice.len() % size != 0 || slice.as_ptr().align_offset(align_of::<T>()) != 0 {
+            return None;
+        }
+        let data = std::ptr::slice_from_raw_parts(slice.as_ptr().cast::<T>(), slice.len() / size);
+        Some(Table { data, _owner: map.clone(), _items: PhantomData })
+    }
+}
+
+/// Types of which every bit pattern is a value.
+///
+/// # Safety
+/// Implement it only for those.
+pub unsafe trait Plain: Copy + Send + Sync + 'static {}
+// SAFETY: every bit pattern is a `u8`.
+unsafe impl Plain for u8 {}
+// SAFETY: every bit pattern is a `u32`.
+unsafe impl Plain for u32 {}
+// SAFETY: every bit pattern is an `f32`.
+unsafe impl Plain for f32 {}
+
+/// A shared, immutable slice that lives in a mapped file or on the heap; cloning it copies nothing.
+pub struct Table<T> {
+    data: *const [T],
+    _owner: Arc<dyn Any + Send + Sync>,
+    _items: PhantomData<T>,
+}
+
+// SAFETY: a table only hands out shared references to plain data that its owner keeps alive and nobody changes.
+unsafe impl<T: Plain> Send for Table<T> {}
+// SAFETY: as above.
+unsafe impl<T: Plain> Sync for Table<T> {}
+
+impl<T: Plain> From<Vec<T>> for Table<T> {
+    fn from(items: Vec<T>) -> Self {
+        let owner = Arc::new(items);
+        Self { data: std::ptr::from_ref(owner.as_slice()), _owner: owner, _items: PhantomData }
+    }
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Self { data: self.data, _owner: self._owner.clone(), _items: PhantomData }
+    }
+}
+
+impl<T> Deref for Table<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: `data` was made from a slice of `_owner`, which neither moves nor changes while it is shared, and
+        // `_owner` lives as long as `self`.
+        unsafe { &*self.data }
+    }
+}
+
+impl<T> std::fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Table[{}]", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn tables_come_out_of_every_window() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let words: Vec<u32> = (0..100_000).collect();
+        for word in &words {
+            file.write_all(&word.to_le_bytes()).unwrap();
+        }
+        let stride = 1 << 16;
+        let map = MappedFile::with_stride(file.as_file(), file.path(), stride).unwrap();
+        assert_eq!(map.len(), 400_000);
+        assert!(map.windows.len() > 3);
+        let longest = stride - (1 << 14);
+        for offset in (0..400_000 - longest).step_by(4096) {
+            let table = map.table::<u32>(offset, longest).unwrap();
+            assert_eq!(*table, words[offset as usize / 4..(offset + longest) as usize / 4]);
+        }
+        assert_eq!(*map.table::<u32>(399_996, 4).unwrap(), [99_999]);
+        assert!(map.table::<u32>(0, longest + 4).is_none(), "longer than a window");
+        assert!(map.table::<u32>(2, 4).is_none(), "not aligned");
+        assert!(map.table::<u32>(0, 6).is_none(), "not whole");
+        assert!(map.table::<u8>(400_000, 1).is_none(), "past the end");
+        assert!(map.table::<u8>(u64::MAX, 2).is_none(), "overflow");
+    }
+
+    #[test]
+    fn a_table_outlives_the_file_it_came_from() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"still here").unwrap();
+        let table = MappedFile::new(file.as_file(), file.path()).unwrap().table::<u8>(0, 10).unwrap();
+        drop(file);
+        assert_eq!(&*table.clone(), b"still here");
+    }
+}
