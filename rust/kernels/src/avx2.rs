@@ -1,6 +1,7 @@
 //! Variants for x86-64 with AVX2, FMA and F16C.
 #![allow(clippy::needless_range_loop, reason = "t and r run over registers, several arrays of them at a time")]
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -146,8 +147,7 @@ struct Block {
 ///
 /// # Safety
 /// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 unsafe fn block<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T]) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
@@ -180,8 +180,7 @@ unsafe fn block<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T
 ///
 /// # Safety
 /// As [`block`].
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 unsafe fn superblock<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T]) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
@@ -235,13 +234,38 @@ unsafe fn superblock<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m25
 ///
 /// # Safety
 /// The pointers are at 32 columns of format F, and of a tile of T tokens.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 unsafe fn dot<F: Marker, const T: usize>(
     codes: *const u8,
     high: *const u8,
     activations: *const u8,
     factors: [Rows<__m256i>; 2],
+    s: &mut [Rows<__m256i>; T],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut part = [[_mm256_setzero_si256(); 2]; T];
+        // Spelt out, since the shifts of each step are constants.
+        macro_rules! steps {
+            ($($i:literal)*) => {
+                $(step::<F, T, $i>(codes, high, activations, factors[$i / 4], &mut part, s);)*
+            };
+        }
+        steps!(0 1 2 3 4 5 6 7);
+    }
+}
+
+/// Columns 4 * I to 4 * I + 3 of [`dot`]: into 16-bit sums and, before they might overflow, from there to `s`.
+///
+/// # Safety
+/// As [`dot`].
+#[inline(always)]
+unsafe fn step<F: Marker, const T: usize, const I: usize>(
+    codes: *const u8,
+    high: *const u8,
+    activations: *const u8,
+    factors: Rows<__m256i>,
+    part: &mut [Rows<__m256i>; T],
     s: &mut [Rows<__m256i>; T],
 ) {
     // A product of two pairs is at most 2 * 127 * the largest code; 32767 holds this many of them.
@@ -251,88 +275,98 @@ unsafe fn dot<F: Marker, const T: usize>(
         Format::Q5_0 | Format::Q5_1 | Format::Q5_K => 4,
         _ => 8,
     };
-    for first in (0..8).step_by(run) {
-        let mut part = [[_mm256_setzero_si256(); 2]; T];
-        for i in first..first + run {
-            // SAFETY: the caller's promise; i is below 8.
-            let w = unsafe { [unpack::<F>(codes, high, i, 0), unpack::<F>(codes, high, i, 1)] };
-            for t in 0..T {
-                // SAFETY: as above.
-                let x = unsafe { _mm256_set1_epi32(activations.cast::<i32>().add(i * T + t).read_unaligned()) };
-                for r in 0..2 {
-                    let product = if let Format::Q8_0 = F::FORMAT {
-                        // The instruction wants one side unsigned: |w| and x with the sign of w.
-                        _mm256_maddubs_epi16(_mm256_abs_epi8(w[r]), _mm256_sign_epi8(x, w[r]))
-                    } else {
-                        _mm256_maddubs_epi16(w[r], x)
-                    };
-                    part[t][r] = _mm256_add_epi16(part[t][r], product);
-                }
+    // SAFETY: the caller's promise.
+    unsafe {
+        let w = [unpack::<F, I>(codes, high, 0), unpack::<F, I>(codes, high, 1)];
+        for t in 0..T {
+            let x = _mm256_set1_epi32(activations.cast::<i32>().add(I * T + t).read_unaligned());
+            for r in 0..2 {
+                let product = if let Format::Q8_0 = F::FORMAT {
+                    // The instruction wants one side unsigned: |w| and x with the sign of w.
+                    _mm256_maddubs_epi16(_mm256_abs_epi8(w[r]), _mm256_sign_epi8(x, w[r]))
+                } else {
+                    _mm256_maddubs_epi16(w[r], x)
+                };
+                part[t][r] = pin(if I.is_multiple_of(run) { product } else { _mm256_add_epi16(part[t][r], product) });
             }
         }
-        for t in 0..T {
-            for r in 0..2 {
-                s[t][r] = _mm256_add_epi32(s[t][r], _mm256_madd_epi16(part[t][r], factors[first / 4][r]));
+        if I % run == run - 1 {
+            for t in 0..T {
+                for r in 0..2 {
+                    s[t][r] = pin(_mm256_add_epi32(s[t][r], _mm256_madd_epi16(part[t][r], factors[r])));
+                }
             }
         }
     }
 }
 
-/// The codes of columns 4i to 4i+3 for eight rows, a byte each.
+/// Nothing, at a fixed place. Left alone, LLVM first unpacks all the weights of a block and then goes token by token, which
+/// takes more registers than there are.
 ///
 /// # Safety
-/// As [`dot`], with i below 8 and r below 2.
+/// The CPU has AVX.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn unpack<F: Marker>(codes: *const u8, high: *const u8, i: usize, r: usize) -> __m256i {
-    let load = |p: *const u8, i: usize| {
-        // SAFETY: within the 32 columns of the plane.
-        unsafe { _mm256_loadu_si256(p.add(i * 64 + r * 32).cast()) }
-    };
-    if let Format::Q8_0 = F::FORMAT {
-        return load(codes, i);
-    }
-    let x = load(codes, i % 4);
-    let x = if i < 4 { x } else { _mm256_srli_epi16::<4>(x) };
-    let nibble = _mm256_and_si256(x, _mm256_set1_epi8(15));
-    // Shifts by 16 bits: what crosses from one byte to the next is masked out.
-    match F::FORMAT {
-        Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
-            let x = load(high, 0);
-            let x = match i {
-                0 => _mm256_slli_epi16::<4>(x),
-                1 => _mm256_slli_epi16::<3>(x),
-                2 => _mm256_slli_epi16::<2>(x),
-                3 => _mm256_slli_epi16::<1>(x),
-                4 => x,
-                5 => _mm256_srli_epi16::<1>(x),
-                6 => _mm256_srli_epi16::<2>(x),
-                _ => _mm256_srli_epi16::<3>(x),
-            };
-            _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x10)))
+unsafe fn pin(mut x: __m256i) -> __m256i {
+    // SAFETY: it does nothing.
+    unsafe { asm!("/* {0} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}
+
+/// The codes of columns 4 * I to 4 * I + 3 for eight rows, a byte each.
+///
+/// # Safety
+/// As [`dot`], with r below 2.
+#[inline(always)]
+unsafe fn unpack<F: Marker, const I: usize>(codes: *const u8, high: *const u8, r: usize) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let load = |p: *const u8, i: usize| _mm256_loadu_si256(p.add(i * 64 + r * 32).cast());
+        if let Format::Q8_0 = F::FORMAT {
+            return load(codes, I);
         }
-        Format::Q6_K => {
-            let x = load(high, i / 4);
-            let x = match i % 4 {
-                0 => _mm256_slli_epi16::<4>(x),
-                1 => _mm256_slli_epi16::<2>(x),
-                2 => x,
-                _ => _mm256_srli_epi16::<2>(x),
-            };
-            _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x30)))
+        let x = load(codes, I % 4);
+        let x = if I < 4 { x } else { _mm256_srli_epi16::<4>(x) };
+        let nibble = _mm256_and_si256(x, _mm256_set1_epi8(15));
+        // Shifts by 16 bits: what crosses from one byte to the next is masked out.
+        match F::FORMAT {
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
+                let x = load(high, 0);
+                let x = match I {
+                    0 => _mm256_slli_epi16::<4>(x),
+                    1 => _mm256_slli_epi16::<3>(x),
+                    2 => _mm256_slli_epi16::<2>(x),
+                    3 => _mm256_slli_epi16::<1>(x),
+                    4 => x,
+                    5 => _mm256_srli_epi16::<1>(x),
+                    6 => _mm256_srli_epi16::<2>(x),
+                    _ => _mm256_srli_epi16::<3>(x),
+                };
+                _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x10)))
+            }
+            Format::Q6_K => {
+                let x = load(high, I / 4);
+                let x = match I % 4 {
+                    0 => _mm256_slli_epi16::<4>(x),
+                    1 => _mm256_slli_epi16::<2>(x),
+                    2 => x,
+                    _ => _mm256_srli_epi16::<2>(x),
+                };
+                _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x30)))
+            }
+            _ => nibble,
         }
-        _ => nibble,
     }
 }
 
 /// Asks for the weights that lie [`AHEAD`] runs of 32 columns further on.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 fn prefetch<F: Marker>(codes: *const u8, high: *const u8) {
     let runs = F::FORMAT.block() / 32;
     for (plane, bytes) in [(codes, F::FORMAT.code_bytes() / runs), (high, F::FORMAT.high_bytes() / runs)] {
         for line in (0..bytes).step_by(64) {
-            _mm_prefetch::<_MM_HINT_T0>(plane.wrapping_add(AHEAD * bytes + line).cast());
+            // SAFETY: a prefetch of any address is allowed.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(plane.wrapping_add(AHEAD * bytes + line).cast()) };
         }
     }
 }
@@ -341,8 +375,7 @@ fn prefetch<F: Marker>(codes: *const u8, high: *const u8) {
 ///
 /// # Safety
 /// 32 bytes may be read.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 unsafe fn halves(p: *const u8) -> Rows<__m256> {
     // SAFETY: the caller's promise.
     unsafe { [_mm256_cvtph_ps(_mm_loadu_si128(p.cast())), _mm256_cvtph_ps(_mm_loadu_si128(p.add(16).cast()))] }
@@ -352,28 +385,39 @@ unsafe fn halves(p: *const u8) -> Rows<__m256> {
 ///
 /// # Safety
 /// 16 bytes may be read.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 unsafe fn pairs<F: Marker>(p: *const u8) -> __m256i {
     // SAFETY: the caller's promise.
-    let bytes = unsafe { _mm_loadu_si128(p.cast()) };
-    if let Format::Q6_K = F::FORMAT { _mm256_cvtepi8_epi16(bytes) } else { _mm256_cvtepu8_epi16(bytes) }
+    unsafe {
+        let bytes = _mm_loadu_si128(p.cast());
+        if let Format::Q6_K = F::FORMAT { _mm256_cvtepi8_epi16(bytes) } else { _mm256_cvtepu8_epi16(bytes) }
+    }
 }
 
 /// The first of each 16-bit pair, twice.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn repeat_even(pairs: __m256i) -> __m256i {
-    let order = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
-    _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn repeat_even(pairs: __m256i) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let order = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+        _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
+    }
 }
 
 /// The second of each 16-bit pair, twice.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn repeat_odd(pairs: __m256i) -> __m256i {
-    let order = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
-    _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn repeat_odd(pairs: __m256i) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let order = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
+        _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
+    }
 }
 
 /// See [`Product`]. Not to be reached but through [`product`], which takes the proof.
