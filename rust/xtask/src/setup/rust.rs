@@ -28,8 +28,13 @@ pub fn has_std(target: &str) -> bool {
 }
 
 pub fn add_std(target: &str) -> Result<()> {
-    rustup(&["target", "add", target]).or_else(|message| {
-        println!("           {message}; trying the source of the standard library instead");
+    let compiled = rustup(&["target", "add", target]).and_then(|()| match has_compiled_std(&sysroot()?, target) {
+        true => Ok(()),
+        // The PATH may hold a rustc that is not rustup's.
+        false => Err("what rustup added is not where rustc looks".to_owned()),
+    });
+    compiled.or_else(|message| {
+        println!("           {message}; getting the source of the standard library instead");
         add_source()
     })
 }
