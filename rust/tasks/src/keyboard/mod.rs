@@ -1,0 +1,334 @@
+//! Word prediction: exact probabilities of the next word from a model of tokens.
+//!
+//! * `text.rs`: what a word is, and where the text before the cursor is cut;
+//! * `table.rs`: what every token is to a word, made once per model;
+//! * `window.rs`: which part of a long text the model reads;
+//! * `tree.rs`: the paths of tokens that spell words, their probabilities, and the rows kept from key to key;
+//! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model.
+//!
+//! The search is best first with an exact stop: a path that was not followed is bounded by its own probability, so the
+//! words found are the best ones as soon as no such path is above them.
+
+mod rates;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
+mod window;
+
+use std::collections::HashSet;
+
+use nibble_engine::{LanguageModel, Result, TokenId};
+
+use rates::EndRates;
+use table::WordTable;
+use tree::{Open, Spelled, Target, Tree};
+use window::Window;
+
+/// How far a [`Keyboard`] looks.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Tokens of context that the model reads at most.
+    pub context_tokens: usize,
+    /// Tokens of context that are kept when there are more.
+    pub context_kept: usize,
+    /// Rows in a batch.
+    pub batch_rows: usize,
+    /// Batches in one call of [`Keyboard::suggest`].
+    pub batches_per_call: usize,
+    /// Batches for all the keys of one word. One more a call is spent when there is nothing to show.
+    pub batches_per_word: usize,
+    /// Words less probable than this, given what was typed, are not looked for.
+    pub min_probability: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            context_tokens: 192,
+            context_kept: 128,
+            batch_rows: 8,
+            batches_per_call: 2,
+            batches_per_word: 4,
+            min_probability: 1e-4,
+        }
+    }
+}
+
+impl Options {
+    /// Searches on until the answer is proven, as long as the model's token tree has room.
+    pub fn exact() -> Self {
+        Self { batches_per_call: usize::MAX, batches_per_word: usize::MAX, ..Self::default() }
+    }
+}
+
+/// What is asked of a [`Keyboard`].
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// The text before the word at the cursor, with the whitespace at its end. Where it does not end in whitespace, its last
+    /// run of other characters counts as typed.
+    pub context: &'a str,
+    /// What was typed of the word at the cursor.
+    pub typed: &'a str,
+    /// How many suggestions are wanted.
+    pub top: usize,
+}
+
+/// What a suggestion is to what was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Nothing was typed yet.
+    NextWord,
+    /// Goes on with what was typed.
+    Completion,
+    /// Exactly what was typed.
+    Literal,
+}
+
+/// A word, spelled in the case in which the model would write it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// The whole word, what was typed of it included.
+    pub word: String,
+    /// P(word | context, typed).
+    pub probability: f64,
+    /// P(word | context), before anything was typed.
+    pub joint: f64,
+    /// What it is to what was typed.
+    pub kind: Kind,
+    /// Whether the model was asked how the word ends; else that factor is what its last token has shown so far.
+    pub exact: bool,
+}
+
+/// The answer to a [`Query`], best first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestions {
+    /// At most as many as were asked for, no two the same but for case.
+    pub suggestions: Vec<Suggestion>,
+    /// Bytes before the cursor that a suggestion takes the place of.
+    pub replaces: usize,
+    /// How often the model was run for this answer: once for a new context, once for every batch.
+    pub forward_passes: usize,
+    /// Whether it is proven that no other word is more probable.
+    pub proven: bool,
+}
+
+/// Typed text longer than this is no word; nothing is suggested.
+const MAX_TYPED: usize = 64;
+/// Paths looked at for suggestions that the model was not asked about.
+const GLANCE: usize = 64;
+
+/// Predicts the word at the cursor. Belongs to one session of one model, which nothing else should use meanwhile:
+/// what others do to its timeline is noticed and costs the rows kept.
+pub struct Keyboard {
+    options: Options,
+    window: Window,
+    table: Option<WordTable>,
+    rates: EndRates,
+    place: Option<Place>,
+}
+
+/// What is known at one word boundary.
+struct Place {
+    context: String,
+    gap: String,
+    prefix: Vec<TokenId>,
+    anchor: String,
+    /// What comes between the prefix and the typed text.
+    given: Vec<u8>,
+    tree: Tree,
+    /// The room that the model had left when it was last used from here.
+    room: usize,
+    batches: usize,
+}
+
+/// A word as a candidate for the strip.
+struct Candidate {
+    word: String,
+    score: f64,
+    exact: bool,
+}
+
+impl Keyboard {
+    /// A keyboard that has seen nothing yet.
+    pub fn new(options: Options) -> Self {
+        let window = Window::new(options.context_tokens, options.context_kept);
+        Self { options, window, table: None, rates: EndRates::default(), place: None }
+    }
+
+    /// The most probable words at the cursor.
+    ///
+    /// # Errors
+    /// Whatever the model reports, such as a cancelled forward pass. The keyboard can be asked again.
+    pub fn suggest(&mut self, model: &mut dyn LanguageModel, query: &Query) -> Result<Suggestions> {
+        self.search(model, query, self.options.batches_per_call)
+    }
+
+    /// As [`suggest`](Self::suggest), from what is already known: the model is only run once, when the context is
+    /// new. This is what to paint while `suggest` is at work.
+    ///
+    /// # Errors
+    /// As [`suggest`](Self::suggest).
+    pub fn glance(&mut self, model: &mut dyn LanguageModel, query: &Query) -> Result<Suggestions> {
+        self.search(model, query, 0)
+    }
+
+    fn search(&mut self, model: &mut dyn LanguageModel, query: &Query, batches: usize) -> Result<Suggestions> {
+        let text = [query.context, query.typed].concat();
+        let cut = text::cut(&text);
+        let typed = &cut.typed[cut.word..];
+        let mut answer =
+            Suggestions { suggestions: Vec::new(), replaces: typed.len(), forward_passes: 0, proven: true };
+        if cut.typed.len() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
+            return Ok(answer);
+        }
+        answer.forward_passes += self.enter(model, &cut)?;
+        let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
+
+        let bytes = [&place.given, cut.typed.as_bytes()].concat();
+        let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
+        let mut spent = 0;
+        let (mut candidates, open, mass) = loop {
+            let mass = place.tree.mass(model, table, target);
+            let mut exact: Vec<Candidate> = place.tree.exact(target).map(|s| Candidate::new(s, &self.rates)).collect();
+            keep_best(&mut exact, query.top, typed);
+            let least = mass + self.options.min_probability.ln();
+            let floor = exact.get(query.top - 1).map_or(least, |last| last.score.max(least));
+            let open = place.tree.open(model, table, target, floor, GLANCE.max(self.options.batch_rows));
+            answer.proven = open.is_empty();
+            let afford = place.batches < self.options.batches_per_word || exact.is_empty();
+            if answer.proven || spent >= batches || !afford {
+                break (exact, open, mass);
+            }
+            if place.refresh(model, table)? {
+                answer.forward_passes += 1;
+                continue;
+            }
+            let batch = &open[..open.len().min(self.options.batch_rows).min(place.room)];
+            if batch.is_empty() {
+                break (exact, open, mass);
+            }
+            place.expand(model, table, batch, &mut self.rates)?;
+            spent += 1;
+            answer.forward_passes += 1;
+        };
+        candidates.extend(
+            open.iter()
+                .filter_map(|open| place.tree.spelled(model.vocabulary(), open, target))
+                .map(|spelled| Candidate::new(spelled, &self.rates)),
+        );
+        keep_best(&mut candidates, query.top, typed);
+
+        let gap = Target { bytes: &place.given, word: place.given.len() };
+        let all = if candidates.is_empty() { 0.0 } else { place.tree.mass(model, table, gap) };
+        answer.suggestions = candidates
+            .into_iter()
+            .filter(|candidate| candidate.score - mass >= self.options.min_probability.ln())
+            .map(|Candidate { word, score, exact }| Suggestion {
+                kind: match typed {
+                    "" => Kind::NextWord,
+                    typed if typed == word => Kind::Literal,
+                    _ => Kind::Completion,
+                },
+                word,
+                probability: (score - mass).exp().min(1.0),
+                joint: (score - all).exp().min(1.0),
+                exact,
+            })
+            .collect();
+        Ok(answer)
+    }
+
+    /// Goes to the word boundary of `cut`; returns how often the model was run.
+    fn enter(&mut self, model: &mut dyn LanguageModel, cut: &text::Cut) -> Result<usize> {
+        let context = text::suffix(cut.context, window::TAIL);
+        if self.place.as_ref().is_some_and(|place| place.context == context && place.gap == cut.gap) {
+            return Ok(0);
+        }
+        let table = self.table.get_or_insert_with(|| WordTable::new(model));
+        let (window, tokens) = self.window.over(model, context);
+        // Some tokenizers write the whitespace into the token before it: the prefix ends before that token.
+        let joined = model.encode(&[window, cut.gap].concat());
+        let stable = tokens.iter().zip(&joined).take_while(|(a, b)| a == b).count();
+        let undone: usize = tokens[stable..].iter().map(|&token| model.vocabulary().bytes(token).len()).sum();
+        let before = text::suffix(window, undone);
+        let before = &window[..window.len() - before.len()];
+
+        let mut prefix: Vec<TokenId> = model.bos().or_else(|| start_of_text(model, stable)).into_iter().collect();
+        prefix.extend(&tokens[..stable]);
+        let anchor =
+            text::suffix(&before[before.trim_end_matches(|c: char| !c.is_whitespace()).len()..], 32).to_owned();
+        let lead: &[u8] = if before.is_empty() { &table.lead } else { &[] };
+        let given = [lead, &window.as_bytes()[before.len()..], cut.gap.as_bytes()].concat();
+
+        let (context, gap) = (context.to_owned(), cut.gap.to_owned());
+        if let Some(place) = self.place.as_mut().filter(|place| place.prefix == prefix && place.anchor == anchor) {
+            (place.context, place.gap, place.given, place.batches) = (context, gap, given, 0);
+            return Ok(0);
+        }
+        self.place = None;
+        let logits = model.sync(&prefix)?.to_vec();
+        let tree = Tree::new(model, table, anchor.clone(), &logits);
+        self.place = Some(Place { context, gap, prefix, anchor, given, tree, room: model.room(), batches: 0 });
+        Ok(1)
+    }
+}
+
+impl Place {
+    /// Makes sure that the tree's rows are still in the model; starts the tree anew and says so if they are not.
+    fn refresh(&mut self, model: &mut dyn LanguageModel, table: &WordTable) -> Result<bool> {
+        model.sync(&self.prefix)?;
+        let stale = model.room() != self.room;
+        if stale {
+            let logits = model.sync(&self.prefix)?.to_vec();
+            self.tree = Tree::new(model, table, self.anchor.clone(), &logits);
+            self.room = model.room();
+        }
+        Ok(stale)
+    }
+
+    fn expand(
+        &mut self,
+        model: &mut dyn LanguageModel,
+        table: &WordTable,
+        batch: &[Open],
+        rates: &mut EndRates,
+    ) -> Result<()> {
+        let ends = self.tree.expand(model, table, batch, self.given.len());
+        self.room = model.room();
+        for (open, ends) in batch.iter().zip(ends?) {
+            rates.learn(open.token, ends);
+        }
+        self.batches += 1;
+        Ok(())
+    }
+}
+
+impl Candidate {
+    fn new(spelled: Spelled, rates: &EndRates) -> Self {
+        let ends = spelled.ends.unwrap_or_else(|| rates.expected(spelled.last, &spelled.word));
+        Self { word: spelled.word, score: spelled.logp + ends, exact: spelled.ends.is_some() }
+    }
+}
+
+/// Sorts the candidates, best first, and keeps the `top` of those that may be shown, one for each word whatever its case.
+fn keep_best(candidates: &mut Vec<Candidate>, top: usize, typed: &str) {
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
+    let mut seen = HashSet::new();
+    candidates.retain(|candidate| {
+        seen.len() < top && may_show(&candidate.word, typed) && seen.insert(candidate.word.to_lowercase())
+    });
+}
+
+/// Words have a letter, and do not end in the middle; but what was typed is never hidden.
+fn may_show(word: &str, typed: &str) -> bool {
+    word == typed || word.chars().any(char::is_alphabetic) && !word.ends_with(text::is_joiner)
+}
+
+/// What stands before a text for a model that wants no BOS: the token that ends one, since texts follow each other in
+/// training. Needed only where the model would have nothing to read.
+fn start_of_text(model: &dyn LanguageModel, tokens: usize) -> Option<TokenId> {
+    (tokens == 0).then(|| (0..model.vocabulary().len() as TokenId).find(|&token| model.is_end(token)).unwrap_or(0))
+}

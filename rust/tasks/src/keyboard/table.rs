@@ -1,0 +1,108 @@
+//! What every token of a vocabulary is to a word: made once per model, from the tokens' bytes alone.
+
+use std::ops::Range;
+
+use nibble_engine::{LanguageModel, TokenId, Vocabulary};
+
+use super::text::{self, Shape};
+
+/// The tokens of one model, sorted for the search over words.
+pub(super) struct WordTable {
+    /// Per token: what its bytes are to a word once its leading whitespace is behind.
+    shapes: Vec<Option<Shape>>,
+    /// The text tokens that do not begin with whitespace, sorted by bytes: all that can follow inside a word.
+    inner: Vec<TokenId>,
+    /// The tokens that end a word: what begins with whitespace or punctuation, and the ends of text.
+    ends: Vec<TokenId>,
+    /// What the tokenizer puts in front of a text: some put a space there.
+    pub lead: Vec<u8>,
+}
+
+/// Which of the two byte-sorted orders of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// All text tokens.
+    All,
+    /// Those that do not begin with whitespace.
+    Inner,
+}
+
+impl WordTable {
+    /// Reads the vocabulary: milliseconds.
+    pub fn new(model: &dyn LanguageModel) -> Self {
+        let vocabulary = model.vocabulary();
+        let mut shapes = vec![None; vocabulary.len()];
+        let (mut inner, mut ends) = (Vec::new(), Vec::new());
+        for &token in vocabulary.sorted() {
+            let bytes = vocabulary.bytes(token);
+            if bytes.is_empty() || model.is_end(token) {
+                continue;
+            }
+            let body = after_whitespace(bytes);
+            let shape = text::shape(body);
+            shapes[token as usize] = Some(shape);
+            let spaced = body.len() < bytes.len();
+            if !spaced {
+                inner.push(token);
+            }
+            if spaced || shape == Shape::Break {
+                ends.push(token);
+            }
+        }
+        ends.extend((0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token)));
+        let first: Vec<u8> = model.encode("a").iter().flat_map(|&token| vocabulary.bytes(token)).copied().collect();
+        let lead = first.strip_suffix(b"a").unwrap_or_default().to_vec();
+        Self { shapes, inner, ends, lead }
+    }
+
+    /// The tokens of `order`, sorted by bytes.
+    pub fn tokens<'a>(&'a self, vocabulary: &'a Vocabulary, order: Order) -> &'a [TokenId] {
+        match order {
+            Order::All => vocabulary.sorted(),
+            Order::Inner => &self.inner,
+        }
+    }
+
+    /// The range of `tokens` (one of the orders) whose bytes begin with `prefix`.
+    pub fn range(vocabulary: &Vocabulary, tokens: &[TokenId], prefix: &[u8]) -> Range<usize> {
+        let start = tokens.partition_point(|&t| vocabulary.bytes(t) < prefix);
+        start..start + tokens[start..].partition_point(|&t| vocabulary.bytes(t).starts_with(prefix))
+    }
+
+    /// The tokens that end a word when they follow it.
+    pub fn ends(&self) -> &[TokenId] {
+        &self.ends
+    }
+
+    /// Whether a word goes on through the bytes of `token` from `known` on, those before being settled.
+    ///
+    /// `pending` is the beginning of a character that the path left unfinished, `begun` whether the word has a
+    /// character already: none begins with an apostrophe or a hyphen.
+    pub fn continues(
+        &self,
+        vocabulary: &Vocabulary,
+        token: TokenId,
+        known: usize,
+        pending: &[u8],
+        begun: bool,
+    ) -> bool {
+        let bytes = vocabulary.bytes(token);
+        if known >= bytes.len() {
+            return true;
+        }
+        let rest = &bytes[known..];
+        let shape = match self.shapes[token as usize] {
+            None => return false,
+            Some(_) if !pending.is_empty() => text::shape(&[pending, rest].concat()),
+            Some(Shape::Word) if known >= bytes.len() - after_whitespace(bytes).len() => Shape::Word,
+            Some(_) => text::shape(rest),
+        };
+        shape == Shape::Word && (begun || !text::split_valid(rest).0.starts_with(text::is_joiner))
+    }
+}
+
+/// `bytes` without the whitespace they begin with.
+fn after_whitespace(bytes: &[u8]) -> &[u8] {
+    let text = text::split_valid(bytes).0;
+    &bytes[text.len() - text.trim_start().len()..]
+}
