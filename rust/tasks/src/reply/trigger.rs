@@ -3,6 +3,8 @@
 //! Rules, not a model: silence must be certain where it matters (codes, sensitive topics), and the kind narrows
 //! the set to replies that could make sense, which no small model does reliably.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 /// What a message does, as far as it decides which replies can follow it.
@@ -95,77 +97,134 @@ impl Act {
     ];
 }
 
-/// What kind of message `text` is, or why nothing should be suggested for it.
-///
-/// # Errors
-/// The reason for silence.
-pub fn read(text: &str) -> Result<Vec<Act>, Silence> {
-    let words = words(text);
-    let padded = format!(" {} ", words.join(" "));
-    let has = |phrases: &[&str]| phrases.iter().any(|phrase| padded.contains(&format!(" {phrase} ")));
-
-    if is_code(text, &has) {
-        return Err(Silence::Code);
-    }
-    if has(SENSITIVE) {
-        return Err(Silence::Sensitive);
-    }
-    if has(AUTOMATED) || text.contains("% off") || only_links(text) {
-        return Err(Silence::Automated);
-    }
-    let letters = text.chars().filter(|c| c.is_alphabetic());
-    let (ascii, all) = letters.fold((0, 0), |(ascii, all), c| (ascii + usize::from(c.is_ascii()), all + 1));
-    if all == 0 {
-        return Err(Silence::Nothing);
-    }
-    if ascii * 2 < all {
-        return Err(Silence::Language);
-    }
-    Ok(acts(text, &words, &has))
+/// The words and phrases that the rules look for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Phrases {
+    sensitive: Vec<String>,
+    automated: Vec<String>,
+    code_words: Vec<String>,
+    code_phrases: Vec<String>,
+    how_are_you: Vec<String>,
+    requests: Vec<String>,
+    invitations: Vec<String>,
+    inviting: Vec<String>,
+    offers: Vec<String>,
+    thanks: Vec<String>,
+    greetings: Vec<String>,
+    farewells: Vec<String>,
+    apologies: Vec<String>,
+    wishes: Vec<String>,
+    compliments: Vec<String>,
+    late: Vec<String>,
+    affection: Vec<String>,
+    humour: Vec<String>,
+    bad_news: Vec<String>,
+    good_news: Vec<String>,
+    wh: Vec<String>,
+    auxiliaries: Vec<String>,
+    subjects: Vec<String>,
+    tags: Vec<String>,
+    openers: Vec<String>,
+    lead_ins: Vec<String>,
+    times_of_day: Vec<String>,
+    when: Vec<String>,
 }
 
-fn acts(text: &str, words: &[String], has: &dyn Fn(&[&str]) -> bool) -> Vec<Act> {
+static PHRASES: LazyLock<Phrases> =
+    LazyLock::new(|| toml::from_str(include_str!("phrases.toml")).expect("a test reads the same file"));
+
+/// Lower-case words of a text, without punctuation.
+struct Words(Vec<String>);
+
+impl Words {
+    fn of(text: &str) -> Self {
+        let words = text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’')));
+        let plain = words.map(|word| word.trim_matches(['\'', '’']).replace('’', "'").to_lowercase());
+        Self(plain.filter(|word| !word.is_empty()).collect())
+    }
+
+    /// Without the words that a sentence may begin with before it begins.
+    fn after_lead_in(mut self) -> Self {
+        let start = self.0.iter().take_while(|word| PHRASES.lead_ins.contains(word)).count();
+        self.0.drain(..start);
+        self
+    }
+
+    fn get(&self, i: usize) -> &str {
+        self.0.get(i).map_or("", String::as_str)
+    }
+
+    fn has(&self, phrases: &[String]) -> bool {
+        let text = format!(" {} ", self.0.join(" "));
+        phrases.iter().any(|phrase| text.contains(&format!(" {phrase} ")))
+    }
+
+    fn begin(&self, phrases: &[String]) -> bool {
+        let text = format!("{} ", self.0.join(" "));
+        phrases.iter().any(|phrase| text.starts_with(&format!("{phrase} ")))
+    }
+}
+
+/// What kind of message `text` is.
+///
+/// # Errors
+/// The reason why nothing should be suggested for it.
+pub fn read(text: &str) -> Result<Vec<Act>, Silence> {
+    let words = Words::of(text);
+    let letters = text.chars().filter(|c| c.is_alphabetic());
+    let (latin, all) = letters.fold((0, 0), |(latin, all), c| (latin + usize::from(c.is_ascii()), all + 1));
+    if is_code(text, &words) {
+        Err(Silence::Code)
+    } else if words.has(&PHRASES.sensitive) {
+        Err(Silence::Sensitive)
+    } else if words.has(&PHRASES.automated) || text.contains("% off") || only_links(text) {
+        Err(Silence::Automated)
+    } else if all == 0 {
+        Err(Silence::Nothing)
+    } else if 2 * latin < all {
+        Err(Silence::Language)
+    } else {
+        Ok(acts(text, &words))
+    }
+}
+
+fn acts(text: &str, words: &Words) -> Vec<Act> {
+    let p = &*PHRASES;
     let mut acts = Vec::new();
-    let mut add = |act, condition: bool| {
-        if condition && !acts.contains(&act) {
-            acts.push(act);
-        }
-    };
-    let first = words.first().map_or("", String::as_str);
-    let how_are_you = has(HOW_ARE_YOU);
     for sentence in sentences(text) {
-        let question = question(sentence);
-        if how_are_you && question != Some(Act::YesNo) && has_phrase(sentence, HOW_ARE_YOU) {
+        let asked = question(sentence);
+        let words = Words::of(sentence).after_lead_in();
+        if words.has(&p.how_are_you) && asked != Some(Act::YesNo) {
+            acts.push(Act::HowAreYou);
             continue;
         }
-        if let Some(act) = question {
-            add(act, true);
+        acts.extend(asked);
+        if words.begin(&p.requests) {
+            acts.push(Act::Request);
         }
-        add(Act::Request, begins_with(sentence, REQUESTS));
-        let invitation = begins_with(sentence, INVITATIONS) || question.is_some() && has_phrase(sentence, INVITING);
-        add(Act::Invitation, invitation);
+        if words.begin(&p.invitations) || asked.is_some() && words.has(&p.inviting) {
+            acts.push(Act::Invitation);
+        }
     }
-    add(Act::HowAreYou, how_are_you);
-    add(Act::Offer, has(OFFERS));
-    add(Act::Thanks, has(THANKS));
-    add(
-        Act::Greeting,
-        GREETINGS.contains(&first) && words.len() <= 4 || has(&["good morning", "good evening", "good afternoon"]),
-    );
-    add(Act::Farewell, has(FAREWELLS));
-    add(Act::Apology, has(APOLOGIES));
-    add(Act::Wish, has(WISHES));
-    add(Act::Compliment, has(COMPLIMENTS));
-    add(Act::Late, has(LATE));
-    add(Act::Affection, has(AFFECTION));
-    add(Act::Humour, has(HUMOUR) || text.contains(['😂', '🤣', '😆']));
-    add(Act::BadNews, has(BAD_NEWS));
-    add(Act::GoodNews, has(GOOD_NEWS) && !has(BAD_NEWS));
+    // A question wants its answer, whatever news stands around it.
     let asked = acts.iter().any(|act| matches!(act, Act::YesNo | Act::Open | Act::When | Act::Where));
-    if asked {
-        // A question wants its answer, whatever stands around it.
-        acts.retain(|act| !matches!(act, Act::BadNews | Act::GoodNews | Act::Late | Act::Greeting | Act::Compliment));
-    }
+    let short_greeting = words.0.len() <= 4 && words.begin(&p.greetings);
+    let rules = [
+        (Act::Offer, words.has(&p.offers)),
+        (Act::Thanks, words.has(&p.thanks)),
+        (Act::Greeting, !asked && (short_greeting || words.has(&p.times_of_day))),
+        (Act::Farewell, words.has(&p.farewells)),
+        (Act::Apology, words.has(&p.apologies)),
+        (Act::Wish, words.has(&p.wishes)),
+        (Act::Compliment, !asked && words.has(&p.compliments)),
+        (Act::Late, !asked && words.has(&p.late)),
+        (Act::Affection, words.has(&p.affection)),
+        (Act::Humour, !asked && (words.has(&p.humour) || text.contains(['😂', '🤣', '😆']))),
+        (Act::BadNews, !asked && words.has(&p.bad_news)),
+        (Act::GoodNews, !asked && words.has(&p.good_news) && !words.has(&p.bad_news)),
+    ];
+    acts.extend(rules.into_iter().filter_map(|(act, holds)| holds.then_some(act)));
     if acts.is_empty() {
         acts.push(Act::Statement);
     }
@@ -174,58 +233,43 @@ fn acts(text: &str, words: &[String], has: &dyn Fn(&[&str]) -> bool) -> Vec<Act>
 
 /// What kind of question a sentence asks.
 fn question(sentence: &str) -> Option<Act> {
+    let p = &*PHRASES;
+    let is = |words: &[String], word: &str| words.iter().any(|other| other == word);
     let marked = sentence.ends_with('?');
-    let words = words(sentence);
-    let start = words.iter().position(|word| !LEAD_INS.contains(&word.as_str()))?;
-    let words: Vec<&str> = words[start..].iter().map(String::as_str).collect();
-    let (first, second, last) = (words[0], words.get(1).copied().unwrap_or(""), words[words.len() - 1]);
-    let about = matches!((first, second), ("how" | "what", "about"));
-    if let (true, false) = (WH.contains(&first) || marked && words.iter().take(4).any(|w| WH.contains(w)), about) {
-        let when = first == "when"
-            || words.starts_with(&["what", "time"])
-            || words.starts_with(&["how", "long"])
-            || words.starts_with(&["how", "soon"]);
-        let place = first == "where";
-        let yes_no_first = AUXILIARIES.contains(&first) && !WH.contains(&first);
-        if !yes_no_first {
-            return (marked || words.len() > 1 && AUXILIARIES.contains(&second)).then_some(match (when, place) {
-                (true, _) => Act::When,
-                (_, true) => Act::Where,
-                _ => Act::Open,
-            });
-        }
+    let words = Words::of(sentence).after_lead_in();
+    let (first, second) = (words.get(0), words.get(1));
+    let last = words.0.last()?;
+    let proposal = matches!((first, second), ("how" | "what", "about"));
+    let auxiliary = is(&p.auxiliaries, first) && (marked || is(&p.subjects, second));
+    let asks_what = is(&p.wh, first) && (marked || is(&p.auxiliaries, second))
+        || marked && !auxiliary && words.0.iter().take(4).any(|word| is(&p.wh, word));
+    if asks_what && !proposal {
+        let time = words.begin(&p.when);
+        return Some(if time {
+            Act::When
+        } else if first.starts_with("where") {
+            Act::Where
+        } else {
+            Act::Open
+        });
     }
-    let choice = words
-        .iter()
-        .rposition(|&word| word == "or")
-        .is_some_and(|i| words.get(i + 1) != Some(&"not") && i + 1 < words.len());
-    let auxiliary = AUXILIARIES.contains(&first) && (marked || SUBJECTS.contains(&second));
-    let tag = marked && TAGS.contains(&last);
-    let short = marked && OPENERS.contains(&first);
-    if auxiliary || tag || short || about {
+    let choice = words.0.windows(2).any(|pair| pair[0] == "or" && pair[1] != "not");
+    if auxiliary || proposal || marked && (is(&p.tags, last) || is(&p.openers, first)) {
         return Some(if choice { Act::Open } else { Act::YesNo });
     }
     marked.then_some(Act::Open)
 }
 
-fn is_code(text: &str, has: &dyn Fn(&[&str]) -> bool) -> bool {
+fn is_code(text: &str, words: &Words) -> bool {
     let count = |run: &str| (4..=8).contains(&run.chars().filter(char::is_ascii_digit).count());
-    let code = text.split(|c: char| !c.is_ascii_digit() && c != '-').any(count);
+    let number = text.split(|c: char| !c.is_ascii_digit() && c != '-').any(count);
     let alone = count(text) && text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || c == '-');
-    alone || code && has(CODE_WORDS) || has(CODE_PHRASES)
+    alone || number && words.has(&PHRASES.code_words) || words.has(&PHRASES.code_phrases)
 }
 
 fn only_links(text: &str) -> bool {
     let mut words = text.split_whitespace().peekable();
     words.peek().is_some() && words.all(|word| word.contains("://") || word.starts_with("www."))
-}
-
-/// Lower-case words, with their inner apostrophes made plain.
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’')))
-        .map(|word| word.trim_matches(['\'', '’']).replace('’', "'").to_lowercase())
-        .filter(|word| !word.is_empty())
-        .collect()
 }
 
 /// Sentences with the mark that ends them.
@@ -234,483 +278,6 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
         .map(str::trim)
         .filter(|sentence| sentence.contains(char::is_alphanumeric))
 }
-
-fn has_phrase(sentence: &str, phrases: &[&str]) -> bool {
-    let padded = format!(" {} ", words(sentence).join(" "));
-    phrases.iter().any(|phrase| padded.contains(&format!(" {phrase} ")))
-}
-
-fn begins_with(sentence: &str, phrases: &[&str]) -> bool {
-    let words = words(sentence);
-    let start = words.iter().take_while(|word| LEAD_INS.contains(&word.as_str())).count();
-    let padded = format!("{} ", words[start..].join(" "));
-    phrases.iter().any(|phrase| padded.starts_with(&format!("{phrase} ")))
-}
-
-const SENSITIVE: &[&str] = &[
-    "suicide",
-    "suicidal",
-    "kill myself",
-    "kill yourself",
-    "kill him",
-    "kill her",
-    "end my life",
-    "end it all",
-    "want to die",
-    "self harm",
-    "hurt myself",
-    "hurting myself",
-    "cut myself",
-    "overdose",
-    "overdosed",
-    "died",
-    "dead",
-    "dying",
-    "death",
-    "funeral",
-    "passed away",
-    "hospice",
-    "cancer",
-    "tumor",
-    "tumour",
-    "chemo",
-    "terminal",
-    "miscarriage",
-    "stillborn",
-    "abortion",
-    "rape",
-    "raped",
-    "assault",
-    "assaulted",
-    "abuse",
-    "abused",
-    "abusive",
-    "molested",
-    "murder",
-    "murdered",
-    "stabbed",
-    "shot",
-    "shooting",
-    "gun",
-    "bomb",
-    "terrorist",
-    "hiv",
-    "nude",
-    "nudes",
-    "naked",
-    "sex",
-    "porn",
-    "divorce",
-    "hits me",
-    "hit me",
-    "beat me",
-    "beats me",
-    "threatened",
-    "intensive care",
-    "heart attack",
-    "stroke",
-    "bleeding",
-    "emergency",
-    "help me please",
-    "call 911",
-];
-const AUTOMATED: &[&str] = &[
-    "do not reply",
-    "don't reply to this",
-    "no reply",
-    "noreply",
-    "unsubscribe",
-    "reply stop",
-    "text stop",
-    "click here",
-    "your order",
-    "has been shipped",
-    "has shipped",
-    "tracking number",
-    "your package",
-    "your parcel",
-    "your balance",
-    "your account",
-    "available balance",
-    "terms apply",
-    "t cs apply",
-    "promo code",
-    "discount code",
-    "your appointment",
-    "your bill",
-    "your invoice",
-    "free entry",
-    "you have won",
-    "you've won",
-];
-const CODE_WORDS: &[&str] = &[
-    "code",
-    "codes",
-    "otp",
-    "passcode",
-    "password",
-    "pin",
-    "verification",
-    "verify",
-    "authentication",
-    "login",
-    "log in",
-    "sign in",
-    "one time",
-    "2fa",
-    "security",
-    "confirm",
-    "confirmation",
-    "token",
-];
-const CODE_PHRASES: &[&str] =
-    &["password is", "passcode is", "pin is", "one time password", "otp", "verification code", "security code"];
-const HOW_ARE_YOU: &[&str] = &[
-    "how are you",
-    "how are u",
-    "how r u",
-    "how are things",
-    "how's it going",
-    "how is it going",
-    "how have you been",
-    "how are you doing",
-    "how you doing",
-    "what's up",
-    "whats up",
-    "wassup",
-    "how do you do",
-    "how's everything",
-    "hows it going",
-];
-const REQUESTS: &[&str] = &[
-    "please",
-    "can you",
-    "could you",
-    "would you",
-    "will you",
-    "can u",
-    "let me know",
-    "call me",
-    "text me",
-    "send me",
-    "tell me",
-    "bring",
-    "pick me",
-    "pick up",
-    "don't forget",
-    "remember to",
-    "make sure",
-    "remind me",
-    "give me",
-    "get me",
-    "wait for me",
-    "get some",
-    "buy",
-    "check",
-];
-const INVITATIONS: &[&str] = &[
-    "want to",
-    "wanna",
-    "do you want to",
-    "do you wanna",
-    "would you like to",
-    "let's",
-    "lets",
-    "shall we",
-    "how about",
-    "what about",
-    "fancy",
-    "join us",
-    "come over",
-    "come to",
-    "are you free",
-    "you free",
-    "are you up for",
-    "should we",
-    "why don't we",
-    "are you coming",
-    "can we meet",
-];
-const INVITING: &[&str] = &[
-    "come over",
-    "join us",
-    "join me",
-    "grab a",
-    "grab some",
-    "go out",
-    "hang out",
-    "get together",
-    "for dinner",
-    "for lunch",
-    "for coffee",
-    "for a drink",
-];
-const OFFERS: &[&str] = &[
-    "can i get you",
-    "do you need",
-    "do you want me to",
-    "should i bring",
-    "shall i bring",
-    "i can help",
-    "let me help",
-    "i'll bring",
-    "i can bring",
-    "i got you",
-    "i'll pick you up",
-    "i can pick you up",
-    "i'll help",
-];
-const THANKS: &[&str] = &[
-    "thank you",
-    "thank u",
-    "thanks",
-    "thx",
-    "ty",
-    "thank you so much",
-    "appreciate it",
-    "i appreciate",
-    "much appreciated",
-    "cheers",
-];
-const GREETINGS: &[&str] = &["hi", "hey", "hello", "hiya", "yo", "heya", "hii", "hellooo", "morning", "greetings"];
-const FAREWELLS: &[&str] = &[
-    "bye",
-    "goodbye",
-    "good bye",
-    "good night",
-    "goodnight",
-    "see you",
-    "see ya",
-    "cya",
-    "talk later",
-    "talk to you later",
-    "ttyl",
-    "gotta go",
-    "got to go",
-    "have to go",
-    "take care",
-    "have a good",
-    "have a nice",
-    "have a great",
-    "have fun",
-    "sleep well",
-    "nice talking",
-    "nice chatting",
-    "great chatting",
-    "great talking",
-    "good chatting",
-    "good talking",
-    "nice to chat",
-    "nice chat",
-    "great chat",
-];
-const APOLOGIES: &[&str] =
-    &["sorry", "apologies", "i apologize", "i apologise", "my bad", "my fault", "forgive me", "my mistake"];
-const WISHES: &[&str] = &[
-    "happy birthday",
-    "merry christmas",
-    "happy new year",
-    "happy easter",
-    "happy anniversary",
-    "congratulations",
-    "congrats",
-    "good luck",
-    "happy holidays",
-    "happy thanksgiving",
-    "get well",
-    "best wishes",
-    "fingers crossed",
-    "all the best",
-    "happy valentine's",
-];
-const COMPLIMENTS: &[&str] = &[
-    "you look",
-    "you looked",
-    "well done",
-    "great job",
-    "good job",
-    "nice job",
-    "proud of you",
-    "you're the best",
-    "you are the best",
-    "you rock",
-    "you're amazing",
-    "you are amazing",
-    "you're so kind",
-    "love your",
-    "like your",
-    "you did great",
-    "you were great",
-];
-const LATE: &[&str] = &[
-    "late",
-    "running behind",
-    "stuck in traffic",
-    "on my way",
-    "omw",
-    "be there",
-    "almost there",
-    "nearly there",
-    "leaving now",
-    "just left",
-    "delayed",
-    "on the way",
-    "i'm here",
-    "just arrived",
-    "i'm outside",
-];
-const AFFECTION: &[&str] = &["love you", "love u", "luv u", "luv you", "miss you", "miss u", "thinking of you", "xoxo"];
-const HUMOUR: &[&str] = &["lol", "haha", "hahaha", "lmao", "rofl", "hilarious", "so funny", "hehe", "joke"];
-const BAD_NEWS: &[&str] = &[
-    "sick",
-    "ill",
-    "fever",
-    "flu",
-    "headache",
-    "hospital",
-    "injured",
-    "accident",
-    "crashed",
-    "broke",
-    "broken",
-    "lost",
-    "failed",
-    "fired",
-    "laid off",
-    "cancelled",
-    "canceled",
-    "sad",
-    "upset",
-    "stressed",
-    "exhausted",
-    "heartbroken",
-    "bad day",
-    "rough day",
-    "terrible",
-    "awful",
-    "worst",
-    "missed my",
-    "stolen",
-    "hurts",
-    "not feeling well",
-    "don't feel well",
-    "feel bad",
-    "didn't get",
-    "unfortunately",
-    "worried",
-    "lonely",
-    "crying",
-    "a cold",
-    "sprained",
-];
-const GOOD_NEWS: &[&str] = &[
-    "got the job",
-    "got a job",
-    "new job",
-    "promoted",
-    "promotion",
-    "passed my",
-    "passed the",
-    "i passed",
-    "engaged",
-    "getting married",
-    "graduated",
-    "i won",
-    "we won",
-    "got accepted",
-    "got in",
-    "i did it",
-    "we did it",
-    "pregnant",
-    "having a baby",
-    "baby is here",
-    "new house",
-    "bought a house",
-    "good news",
-    "great news",
-    "got an a",
-    "a raise",
-    "finally finished",
-    "feeling better",
-];
-const WH: &[&str] = &[
-    "what", "what's", "whats", "when", "when's", "where", "where's", "who", "who's", "whose", "why", "how", "how's",
-    "which", "wat", "wot",
-];
-const AUXILIARIES: &[&str] = &[
-    "do",
-    "does",
-    "did",
-    "are",
-    "is",
-    "am",
-    "was",
-    "were",
-    "have",
-    "has",
-    "had",
-    "can",
-    "could",
-    "will",
-    "would",
-    "should",
-    "shall",
-    "may",
-    "might",
-    "must",
-    "don't",
-    "doesn't",
-    "didn't",
-    "aren't",
-    "isn't",
-    "wasn't",
-    "weren't",
-    "haven't",
-    "hasn't",
-    "can't",
-    "couldn't",
-    "won't",
-    "wouldn't",
-    "shouldn't",
-    "r",
-    "d'you",
-];
-const SUBJECTS: &[&str] = &[
-    "you", "u", "i", "we", "he", "she", "they", "it", "there", "this", "that", "the", "your", "my", "your", "ya",
-    "anyone", "everyone", "someone",
-];
-const TAGS: &[&str] = &[
-    "right", "ok", "okay", "yeah", "yes", "no", "correct", "eh", "huh", "then", "still", "yet", "already", "too", "it",
-    "you",
-];
-const OPENERS: &[&str] = &[
-    "you",
-    "want",
-    "wanna",
-    "ready",
-    "free",
-    "any",
-    "anyone",
-    "still",
-    "need",
-    "everything",
-    "all",
-    "feel",
-    "feeling",
-    "ever",
-    "busy",
-    "there",
-    "coming",
-    "going",
-    "really",
-    "u",
-    "got",
-    "fancy",
-];
-const LEAD_INS: &[&str] = &[
-    "hey", "hi", "hello", "so", "and", "but", "ok", "okay", "well", "um", "oh", "yeah", "also", "btw", "just", "sorry",
-    "thanks", "then", "actually", "anyway", "mate", "dude", "cool", "nice", "haha", "lol",
-];
 
 #[cfg(test)]
 mod tests {
