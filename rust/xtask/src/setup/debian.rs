@@ -4,10 +4,11 @@ use crate::shell::{self, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The suites that hold a newer Rust than Debian 12 does, and our files that add them.
-const SUITES: [&str; 2] = ["trixie", "trixie-backports"];
-const SOURCES: &str = "/etc/apt/sources.list.d/nibble.sources";
-const PREFERENCES: &str = "/etc/apt/preferences.d/nibble";
+/// The suite that holds a newer Rust than Debian 12 does.
+const SUITE: &str = "trixie-backports";
+
+/// Where the system's own archive of packages is written down.
+const SOURCES: &str = "/etc/apt/sources.list.d/debian.sources";
 
 /// Installs packages, refreshing the lists of packages if that is what it takes.
 pub fn install(packages: &[&str]) -> Result<()> {
@@ -16,20 +17,37 @@ pub fn install(packages: &[&str]) -> Result<()> {
     install().or_else(|_| shell::run(apt().arg("update")).and_then(|()| install()))
 }
 
-/// Downloads a package of this upstream version and unpacks it without installing it; returns the folder it is in.
+/// Downloads a package of this upstream version from a newer suite and unpacks it without installing it; returns the folder
+/// it is in.
+///
+/// It comes from where the system gets its packages, by lists of our own: the system's are not touched, and no rights are
+/// needed.
 pub fn unpack(package: &str, upstream: &str) -> Result<PathBuf> {
-    check_rights()?;
-    let version = match find_version(package, upstream)? {
-        Some(version) => version,
-        None => {
-            add_suites()?;
-            shell::run(apt().arg("update"))?;
-            find_version(package, upstream)?.ok_or_else(|| format!("Debian has no {package} {upstream}"))?
-        }
-    };
+    let text = fs::read_to_string(SOURCES).map_err(|error| format!("reading {SOURCES}: {error}"))?;
+    let (uri, key) = archive_in(&text).ok_or_else(|| format!("{SOURCES} names no archive of packages"))?;
     let folder = shell::root().join("target/xtask").join(package);
     make_empty(&folder)?;
-    shell::run(apt().arg("download").arg(format!("{package}={version}")).current_dir(&folder))?;
+    for part in ["lists/partial", "cache/archives/partial"] {
+        make_empty(&folder.join(part))?;
+    }
+    let sources = folder.join("our.sources");
+    let stanza = format!("Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\nSigned-By: {key}\n");
+    fs::write(&sources, stanza).map_err(|error| format!("writing {}: {error}", sources.display()))?;
+    let apt = |program: &str| {
+        let mut apt = shell::command(program);
+        let places =
+            [("Etc::sourcelist", &sources), ("State::lists", &folder.join("lists")), ("Cache", &folder.join("cache"))];
+        for (name, path) in places {
+            apt.arg("-o").arg(format!("Dir::{name}={}", path.display()));
+        }
+        apt.args(["-o", "Dir::Etc::sourceparts=/dev/null"]).current_dir(&folder);
+        apt
+    };
+
+    shell::run(apt("apt-get").arg("update"))?;
+    let listing = shell::output(apt("apt-cache").args(["madison", package]))?;
+    let version = version_in(&listing, upstream).ok_or_else(|| format!("{SUITE} has no {package} {upstream}"))?;
+    shell::run(apt("apt-get").arg("download").arg(format!("{package}={version}")))?;
     let archive = fs::read_dir(&folder)
         .ok()
         .and_then(|files| {
@@ -68,11 +86,6 @@ fn apt() -> std::process::Command {
     apt
 }
 
-fn find_version(package: &str, upstream: &str) -> Result<Option<String>> {
-    let listing = shell::output(shell::command("apt-cache").args(["madison", package]))?;
-    Ok(version_in(&listing, upstream).map(str::to_owned))
-}
-
 /// The first package version of an upstream version in `apt-cache madison`'s lines of `name | version | source`.
 fn version_in<'a>(listing: &'a str, upstream: &str) -> Option<&'a str> {
     listing
@@ -82,28 +95,10 @@ fn version_in<'a>(listing: &'a str, upstream: &str) -> Option<&'a str> {
         .find(|version| version.strip_prefix(upstream).is_some_and(|revision| revision.starts_with(['+', '-', '~'])))
 }
 
-/// Adds a second suite from where the system already gets its packages, pinned so low that nothing comes from it unasked.
-fn add_suites() -> Result<()> {
-    let system = "/etc/apt/sources.list.d/debian.sources";
-    let text = fs::read_to_string(system).map_err(|error| format!("reading {system}: {error}"))?;
-    let (uri, key) = archive_in(&text).ok_or_else(|| format!("{system} names no archive of packages"))?;
-    println!("           adding the suites {} in {SOURCES}", SUITES.join(" and "));
-    write(
-        SOURCES,
-        &format!("Types: deb\nURIs: {uri}\nSuites: {}\nComponents: main\nSigned-By: {key}\n", SUITES.join(" ")),
-    )?;
-    let pins = SUITES.map(|suite| format!("Package: *\nPin: release n={suite}\nPin-Priority: 50\n"));
-    write(PREFERENCES, &pins.join("\n"))
-}
-
 /// The address of the first archive in a `.sources` file, and the key that signs it.
 fn archive_in(sources: &str) -> Option<(&str, &str)> {
     let field = |name: &str| sources.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     Some((field("URIs:")?.split_whitespace().next()?, field("Signed-By:")?))
-}
-
-fn write(path: &str, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|error| format!("writing {path}: {error}"))
 }
 
 fn make_empty(folder: &Path) -> Result<()> {

@@ -58,7 +58,8 @@ fn rustup(arguments: &[&str]) -> Result<()> {
     if shell::find("rustup").is_none() {
         return Err("rustup is not installed".to_owned());
     }
-    shell::run_within(shell::command("rustup").args(arguments), DOWNLOAD_LIMIT)
+    // Without a network it fails, which is expected: a backtrace would look like an accident.
+    shell::run_within(shell::command("rustup").args(arguments).env("RUST_BACKTRACE", "0"), DOWNLOAD_LIMIT)
 }
 
 fn sysroot() -> Result<PathBuf> {
@@ -86,7 +87,9 @@ fn add_source() -> Result<()> {
     std::fs::create_dir_all(parent).map_err(|error| format!("creating {}: {error}", parent.display()))?;
     // Links are followed: Debian's source links to files that are outside of what is copied.
     let library = unpacked.join(format!("usr/src/rustc-{release}/library"));
-    shell::run(shell::command("cp").arg("-rL").arg(library).arg(destination))
+    shell::run(shell::command("cp").arg("-rL").arg(library).arg(destination))?;
+    // 600 MB that nobody needs any more.
+    std::fs::remove_dir_all(&unpacked).map_err(|error| format!("removing {}: {error}", unpacked.display()))
 }
 
 /// The release in the answer of `rustc --version`.
