@@ -64,6 +64,26 @@ pub enum Error {
         /// Tokens that fit.
         context: usize,
     },
+    /// The model file's tokenizer is of a kind that is not known.
+    #[error(
+        "cannot use this model's tokenizer: {reason}; use another model, or convert it again with a newer llama.cpp"
+    )]
+    UnsupportedTokenizer {
+        /// What about it.
+        reason: String,
+    },
+    /// Bytes that should be text are not.
+    #[error("the text is not UTF-8: the byte at offset {offset} is wrong; save it as UTF-8")]
+    NotUtf8 {
+        /// Where the first wrong byte is, from 0.
+        offset: usize,
+    },
+    /// The model's chat template cannot be rendered for these messages.
+    #[error("the model's chat template failed: {reason}; check the order of roles, or use plain generation")]
+    ChatTemplate {
+        /// Why, without anything that a message said.
+        reason: String,
+    },
     /// The model file carries no chat template.
     #[error("this model has no chat template: it is a base model; use plain generation, or an instruction-tuned model")]
     NoChatTemplate,

@@ -10,6 +10,8 @@ mod metadata;
 #[allow(unsafe_code)]
 mod mmap;
 mod strings;
+mod template;
+mod tokenizer;
 mod tokenizer_source;
 mod vocabulary;
 
@@ -18,5 +20,7 @@ pub use error::{Error, Result};
 pub use language_model::{LanguageModel, Message, Node, TokenId};
 pub use mmap::Table;
 pub use strings::Strings;
+pub use template::{ChatTemplate, Prompt};
+pub use tokenizer::{StreamDecoder, Tokenizer, Utf8Stream};
 pub use tokenizer_source::{TokenizerKind, TokenizerSource};
 pub use vocabulary::{TokenKind, Vocabulary};
