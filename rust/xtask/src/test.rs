@@ -111,14 +111,13 @@ impl Part {
                 "-D",
                 "warnings",
             ])),
-            Self::Unit => Tally::suite(shell::cargo().args(TEST).args([
-                "--workspace",
-                "--exclude",
-                "nibble-tests",
-                "--all-features",
-                "--all-targets",
-            ])),
-            Self::Models => Tally::suite(shell::cargo().args(TEST).args(["-p", "nibble-tests", "--all-targets"])),
+            Self::Unit => Tally::suite(
+                shell::cargo()
+                    .args(TEST)
+                    .args(["--workspace", "--exclude", "nibble-tests", "--all-features"])
+                    .args(TESTS),
+            ),
+            Self::Models => Tally::suite(shell::cargo().args(TEST).args(["-p", "nibble-tests"]).args(TESTS)),
             Self::Doc => {
                 let mut tally =
                     Tally::suite(shell::cargo().args(TEST).args(["--workspace", "--all-features", "--doc"]));
@@ -137,6 +136,9 @@ impl Part {
 
 /// Every test binary runs, whatever became of the one before.
 const TEST: [&str; 2] = ["test", "--no-fail-fast"];
+
+/// Everything that has tests in it; benchmarks have not, and would be run.
+const TESTS: [&str; 3] = ["--lib", "--bins", "--tests"];
 
 fn emulated_tests(processor: &str) -> Command {
     let mut test = cargo_for(LINUX, "test");
