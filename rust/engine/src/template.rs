@@ -14,6 +14,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, ErrorKind, Value, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
+use regex::{Captures, Regex};
 use serde::Serialize;
 
 use crate::{Error, Message, Result, Tokenizer};
@@ -66,6 +67,8 @@ impl Prompt {
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
     source: String,
+    /// The source as minijinja takes it.
+    program: String,
     tokenizer: Arc<Tokenizer>,
 }
 
@@ -73,7 +76,7 @@ impl ChatTemplate {
     /// The template of the model that `tokenizer` belongs to; `None` if it has none.
     pub fn new(tokenizer: Arc<Tokenizer>) -> Option<Self> {
         let source = tokenizer.source().chat_template.clone()?;
-        Some(Self { source, tokenizer })
+        Some(Self { program: adapt(&source), source, tokenizer })
     }
 
     /// The template's Jinja source.
@@ -114,7 +117,7 @@ impl ChatTemplate {
         let environment = environment(STEPS + STEPS_PER_MESSAGE * messages.len() as u64);
         let mut output = Limited { bytes: Vec::new(), limit: OUTPUT + 8 * given };
         environment
-            .template_from_named_str("chat_template", &without_generation_blocks(&self.source))
+            .template_from_named_str("chat_template", &self.program)
             .and_then(|template| template.render_captured_to(variables, &mut output).map(drop))
             .map_err(|error| self.explain(&error))?;
         let marked = String::from_utf8(output.bytes).map_err(|_| broken("it wrote text that is not UTF-8"))?;
@@ -156,13 +159,16 @@ fn unused_character(source: &str, messages: &[Message]) -> Option<char> {
         .find(|&c| !source.contains(c) && !messages.iter().any(|m| m.role.contains(c) || m.content.contains(c)))
 }
 
-/// Hugging Face's `{% generation %}` blocks only mark what to train on; here they are what they render as.
-fn without_generation_blocks(source: &str) -> Cow<'_, str> {
-    let block = regex::Regex::new(r"(\{%[-+]?\s*)(end)?generation(\s*[-+]?%\})").expect("the pattern is valid");
-    block.replace_all(source, |found: &regex::Captures<'_>| {
-        let tag = if found.get(2).is_some() { "endif" } else { "if true" };
-        [&found[1], tag, &found[3]].concat()
-    })
+/// `source` in terms that minijinja knows. Two things differ: Hugging Face's `{% generation %}` blocks only mark what to
+/// train on, and become what they render as; and in Python's strings a backslash before a line's end joins the lines.
+fn adapt(source: &str) -> String {
+    let tags = Regex::new(r"(?s)\{%.*?%\}|\{\{.*?\}\}").expect("the pattern is valid");
+    let generation = Regex::new(r"^(\{%[-+]?\s*)(end)?generation(\s*[-+]?%\})$").expect("the pattern is valid");
+    let adapted = tags.replace_all(source, |found: &Captures<'_>| match generation.captures(&found[0]) {
+        Some(tag) => [&tag[1], if tag.get(2).is_some() { "endif" } else { "if true" }, &tag[3]].concat(),
+        None => found[0].replace("\\\n", ""),
+    });
+    adapted.into_owned()
 }
 
 fn environment(steps: u64) -> Environment<'static> {
@@ -377,6 +383,7 @@ mod tests {
             "01"
         );
         assert_eq!(write("{% generation %}a{%- endgeneration -%} b").unwrap(), "ab");
+        assert_eq!(write("{{ 'a\\\nb\\n' }}\\\n").unwrap(), "ab\n\\");
         assert_eq!(write("{{ {'b': [1, 'é<\"'], 'a': none} | tojson }}").unwrap(), r#"{"b": [1, "é<\""], "a": null}"#);
         assert_eq!(write("{{ [1] | tojson(indent=2) }}").unwrap(), "[\n  1\n]");
         assert_eq!(write("{{ messages[0].content }}").unwrap(), "secret <e> é");

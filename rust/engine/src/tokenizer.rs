@@ -15,6 +15,7 @@ pub(crate) mod tests;
 use std::sync::{Arc, OnceLock};
 
 use byte_level::ByteLevel;
+pub(crate) use pre::implies_bos;
 use special::{Fragment, SpecialTokens};
 pub use stream::{StreamDecoder, Utf8Stream};
 
@@ -80,29 +81,30 @@ impl Tokenizer {
             TokenizerKind::Llama => Encoder::Spm { bytes: Box::new(spm::byte_tokens(&source)) },
         };
 
-        let (mut whole, mut control, mut ends) = (Vec::new(), Vec::new(), Vec::from_iter(source.eos));
-        ends.extend(source.eot);
+        let mut ends: Vec<TokenId> = source.eos.into_iter().chain(source.eot).collect();
+        ends.extend(END_NAMES.iter().filter_map(|name| vocabulary.find(name.as_bytes())));
+        let (mut whole, mut control) = (Vec::new(), Vec::new());
         for token in 0..vocabulary.len() as TokenId {
             let kind = vocabulary.kind(token);
-            if matches!(kind, TokenKind::Byte | TokenKind::Unused) {
+            if !matches!(kind, TokenKind::Control | TokenKind::Unknown | TokenKind::UserDefined) {
                 continue;
             }
             let text = std::str::from_utf8(vocabulary.bytes(token)).unwrap_or_default();
-            let is_end = END_NAMES.contains(&text);
-            if is_end {
+            if END_NAMES.contains(&text) {
                 ends.push(token);
-            }
-            match kind {
-                // A character alone cannot be told from the text around it, in a message least of all.
-                TokenKind::Control | TokenKind::Unknown if text.chars().nth(1).is_none() => {}
-                _ if is_end => control.push(token),
-                TokenKind::Control | TokenKind::Unknown => control.push(token),
-                TokenKind::UserDefined => whole.push(token),
-                _ => {}
+            } else if kind == TokenKind::UserDefined {
+                whole.push(token);
+            } else {
+                control.push(token);
             }
         }
         ends.sort_unstable();
         ends.dedup();
+        control.extend(&ends);
+        // A character alone cannot be told from the text around it, in a message least of all.
+        let is_alone =
+            |t: &TokenId| vocabulary.bytes(*t).utf8_chunks().flat_map(|part| part.valid().chars()).nth(1).is_none();
+        control.retain(|token| !is_alone(token));
         Ok(Self {
             special: SpecialTokens::new(vocabulary, whole.iter().chain(&control).copied()),
             whole: SpecialTokens::new(vocabulary, whole.into_iter()),

@@ -77,8 +77,7 @@ impl TokenizerSource {
         }
         Ok(Self {
             kind,
-            add_bos: flag("add_bos_token")
-                .unwrap_or(llama || matches!(&*pre, "llama3" | "llama-v3" | "llama-bpe" | "tekken")),
+            add_bos: flag("add_bos_token").unwrap_or(llama || crate::tokenizer::implies_bos(&pre)),
             add_eos: flag("add_eos_token").unwrap_or(false),
             add_space_prefix: flag("add_space_prefix").unwrap_or(llama),
             bos: token("bos")?.or(default(1)),

@@ -100,6 +100,14 @@ impl Kind {
     }
 }
 
+/// Whether a model of that kind of pre-tokenizer wants a BOS when its file does not say (llama.cpp, as above).
+pub(crate) fn implies_bos(name: &str) -> bool {
+    matches!(
+        name,
+        "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2" | "tekken"
+    )
+}
+
 impl PreTokenizer {
     /// Compiles the patterns of `kind`; milliseconds.
     pub(super) fn new(kind: Kind) -> Self {

@@ -16,6 +16,8 @@ use crate::{TokenId, TokenKind, TokenizerSource};
 struct Symbol {
     start: usize,
     len: usize,
+    /// The token that the piece is, once it has been merged.
+    token: Option<TokenId>,
     previous: Option<usize>,
     next: Option<usize>,
 }
@@ -24,6 +26,7 @@ struct Symbol {
 #[derive(PartialEq)]
 struct Pair {
     score: f32,
+    token: TokenId,
     left: usize,
     right: usize,
     len: usize,
@@ -68,7 +71,7 @@ pub(super) fn encode(source: &TokenizerSource, bytes: &[Option<TokenId>; 256], t
     let text = text.replace('▁', " ");
     let mut symbols: Vec<Symbol> = Vec::with_capacity(text.len());
     for (i, (start, c)) in text.char_indices().enumerate() {
-        symbols.push(Symbol { start, len: c.len_utf8(), previous: i.checked_sub(1), next: Some(i + 1) });
+        symbols.push(Symbol { start, len: c.len_utf8(), token: None, previous: i.checked_sub(1), next: Some(i + 1) });
     }
     let Some(last) = symbols.last_mut() else { return };
     last.next = None;
@@ -79,18 +82,19 @@ pub(super) fn encode(source: &TokenizerSource, bytes: &[Option<TokenId>; 256], t
         let len = symbols[left].len + symbols[right].len;
         if let Some(token) = find(source, &text.as_bytes()[start..start + len]) {
             // Adding zero makes -0 and 0 the same score.
-            pairs.push(Pair { score: source.scores[token as usize] + 0.0, left, right, len });
+            pairs.push(Pair { score: source.scores[token as usize] + 0.0, token, left, right, len });
         }
     };
     for right in 1..symbols.len() {
         offer(&mut pairs, &symbols, right - 1, right);
     }
-    while let Some(Pair { left, right, len, .. }) = pairs.pop() {
+    while let Some(Pair { token, left, right, len, .. }) = pairs.pop() {
         let (a, b) = (symbols[left].len, symbols[right].len);
         if a == 0 || b == 0 || a + b != len {
             continue; // one of the two was merged with another since
         }
         symbols[left].len = len;
+        symbols[left].token = Some(token);
         symbols[right].len = 0;
         let next = symbols[right].next;
         symbols[left].next = next;
@@ -106,7 +110,7 @@ pub(super) fn encode(source: &TokenizerSource, bytes: &[Option<TokenId>; 256], t
     let mut at = Some(0);
     while let Some(i) = at {
         let piece = &text.as_bytes()[symbols[i].start..][..symbols[i].len];
-        match find(source, piece) {
+        match symbols[i].token.or_else(|| find(source, piece)) {
             Some(token) => out.push(token),
             None => out.extend(piece.iter().filter_map(|&byte| bytes[usize::from(byte)])),
         }
