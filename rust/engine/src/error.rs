@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// What every fallible call of the engine returns.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The engine's one error type.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,9 @@ use crate::{Error, Result};
 /// Windows begin at multiples of this, so whatever is no longer than it lies whole in one window.
 const STRIDE: u64 = 1 << 30;
 
+/// Longest table in bytes: two windows overlap by this much.
+pub(crate) const LONGEST: u64 = STRIDE - (1 << 14);
+
 /// A file mapped read-only, in windows under 2 GiB each: iOS refuses larger ones on small address spaces.
 #[derive(Clone)]
 pub(crate) struct MappedFile {

@@ -1,0 +1,104 @@
+//! A model: the packed file, mapped, with what its metadata mean.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::Fault;
+use crate::memory::MemoryPlan;
+use crate::metadata::Metadata;
+use crate::packed::{OpenOptions, PackedFile};
+use crate::tokenizer_source::TokenizerSource;
+use crate::weights::Weights;
+use crate::{Config, Result, Vocabulary, arch};
+
+/// An open model. Cloning it shares it; the file is unmapped when the last clone, and the last session over one, is gone.
+#[derive(Clone)]
+pub struct Model(Arc<Inner>);
+
+struct Inner {
+    metadata: Metadata,
+    source: [u8; 32],
+    length: u64,
+    config: Config,
+    weights: Weights,
+    tokenizer_source: Arc<TokenizerSource>,
+}
+
+impl Model {
+    /// Opens the packed file at `path` and checks every byte of it.
+    ///
+    /// # Errors
+    /// [`Error::BadModelFile`](crate::Error::BadModelFile) says what is wrong with the file and what to do;
+    /// [`Error::Io`](crate::Error::Io) that it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// Opens the packed file at `path`, checked as `options` say.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let file = PackedFile::open(path, options)?;
+        Self::from_file(file).map_err(|fault| fault.in_packed(path))
+    }
+
+    fn from_file(file: PackedFile) -> Result<Self, Fault> {
+        let config = arch::config(&file.metadata, file.vocabulary.len())?;
+        let weights = Weights::collect(&config, |name, shape| match file.tensors.get(name) {
+            Some(tensor) if tensor.shape() != shape => {
+                Err(Fault::damaged(format!("the tensor {name} is {} and should be {shape}", tensor.shape())))
+            }
+            tensor => Ok(tensor.cloned()),
+        })?;
+        let tokenizer_source =
+            TokenizerSource::new(&file.metadata, Arc::new(file.vocabulary), file.merges, file.scores)?;
+        Ok(Self(Arc::new(Inner {
+            metadata: file.metadata,
+            source: file.source,
+            length: file.length,
+            config,
+            weights,
+            tokenizer_source: Arc::new(tokenizer_source),
+        })))
+    }
+
+    /// The shape of the decoder.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Bytes and kind of every token.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.0.tokenizer_source.vocabulary
+    }
+
+    /// What the tokenizer is made of.
+    pub fn tokenizer_source(&self) -> &Arc<TokenizerSource> {
+        &self.0.tokenizer_source
+    }
+
+    /// SHA-256 of the file that the model was packed from.
+    pub fn fingerprint(&self) -> &[u8; 32] {
+        &self.0.source
+    }
+
+    /// The model's name, if the file gives one.
+    pub fn name(&self) -> Option<&str> {
+        self.0.metadata.string("general.name")
+    }
+
+    /// The model's licence, if the file gives one.
+    pub fn licence(&self) -> Option<&str> {
+        self.0.metadata.string("general.license")
+    }
+
+    /// What the model and a session of `context` tokens take.
+    pub fn memory_plan(&self, context: usize) -> MemoryPlan {
+        MemoryPlan::new(&self.0.config, self.0.length, context)
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.0.weights
+    }
+}

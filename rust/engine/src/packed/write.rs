@@ -1,0 +1,169 @@
+//! Packing: a GGUF goes in, a model file comes out, whole or not at all.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use nibble_kernels::Format;
+use sha2::{Digest, Sha256};
+
+use super::{ALIGN, Entry, Extent, Header, Manifest, PAGE, Section, checksum};
+use crate::atomic_file::AtomicFile;
+use crate::error::Fault;
+use crate::gguf::{Gguf, GgufTensor};
+use crate::mmap;
+use crate::tokenizer_source::TokenizerSource;
+use crate::weights::{Shape, Weights};
+use crate::{Error, Result, arch};
+
+/// How far packing has come, in bytes of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackProgress {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// Packs the GGUF at `source` into a model file at `dest`.
+///
+/// The file is written beside `dest` and renamed when it is complete and on disk, so `dest` is never half a file, whatever
+/// happens; two processes that pack the same model do no harm. `progress` is called after each piece; when it breaks,
+/// nothing is left behind. Needs memory for the largest tensor.
+///
+/// # Errors
+/// [`Error::Cancelled`] when `progress` breaks, [`Error::DamagedGguf`] or [`Error::Unsupported`] for a file that cannot be
+/// packed, [`Error::Io`] when the disk is full or a file cannot be read or written.
+pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>) -> Result<()> {
+    let gguf = Gguf::open(source)?;
+    let tokenizer = gguf.tokenizer_source()?;
+    let tensors = plan(&gguf, tokenizer.vocabulary.len()).map_err(|fault| fault.in_gguf(source))?;
+
+    let total = gguf.len() + tensors.iter().map(|(_, tensor)| tensor.bytes.len() as u64).sum::<u64>();
+    let mut done = 0;
+    let mut advance = |bytes: usize| {
+        done += bytes as u64;
+        match progress(PackProgress { done, total }) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Cancelled),
+        }
+    };
+    let mut hasher = Sha256::new();
+    for piece in gguf.pieces() {
+        hasher.update(&*piece);
+        advance(piece.len())?;
+    }
+
+    let mut file = AtomicFile::create(dest)?;
+    let mut writer = Writer { file: &mut file, offset: 0 };
+    writer.append(&mut vec![0; PAGE as usize])?;
+    let mut entries = Vec::with_capacity(tensors.len());
+    let mut buffer = Vec::new();
+    for (name, tensor) in &tensors {
+        tensor.pack_into(&mut buffer);
+        let extent = writer.append(&mut buffer)?;
+        entries.push(tensor.entry(name, extent));
+        advance(tensor.bytes.len())?;
+    }
+    let manifest = Manifest { metadata: gguf.metadata(), tensors: entries };
+    let sections = sections(&manifest, &tokenizer);
+    let mut extents = [Extent::default(); Section::ALL.len()];
+    for (extent, mut bytes) in extents.iter_mut().zip(sections) {
+        *extent = writer.append(&mut bytes)?;
+    }
+    let header = Header { source: hasher.finalize().into(), length: writer.offset, sections: extents };
+    file.write_at_start(&header.to_bytes())?;
+    file.commit()
+}
+
+/// The tensors that the graph needs, in its order, each checked; nothing else may be in the file.
+fn plan(gguf: &Gguf, vocabulary: usize) -> Result<Vec<(String, GgufTensor)>, Fault> {
+    let config = arch::config(&gguf.metadata(), vocabulary)?;
+    let mut tensors = Vec::new();
+    Weights::collect(&config, |name, shape| {
+        let Some(tensor) = gguf.tensor(name)? else { return Ok(None) };
+        if tensor.shape != shape {
+            return Err(Fault::damaged(format!("the tensor {name} is {} and should be {shape}", tensor.shape)));
+        }
+        if matches!(shape, Shape::Vector(_)) && tensor.format != Format::F32 {
+            return Err(Fault::unsupported(format!("{name} in {}, and there is only F32", tensor.format.name())));
+        }
+        if tensor.packed_len().is_none_or(|len| len as u64 > mmap::LONGEST) {
+            return Err(Fault::unsupported(format!("a tensor over 1 GiB ({name})")));
+        }
+        tensors.push((name.to_owned(), tensor));
+        Ok(Some(()))
+    })?;
+    let known: HashSet<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+    match gguf.names().filter(|name| !known.contains(name)).min() {
+        Some(name) => {
+            let architecture = config.architecture;
+            Err(Fault::unsupported(format!("the tensor {name}, which the {architecture} graph has no use for")))
+        }
+        None => Ok(tensors),
+    }
+}
+
+impl GgufTensor {
+    fn packed_len(&self) -> Option<usize> {
+        match self.shape {
+            Shape::Vector(_) => Some(self.bytes.len()),
+            Shape::Matrix { rows, cols } => self.format.packed_len(rows, cols),
+        }
+    }
+
+    /// The tensor as it is stored, in `out`.
+    fn pack_into(&self, out: &mut Vec<u8>) {
+        out.clear();
+        match self.shape {
+            Shape::Vector(_) => out.extend_from_slice(&self.bytes),
+            Shape::Matrix { rows, cols } => {
+                out.resize(self.packed_len().expect("checked by `plan`"), 0);
+                nibble_kernels::pack(self.format, rows, cols, &self.bytes, out).expect("checked by `plan`");
+            }
+        }
+    }
+
+    fn entry(&self, name: &str, extent: Extent) -> Entry {
+        let shape = match self.shape {
+            Shape::Vector(len) => vec![len],
+            Shape::Matrix { rows, cols } => vec![rows, cols],
+        };
+        Entry { name: name.to_owned(), format: self.format.name().to_owned(), shape, extent }
+    }
+}
+
+/// The sections' bytes, in the order of [`Section::ALL`].
+fn sections(manifest: &Manifest, tokenizer: &TokenizerSource) -> [Vec<u8>; Section::ALL.len()] {
+    let (tokens, kinds, sorted) = tokenizer.vocabulary.tables();
+    let (token_bytes, token_ends) = tokens.tables();
+    let (merge_bytes, merge_ends) = tokenizer.merges.tables();
+    let u32s = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    Section::ALL.map(|section| match section {
+        Section::Manifest => serde_json::to_vec_pretty(manifest).expect("maps with string keys are JSON"),
+        Section::TokenBytes => token_bytes.to_vec(),
+        Section::TokenEnds => u32s(token_ends),
+        Section::TokenKinds => kinds.to_vec(),
+        Section::TokensSorted => u32s(sorted),
+        Section::MergeBytes => merge_bytes.to_vec(),
+        Section::MergeEnds => u32s(merge_ends),
+        Section::Scores => tokenizer.scores.iter().flat_map(|score| score.to_le_bytes()).collect(),
+    })
+}
+
+/// Appends tensors and sections.
+struct Writer<'a> {
+    file: &'a mut AtomicFile,
+    offset: u64,
+}
+
+impl Writer<'_> {
+    /// Appends `bytes` and zeros up to the alignment; says where they went and what their checksum is.
+    fn append(&mut self, bytes: &mut Vec<u8>) -> Result<Extent> {
+        let (offset, length) = (self.offset, bytes.len() as u64);
+        bytes.resize(bytes.len().next_multiple_of(ALIGN as usize), 0);
+        self.file.append(bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(Extent { offset, length, checksum: checksum(bytes) })
+    }
+}
