@@ -1,7 +1,7 @@
 //! A model: the packed file, mapped, with what its metadata mean.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Fault;
 use crate::memory::MemoryPlan;
@@ -9,7 +9,7 @@ use crate::metadata::Metadata;
 use crate::packed::{OpenOptions, PackedFile};
 use crate::tokenizer_source::TokenizerSource;
 use crate::weights::Weights;
-use crate::{Config, Result, Vocabulary, arch};
+use crate::{ChatTemplate, Config, Result, Tokenizer, Vocabulary, arch};
 
 /// An open model. Cloning it shares it; the file is unmapped when the last clone, and the last session over one, is gone.
 #[derive(Clone)]
@@ -22,6 +22,9 @@ struct Inner {
     config: Config,
     weights: Weights,
     tokenizer_source: Arc<TokenizerSource>,
+    /// Made when it is first asked for.
+    tokenizer: OnceLock<Arc<Tokenizer>>,
+    chat_template: OnceLock<Option<ChatTemplate>>,
 }
 
 impl Model {
@@ -40,7 +43,9 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = PackedFile::open(path, options)?;
-        Self::from_file(file).map_err(|fault| fault.in_packed(path))
+        let model = Self::from_file(file).map_err(|fault| fault.in_packed(path))?;
+        Tokenizer::check(model.tokenizer_source())?;
+        Ok(model)
     }
 
     fn from_file(file: PackedFile) -> Result<Self, Fault> {
@@ -60,6 +65,8 @@ impl Model {
             config,
             weights,
             tokenizer_source: Arc::new(tokenizer_source),
+            tokenizer: OnceLock::new(),
+            chat_template: OnceLock::new(),
         })))
     }
 
@@ -76,6 +83,19 @@ impl Model {
     /// What the tokenizer is made of.
     pub fn tokenizer_source(&self) -> &Arc<TokenizerSource> {
         &self.0.tokenizer_source
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        self.0.tokenizer.get_or_init(|| {
+            let tokenizer = Tokenizer::new(self.0.tokenizer_source.clone());
+            Arc::new(tokenizer.expect("checked when the model was opened"))
+        })
+    }
+
+    /// The chat template; `None` for a base model.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.0.chat_template.get_or_init(|| ChatTemplate::new(self.tokenizer().clone())).as_ref()
     }
 
     /// SHA-256 of the file that the model was packed from.

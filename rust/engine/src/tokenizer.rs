@@ -70,6 +70,14 @@ enum Encoder {
 }
 
 impl Tokenizer {
+    /// Whether [`Tokenizer::new`] will take `source`, without the work.
+    pub(crate) fn check(source: &TokenizerSource) -> Result<()> {
+        match source.kind {
+            TokenizerKind::Gpt2 => pre::Kind::new(&source.pre).map(drop),
+            TokenizerKind::Llama => Ok(()),
+        }
+    }
+
     /// From what the model file states.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::gguf::{Gguf, GgufTensor};
 use crate::mmap;
 use crate::tokenizer_source::TokenizerSource;
 use crate::weights::{Shape, Weights};
-use crate::{Error, Result, arch};
+use crate::{Error, Result, Tokenizer, arch};
 
 /// How far packing has come, in bytes of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub struct PackProgress {
 pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>) -> Result<()> {
     let gguf = Gguf::open(source)?;
     let tokenizer = gguf.tokenizer_source()?;
+    Tokenizer::check(&tokenizer)?;
     let tensors = plan(&gguf, tokenizer.vocabulary.len()).map_err(|fault| fault.in_gguf(source))?;
 
     let total = gguf.len() + tensors.iter().map(|(_, tensor)| tensor.bytes.len() as u64).sum::<u64>();
