@@ -3,15 +3,14 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
-use std::ops::Range;
 
-use crate::activation::{Activations, TILE};
+use crate::activation::TILE;
 use crate::cpu::Avx2;
-use crate::format::marker::{self, Marker};
+use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
-use crate::matrix::{Matrix, OutMut};
+use crate::matrix::Matrix;
 use crate::ops::Half;
-use crate::select::Product;
+use crate::product::{self, Product, Variant};
 
 /// The CPU's conversions of halves. Only to be used where F16C is known to be there: in code compiled for this tier.
 pub(crate) struct F16c;
@@ -46,18 +45,74 @@ impl Half for F16c {
 
 /// The matrix products.
 pub(crate) fn product(_: Avx2) -> fn(Format) -> Product {
-    |format| match format {
-        Format::F32 => float_product::<marker::F32>,
-        Format::F16 => float_product::<marker::F16>,
-        Format::BF16 => float_product::<marker::BF16>,
-        Format::Q4_0 => block_product::<marker::Q4_0>,
-        Format::Q4_1 => block_product::<marker::Q4_1>,
-        Format::Q5_0 => block_product::<marker::Q5_0>,
-        Format::Q5_1 => block_product::<marker::Q5_1>,
-        Format::Q8_0 => block_product::<marker::Q8_0>,
-        Format::Q4_K => block_product::<marker::Q4_K>,
-        Format::Q5_K => block_product::<marker::Q5_K>,
-        Format::Q6_K => block_product::<marker::Q6_K>,
+    product::of::<Maddubs>
+}
+
+/// Unsigned codes times signed activations, in pairs.
+struct Maddubs;
+
+impl Variant for Maddubs {
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn blocks<F: Marker, const T: usize>(
+        w: &Matrix<'_>,
+        group: usize,
+        tile: &[u8],
+        results: &mut [[f32; GROUP]; TILE],
+    ) {
+        let mut at = Block {
+            codes: w.codes(group).as_ptr(),
+            high: w.high(group).as_ptr(),
+            scales: w.scales(group).as_ptr(),
+            record: tile.as_ptr(),
+        };
+        let mut acc = [[_mm256_setzero_ps(); 2]; T];
+        for _ in 0..w.blocks() {
+            // SAFETY: `at` is in turn at each of the blocks that `w` and the tile have.
+            unsafe {
+                match F::FORMAT.block() {
+                    32 => block::<F, T>(at, &mut acc),
+                    _ => superblock::<F, T>(at, &mut acc),
+                }
+            }
+            at.codes = at.codes.wrapping_add(F::FORMAT.code_bytes());
+            at.high = at.high.wrapping_add(F::FORMAT.high_bytes());
+            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+            at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
+        }
+        for (result, acc) in results.iter_mut().zip(acc) {
+            for (result, acc) in result.as_chunks_mut::<8>().0.iter_mut().zip(acc) {
+                // SAFETY: eight floats.
+                unsafe { _mm256_storeu_ps(result.as_mut_ptr(), acc) };
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
+        let mut chains = [[_mm256_setzero_ps(); 2]; 4];
+        let columns = columns.chunks_exact(4 * F::FORMAT.code_bytes());
+        let rest = columns.remainder();
+        for (columns, x) in columns.zip(x.as_chunks::<4>().0) {
+            for c in 0..4 {
+                let (w, x) = (float_column::<F>(&columns[c * F::FORMAT.code_bytes()..]), f32::from_le_bytes(x[c]));
+                for r in 0..2 {
+                    chains[c][r] = _mm256_fmadd_ps(w[r], _mm256_set1_ps(x), chains[c][r]);
+                }
+            }
+        }
+        let columns = rest.chunks_exact(F::FORMAT.code_bytes());
+        for ((column, x), chain) in columns.zip(x.as_chunks::<4>().1).zip(&mut chains) {
+            let (w, x) = (float_column::<F>(column), f32::from_le_bytes(*x));
+            for r in 0..2 {
+                chain[r] = _mm256_fmadd_ps(w[r], _mm256_set1_ps(x), chain[r]);
+            }
+        }
+        for (r, result) in result.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let [a, b, c, d] = chains.map(|chain| chain[r]);
+            let sum = _mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d));
+            // SAFETY: eight floats.
+            unsafe { _mm256_storeu_ps(result.as_mut_ptr(), sum) };
+        }
     }
 }
 
@@ -67,72 +122,6 @@ const AHEAD: usize = 12;
 
 /// The 16 rows of a group, in two registers.
 type Rows<V> = [V; 2];
-
-/// See [`Product`]. Not to be reached but through [`product`], which takes the proof.
-fn block_product<F: Marker>(
-    w: &Matrix<'_>,
-    group: usize,
-    x: &Activations<'_>,
-    tokens: Range<usize>,
-    out: &mut OutMut<'_>,
-) {
-    for first in tokens.step_by(TILE) {
-        let (tile, width) = x.tile(first);
-        let mut results = [[0.0; GROUP]; TILE];
-        // SAFETY: the CPU has AVX2, FMA and F16C, and the tile is `width` tokens wide.
-        unsafe {
-            match width {
-                1 => block_tile::<F, 1>(w, group, tile, &mut results),
-                2 => block_tile::<F, 2>(w, group, tile, &mut results),
-                3 => block_tile::<F, 3>(w, group, tile, &mut results),
-                _ => block_tile::<F, 4>(w, group, tile, &mut results),
-            }
-        }
-        for (t, result) in results[..width].iter().enumerate() {
-            let out = out.token_mut(first + t);
-            out.copy_from_slice(&result[..out.len()]);
-        }
-    }
-}
-
-/// A group's rows times one tile of T tokens.
-///
-/// # Safety
-/// `tile` is a whole tile of T tokens, as long as the rows of `w`.
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn block_tile<F: Marker, const T: usize>(
-    w: &Matrix<'_>,
-    group: usize,
-    tile: &[u8],
-    results: &mut [[f32; GROUP]; TILE],
-) {
-    let mut at = Block {
-        codes: w.codes(group).as_ptr(),
-        high: w.high(group).as_ptr(),
-        scales: w.scales(group).as_ptr(),
-        record: tile.as_ptr(),
-    };
-    let mut acc = [[_mm256_setzero_ps(); 2]; T];
-    for _ in 0..w.blocks() {
-        // SAFETY: `at` is in turn at each of the blocks that `w` and the tile have.
-        unsafe {
-            match F::FORMAT.block() {
-                32 => block::<F, T>(at, &mut acc),
-                _ => superblock::<F, T>(at, &mut acc),
-            }
-        }
-        at.codes = at.codes.wrapping_add(F::FORMAT.code_bytes());
-        at.high = at.high.wrapping_add(F::FORMAT.high_bytes());
-        at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
-        at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
-    }
-    for (result, acc) in results.iter_mut().zip(acc) {
-        for (result, acc) in result.as_chunks_mut::<8>().0.iter_mut().zip(acc) {
-            // SAFETY: eight floats.
-            unsafe { _mm256_storeu_ps(result.as_mut_ptr(), acc) };
-        }
-    }
-}
 
 /// Where one block of a group and of a tile lies.
 #[derive(Clone, Copy)]
@@ -417,54 +406,6 @@ unsafe fn repeat_odd(pairs: __m256i) -> __m256i {
     unsafe {
         let order = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
         _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
-    }
-}
-
-/// See [`Product`]. Not to be reached but through [`product`], which takes the proof.
-fn float_product<F: Marker>(
-    w: &Matrix<'_>,
-    group: usize,
-    x: &Activations<'_>,
-    tokens: Range<usize>,
-    out: &mut OutMut<'_>,
-) {
-    let bytes = x.token_bytes();
-    for token in tokens {
-        let (tile, _) = x.tile(token / TILE * TILE);
-        let mut result = [0.0; GROUP];
-        // SAFETY: the CPU has AVX2, FMA and F16C.
-        unsafe { float_row::<F>(w.codes(group), tile[token % TILE * bytes..][..bytes].as_chunks().0, &mut result) };
-        let out = out.token_mut(token);
-        out.copy_from_slice(&result[..out.len()]);
-    }
-}
-
-/// A group's rows of floats times one token.
-#[target_feature(enable = "avx2,fma,f16c")]
-fn float_row<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
-    let mut chains = [[_mm256_setzero_ps(); 2]; 4];
-    let columns = columns.chunks_exact(4 * F::FORMAT.code_bytes());
-    let rest = columns.remainder();
-    for (columns, x) in columns.zip(x.as_chunks::<4>().0) {
-        for c in 0..4 {
-            let (w, x) = (float_column::<F>(&columns[c * F::FORMAT.code_bytes()..]), f32::from_le_bytes(x[c]));
-            for r in 0..2 {
-                chains[c][r] = _mm256_fmadd_ps(w[r], _mm256_set1_ps(x), chains[c][r]);
-            }
-        }
-    }
-    let columns = rest.chunks_exact(F::FORMAT.code_bytes());
-    for ((column, x), chain) in columns.zip(x.as_chunks::<4>().1).zip(&mut chains) {
-        let (w, x) = (float_column::<F>(column), f32::from_le_bytes(*x));
-        for r in 0..2 {
-            chain[r] = _mm256_fmadd_ps(w[r], _mm256_set1_ps(x), chain[r]);
-        }
-    }
-    for (r, result) in result.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let [a, b, c, d] = chains.map(|chain| chain[r]);
-        let sum = _mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d));
-        // SAFETY: eight floats.
-        unsafe { _mm256_storeu_ps(result.as_mut_ptr(), sum) };
     }
 }
 

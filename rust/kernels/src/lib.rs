@@ -41,6 +41,7 @@ mod matrix;
 mod neon;
 mod ops;
 mod pack;
+mod product;
 mod scalar;
 mod select;
 

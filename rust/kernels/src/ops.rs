@@ -503,3 +503,41 @@ operations! {
     f16_to_f32::<Half>(x: &[u16], out: &mut [f32]);
     attend::<Half>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Distance to the true value in units in the last place of a single, subnormal ones included.
+    fn ulps(got: f32, wanted: f64) -> f64 {
+        let exponent = (wanted.log2().floor() as i32).max(-126);
+        (f64::from(got) - wanted).abs() / 2f64.powi(exponent - 23)
+    }
+
+    #[test]
+    fn exp_is_within_the_stated_error_over_its_whole_range() {
+        let mut worst = 0.0f64;
+        for i in 0..=400_000 {
+            let x = -103.9 + i as f32 * (192.6 / 400_000.0);
+            worst = worst.max(ulps(exp(x), f64::from(x).exp()));
+        }
+        assert!(worst <= 1.2, "{worst}");
+    }
+
+    #[test]
+    fn exp_reaches_zero_one_infinity_and_nan() {
+        assert_eq!([exp(0.0), exp(-0.0)], [1.0; 2]);
+        assert_eq!([-104.0, -1e30, f32::NEG_INFINITY].map(exp), [0.0; 3]);
+        assert_eq!([88.73, 1e30, f32::INFINITY].map(exp), [f32::INFINITY; 3]);
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn ln_is_correctly_rounded_almost_everywhere() {
+        for i in 1..100_000u32 {
+            let x = f32::from_bits(i * 21_390); // all magnitudes up to infinity
+            let wanted = f64::from(x).ln();
+            assert!((f64::from(ln(x)) - wanted).abs() <= 0.51 * f64::from(f32::EPSILON) * wanted.abs(), "{x:e}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use crate::activation::{ActivationKind, Activations, TILE};
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, OutMut, code, element, half, offset, sub_scale};
 
-/// See [`Product`](crate::select::Product).
+/// See [`Product`](crate::product::Product).
 pub(crate) fn product(w: &Matrix<'_>, group: usize, x: &Activations<'_>, tokens: Range<usize>, out: &mut OutMut<'_>) {
     for token in tokens {
         let (tile, width) = x.tile(token / TILE * TILE);

@@ -8,15 +8,15 @@ use crate::cpu::Tier;
 use crate::format::{Format, GROUP, ShapeError};
 use crate::matrix::{Matrix, OutMut};
 use crate::ops::{Attention, Ops, RopeStyle};
+use crate::product::Product;
 use crate::scalar;
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2, cpu::Avx2};
 #[cfg(target_arch = "aarch64")]
-use crate::{cpu::Neon, neon};
-
-/// The product of one group of rows with a run of tokens that starts at a whole tile. Shapes have been checked; the output
-/// has the group's rows (fewer than [`GROUP`] in the last one) and all tokens.
-pub(crate) type Product = fn(&Matrix<'_>, usize, &Activations<'_>, Range<usize>, &mut OutMut<'_>);
+use crate::{
+    cpu::{Neon, NeonDot},
+    neon,
+};
 
 /// One CPU tier's functions. Every tier gives the same bits.
 pub struct Kernels {
@@ -35,6 +35,9 @@ static TABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
     #[cfg(target_arch = "aarch64")]
     if let Some(proof) = Neon::detect() {
         table.push(Kernels { tier: Tier::Neon, product: neon::product(proof), ops: Ops::neon(proof) });
+        if let Some(dot) = NeonDot::detect() {
+            table.push(Kernels { tier: Tier::NeonDot, product: neon::product_dot(dot), ops: Ops::neon(proof) });
+        }
     }
     table
 });

@@ -2,4 +2,5 @@
 
 mod formats;
 mod matmul;
+mod ops;
 mod support;

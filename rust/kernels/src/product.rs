@@ -1,0 +1,95 @@
+//! What the matrix products of all SIMD tiers share: the walk over a run of tokens, tile by tile.
+
+use std::ops::Range;
+
+use crate::activation::{Activations, TILE};
+use crate::format::marker::{self, Marker};
+use crate::format::{Format, GROUP};
+use crate::matrix::{Matrix, OutMut};
+
+/// The product of one group of rows with a run of tokens that starts at a whole tile. Shapes have been checked; the output
+/// has the group's rows (fewer than [`GROUP`] in the last one) and all tokens.
+pub(crate) type Product = fn(&Matrix<'_>, usize, &Activations<'_>, Range<usize>, &mut OutMut<'_>);
+
+/// One tier's way to multiply, for code that runs only where the CPU has the tier's instructions.
+pub(crate) trait Variant {
+    /// A group of block-quantized rows times a tile of T tokens.
+    ///
+    /// # Safety
+    /// The CPU has the tier's instructions; `tile` is a whole tile of T tokens, as long as the rows of `w`, which has
+    /// format F.
+    unsafe fn blocks<F: Marker, const T: usize>(
+        w: &Matrix<'_>,
+        group: usize,
+        tile: &[u8],
+        results: &mut [[f32; GROUP]; TILE],
+    );
+
+    /// A group of rows of floats, column by column, times one token.
+    ///
+    /// # Safety
+    /// The CPU has the tier's instructions.
+    unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]);
+}
+
+/// The function of tier V for each format. Only to be called with a proof that the CPU has the tier's instructions.
+pub(crate) fn of<V: Variant>(format: Format) -> Product {
+    match format {
+        Format::F32 => float_product::<V, marker::F32>,
+        Format::F16 => float_product::<V, marker::F16>,
+        Format::BF16 => float_product::<V, marker::BF16>,
+        Format::Q4_0 => block_product::<V, marker::Q4_0>,
+        Format::Q4_1 => block_product::<V, marker::Q4_1>,
+        Format::Q5_0 => block_product::<V, marker::Q5_0>,
+        Format::Q5_1 => block_product::<V, marker::Q5_1>,
+        Format::Q8_0 => block_product::<V, marker::Q8_0>,
+        Format::Q4_K => block_product::<V, marker::Q4_K>,
+        Format::Q5_K => block_product::<V, marker::Q5_K>,
+        Format::Q6_K => block_product::<V, marker::Q6_K>,
+    }
+}
+
+fn block_product<V: Variant, F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
+    for first in tokens.step_by(TILE) {
+        let (tile, width) = x.tile(first);
+        let mut results = [[0.0; GROUP]; TILE];
+        // SAFETY: `of` is called where the CPU has the instructions, and the tile is `width` tokens wide.
+        unsafe {
+            match width {
+                1 => V::blocks::<F, 1>(w, group, tile, &mut results),
+                2 => V::blocks::<F, 2>(w, group, tile, &mut results),
+                3 => V::blocks::<F, 3>(w, group, tile, &mut results),
+                _ => V::blocks::<F, 4>(w, group, tile, &mut results),
+            }
+        }
+        for (t, result) in results[..width].iter().enumerate() {
+            let out = out.token_mut(first + t);
+            out.copy_from_slice(&result[..out.len()]);
+        }
+    }
+}
+
+fn float_product<V: Variant, F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
+    let bytes = x.token_bytes();
+    for token in tokens {
+        let (tile, _) = x.tile(token / TILE * TILE);
+        let x = tile[token % TILE * bytes..][..bytes].as_chunks().0;
+        let mut result = [0.0; GROUP];
+        // SAFETY: as above.
+        unsafe { V::floats::<F>(w.codes(group), x, &mut result) };
+        let out = out.token_mut(token);
+        out.copy_from_slice(&result[..out.len()]);
+    }
+}

@@ -1,0 +1,291 @@
+//! Vector operations: right against double precision, and the same bits on every tier.
+
+use nibble_kernels::{Kernels, RopeStyle};
+use proptest::prelude::*;
+
+use crate::support::{Random, difference, scalar, variants};
+
+/// Values of all magnitudes, zeros, the edges of the range and what is not a number.
+const EDGES: [f32; 17] = [
+    0.0,
+    -0.0,
+    1e-45,
+    -1e-45,
+    f32::MIN_POSITIVE,
+    5.96e-8,
+    6.1e-5,
+    1.0,
+    -1.0,
+    88.7,
+    -103.9,
+    65504.0,
+    65520.0,
+    1e30,
+    f32::MAX,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+];
+
+fn check_all(seed: u64, n: usize, edges: bool) {
+    let mut random = Random(seed);
+    let mut values = |n: usize| -> Vec<f32> {
+        (0..n)
+            .map(|_| match random.next() % 4 {
+                0 if edges => EDGES[(random.next() % 17) as usize],
+                _ => random.float() * 20.0,
+            })
+            .collect()
+    };
+    let (x, y, w) = (values(n), values(n), values(n));
+    let run = |kernels: &Kernels| {
+        let mut results = Vec::new();
+        let mut keep = |name: &'static str, f: &dyn Fn(&mut [f32])| {
+            let mut out = x.clone();
+            f(&mut out);
+            results.push((name, out));
+        };
+        keep("rms_norm", &|out| kernels.rms_norm(&x, &w, 1e-5, out));
+        keep("add", &|out| kernels.add(out, &y));
+        keep("scale", &|out| kernels.scale(out, 0.3));
+        for style in [RopeStyle::Interleaved, RopeStyle::Halves] {
+            keep("rope", &|out| kernels.rope(out, &y[..n / 2], &w[..n / 2], style));
+        }
+        keep("silu_mul", &|out| kernels.silu_mul(out, &y));
+        keep("gelu_mul", &|out| kernels.gelu_mul(out, &y));
+        keep("softmax", &|out| kernels.softmax(out));
+        keep("log_sum_exp", &|out| out.fill(kernels.log_sum_exp(&x)));
+        keep("f16", &|out| {
+            let mut halves = vec![0; n];
+            kernels.f32_to_f16(&x, &mut halves);
+            kernels.f16_to_f32(&halves, out);
+        });
+        results
+    };
+    let wanted = run(scalar());
+    for kernels in variants() {
+        for ((name, wanted), (_, got)) in wanted.iter().zip(run(kernels)) {
+            assert_eq!(difference(wanted, &got), None, "{name} of {n} on {}", kernels.tier());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_tier_gives_the_same_bits(seed: u64, n in 1usize..300, edges: bool) {
+        check_all(seed, n, edges);
+    }
+
+    #[test]
+    fn every_tier_attends_alike(
+        seed: u64, heads in 1usize..7, head_dim in 1usize..100, cuts in prop::collection::vec(0usize..9, 1..4),
+    ) {
+        let wanted = attend(scalar(), seed, heads, head_dim, &cuts);
+        for kernels in variants() {
+            let got = attend(kernels, seed, heads, head_dim, &cuts);
+            prop_assert_eq!(difference(&wanted, &got), None, "{}", kernels.tier());
+        }
+    }
+}
+
+/// Attention over segments of random rows, one more position than `cuts` adds up to.
+fn attend(kernels: &Kernels, seed: u64, heads: usize, head_dim: usize, cuts: &[usize]) -> Vec<f32> {
+    let (queries, keys, values) = attention_inputs(seed, heads, head_dim, cuts);
+    let positions = cuts.iter().sum::<usize>() + 1;
+    let segments = |rows: &[u16]| {
+        let mut rest = rows;
+        let mut segments = Vec::new();
+        for &cut in cuts {
+            let (segment, others) = rest.split_at(cut * head_dim);
+            segments.push(segment.to_vec());
+            rest = others;
+        }
+        segments.push(rest.to_vec());
+        segments
+    };
+    let (keys, values) = (segments(&keys), segments(&values));
+    let keys: Vec<&[u16]> = keys.iter().map(Vec::as_slice).collect();
+    let values: Vec<&[u16]> = values.iter().map(Vec::as_slice).collect();
+    let mut scores = vec![0.0; heads.min(4) * positions];
+    let mut out = vec![f32::NAN; heads * head_dim];
+    kernels.attend(&queries, head_dim, 0.125, &keys, &values, &mut scores, &mut out).unwrap();
+    out
+}
+
+fn attention_inputs(seed: u64, heads: usize, head_dim: usize, cuts: &[usize]) -> (Vec<f32>, Vec<u16>, Vec<u16>) {
+    let mut random = Random(seed);
+    let positions = cuts.iter().sum::<usize>() + 1;
+    let mut halves = |n| {
+        let mut halves = vec![0; n];
+        scalar().f32_to_f16(&random.floats(n), &mut halves);
+        halves
+    };
+    let (keys, values) = (halves(positions * head_dim), halves(positions * head_dim));
+    (random.floats(heads * head_dim), keys, values)
+}
+
+#[test]
+fn attention_is_the_softmax_of_the_scores_times_the_values() {
+    for (heads, head_dim, cuts) in [(3, 64, vec![5, 2]), (4, 256, vec![7]), (1, 20, vec![0, 3]), (5, 32, vec![0])] {
+        let (queries, keys, values) = attention_inputs(5, heads, head_dim, &cuts);
+        let wide = |halves: &[u16]| {
+            let mut wide = vec![0.0; halves.len()];
+            scalar().f16_to_f32(halves, &mut wide);
+            wide
+        };
+        let (keys, values) = (wide(&keys), wide(&values));
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        for kernels in Kernels::available() {
+            let got = attend(kernels, 5, heads, head_dim, &cuts);
+            for (query, got) in queries.chunks(head_dim).zip(got.chunks(head_dim)) {
+                let weights: Vec<f64> = keys.chunks(head_dim).map(|key| (0.125 * dot(query, key)).exp()).collect();
+                let total: f64 = weights.iter().sum();
+                for (d, got) in got.iter().enumerate() {
+                    let column = values.iter().skip(d).step_by(head_dim);
+                    let wanted = column.zip(&weights).map(|(v, w)| f64::from(*v) * w).sum::<f64>() / total;
+                    assert!((wanted - f64::from(*got)).abs() < 1e-6, "{got} for {wanted} on {}", kernels.tier());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_segment_or_several_is_the_same_attention() {
+    let whole = attend(scalar(), 9, 3, 64, &[0]);
+    assert_eq!(whole.len(), 192);
+    for kernels in Kernels::available() {
+        let one = attend(kernels, 9, 3, 64, &[11]);
+        let several = attend(kernels, 9, 3, 64, &[4, 0, 7]);
+        assert_eq!(difference(&one, &several), None, "{}", kernels.tier());
+    }
+}
+
+#[test]
+fn wrong_attention_shapes_are_errors() {
+    let kernels = Kernels::best();
+    let (row, queries) = ([0u16; 32], [0.0; 64]);
+    let attend = |head_dim, keys: &[&[u16]], values: &[&[u16]], scores: usize, out: usize| {
+        kernels.attend(&queries, head_dim, 1.0, keys, values, &mut vec![0.0; scores], &mut vec![0.0; out])
+    };
+    assert!(attend(32, &[&row], &[&row], 2, 64).is_ok());
+    assert!(attend(32, &[&row], &[&row], 1, 64).is_err());
+    assert!(attend(32, &[&row], &[&row], 2, 63).is_err());
+    assert!(attend(32, &[&row], &[], 2, 64).is_err());
+    assert!(attend(32, &[&row], &[&row[1..]], 2, 64).is_err());
+    assert!(attend(32, &[], &[], 2, 64).is_err());
+    assert!(attend(0, &[&row], &[&row], 2, 64).is_err());
+    assert!(attend(33, &[&row], &[&row], 2, 64).is_err());
+}
+
+#[test]
+fn halves_convert_as_in_ieee_754() {
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    for kernels in Kernels::available() {
+        let (mut wide, mut back) = (vec![0.0; all.len()], vec![0; all.len()]);
+        kernels.f16_to_f32(&all, &mut wide);
+        kernels.f32_to_f16(&wide, &mut back);
+        for ((&half, &wide), &back) in all.iter().zip(&wide).zip(&back) {
+            let (exponent, mantissa) = (i32::from(half >> 10 & 31), f32::from(half & 1023));
+            let magnitude = match exponent {
+                0 => mantissa * 2f32.powi(-24),
+                31 if mantissa == 0.0 => f32::INFINITY,
+                31 => f32::NAN,
+                _ => (1.0 + mantissa / 1024.0) * 2f32.powi(exponent - 15),
+            };
+            if magnitude.is_nan() {
+                assert!(wide.is_nan() && back == half | 0x200, "{half:#x} on {}", kernels.tier());
+            } else {
+                let wanted = if half >> 15 == 1 { -magnitude } else { magnitude };
+                assert!(wide.to_bits() == wanted.to_bits() && back == half, "{half:#x} on {}", kernels.tier());
+            }
+        }
+
+        // Between two neighbours: to the nearer one, and from the middle to the even one.
+        let finite = || (0..0x7bffu16).chain(0x8000..0xfbff);
+        for (step, up) in [(0.49, [false, false]), (0.5, [false, true]), (0.51, [true, true])] {
+            let between: Vec<f32> = finite()
+                .map(|half| {
+                    let (a, b) = (wide[usize::from(half)], wide[usize::from(half) + 1]);
+                    a + (b - a) * step
+                })
+                .collect();
+            let mut rounded = vec![0; between.len()];
+            kernels.f32_to_f16(&between, &mut rounded);
+            for (half, rounded) in finite().zip(rounded) {
+                assert_eq!(
+                    rounded,
+                    half + u16::from(up[usize::from(half & 1)]),
+                    "{step} past {half:#x} on {}",
+                    kernels.tier()
+                );
+            }
+        }
+        let large = [65519.9, 65520.0, 1e30, f32::INFINITY, -65520.0, 2.9e-8, -1e-30, 1e-45];
+        let mut rounded = [0; 8];
+        kernels.f32_to_f16(&large, &mut rounded);
+        assert_eq!(rounded, [0x7bff, 0x7c00, 0x7c00, 0x7c00, 0xfc00, 0, 0x8000, 0], "{}", kernels.tier());
+    }
+}
+
+fn close(got: &[f32], wanted: impl IntoIterator<Item = f64>, tolerance: f64) {
+    for (i, (&got, wanted)) in got.iter().zip(wanted).enumerate() {
+        let error = (f64::from(got) - wanted).abs();
+        assert!(error <= tolerance * wanted.abs().max(1e-3), "element {i} is {got}, not {wanted}");
+    }
+}
+
+#[test]
+fn results_are_those_of_double_precision() {
+    let mut random = Random(4);
+    let x: Vec<f32> = (0..203).map(|_| random.float() * 8.0).collect();
+    let y = random.floats(203);
+    let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+    let (x64, y64) = (wide(&x), wide(&y));
+    let total: f64 = x64.iter().map(|x| x.exp()).sum();
+    let norm = (x64.iter().map(|x| x * x).sum::<f64>() / 203.0 + 1e-5).sqrt();
+    for kernels in Kernels::available() {
+        let with = |f: &dyn Fn(&mut [f32])| {
+            let mut out = x.clone();
+            f(&mut out);
+            out
+        };
+        let pairs = || x64.iter().zip(&y64);
+        close(&with(&|out| kernels.rms_norm(&x, &y, 1e-5, out)), pairs().map(|(x, y)| x / norm * y), 1e-6);
+        close(&with(&|out| kernels.add(out, &y)), pairs().map(|(x, y)| x + y), 1e-6);
+        close(&with(&|out| kernels.scale(out, -2.5)), x64.iter().map(|x| x * -2.5), 1e-6);
+        close(&with(&|out| kernels.silu_mul(out, &y)), pairs().map(|(x, y)| x / (1.0 + (-x).exp()) * y), 1e-6);
+        let gelu =
+            |x: f64| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+        close(&with(&|out| kernels.gelu_mul(out, &y)), pairs().map(|(x, y)| gelu(*x) * y), 3e-6);
+        close(&with(&|out| kernels.softmax(out)), x64.iter().map(|x| x.exp() / total), 2e-6);
+        close(&[kernels.log_sum_exp(&x)], [total.ln()], 1e-6);
+
+        // Rotated by an angle, as complex numbers are; the elements past the pairs stay.
+        let angles: Vec<f64> = (0..8).map(|i| f64::from(i) * 0.7).collect();
+        let cos: Vec<f32> = angles.iter().map(|angle| angle.cos() as f32).collect();
+        let sin: Vec<f32> = angles.iter().map(|angle| angle.sin() as f32).collect();
+        for style in [RopeStyle::Interleaved, RopeStyle::Halves] {
+            let mut wanted = x64[..20].to_vec();
+            for (i, angle) in angles.iter().enumerate() {
+                let (a, b) = if style == RopeStyle::Halves { (i, i + 8) } else { (2 * i, 2 * i + 1) };
+                wanted[a] = x64[a] * angle.cos() - x64[b] * angle.sin();
+                wanted[b] = x64[a] * angle.sin() + x64[b] * angle.cos();
+            }
+            close(&with(&|out| kernels.rope(&mut out[..20], &cos, &sin, style))[..20], wanted, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn softmax_and_log_sum_exp_survive_extremes() {
+    for kernels in Kernels::available() {
+        let mut x = [1e30, 1e30, f32::NEG_INFINITY, -1e30];
+        assert_eq!(kernels.log_sum_exp(&x), 1e30);
+        kernels.softmax(&mut x);
+        assert_eq!(x, [0.5, 0.5, 0.0, 0.0]);
+        assert_eq!(kernels.log_sum_exp(&[]), f32::NEG_INFINITY);
+        assert_eq!(kernels.log_sum_exp(&[f32::NEG_INFINITY; 3]), f32::NEG_INFINITY);
+    }
+}
