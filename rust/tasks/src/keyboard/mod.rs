@@ -19,11 +19,11 @@ mod window;
 
 use std::collections::HashSet;
 
-use nibble_engine::{LanguageModel, Result, TokenId};
+use nibble_engine::{LanguageModel, Result};
 
 use rates::EndRates;
 use table::WordTable;
-use tree::{Open, Spelled, Target, Tree};
+use tree::{Open, Spelled, Start, Target, Tree};
 use window::Window;
 
 /// How far a [`Keyboard`] looks.
@@ -134,8 +134,7 @@ pub struct Keyboard {
 struct Place {
     context: String,
     gap: String,
-    prefix: Vec<TokenId>,
-    anchor: String,
+    start: Start,
     /// What comes between the prefix and the typed text.
     given: Vec<u8>,
     tree: Tree,
@@ -196,8 +195,8 @@ impl Keyboard {
             keep_best(&mut exact, query.top, typed);
             let least = mass + self.options.min_probability.ln();
             let floor = exact.get(query.top - 1).map_or(least, |last| last.score.max(least));
-            let open = place.tree.open(model, table, target, floor, GLANCE.max(self.options.batch_rows));
-            answer.proven = open.is_empty();
+            let open = place.open(model, table, target, floor, self.options.batch_rows);
+            answer.proven = open.batch.is_empty();
             let afford = place.batches < self.options.batches_per_word || exact.is_empty();
             if answer.proven || spent >= batches || !afford {
                 break (exact, open, mass);
@@ -206,7 +205,7 @@ impl Keyboard {
                 answer.forward_passes += 1;
                 continue;
             }
-            let batch = &open[..open.len().min(self.options.batch_rows).min(place.room)];
+            let batch = &open.batch[..open.batch.len().min(place.room)];
             if batch.is_empty() {
                 break (exact, open, mass);
             }
@@ -214,11 +213,16 @@ impl Keyboard {
             spent += 1;
             answer.forward_passes += 1;
         };
-        candidates.extend(
-            open.iter()
-                .filter_map(|open| place.tree.spelled(model.vocabulary(), open, target))
-                .map(|spelled| Candidate::new(spelled, &self.rates)),
-        );
+        let mut guesses: Vec<(Candidate, Open)> = open
+            .seen
+            .iter()
+            .filter_map(|open| Some((place.tree.spelled(model.vocabulary(), open, target)?, *open)))
+            .map(|(spelled, open)| (Candidate::new(spelled, &self.rates), open))
+            .collect();
+        guesses.sort_by(|a, b| b.0.score.total_cmp(&a.0.score));
+        // Twice as many as are shown: some differ by case alone.
+        let alive = guesses.into_iter().filter(|(_, open)| place.tree.leads_on(model, open, target));
+        candidates.extend(alive.take(2 * query.top).map(|(candidate, _)| candidate));
         keep_best(&mut candidates, query.top, typed);
 
         let gap = Target { bytes: &place.given, word: place.given.len() };
@@ -248,42 +252,82 @@ impl Keyboard {
             return Ok(0);
         }
         let table = self.table.get_or_insert_with(|| WordTable::new(model));
-        let (window, tokens) = self.window.over(model, context);
-        // Some tokenizers write the whitespace into the token before it: the prefix ends before that token.
-        let joined = model.encode(&[window, cut.gap].concat());
-        let stable = tokens.iter().zip(&joined).take_while(|(a, b)| a == b).count();
-        let undone: usize = tokens[stable..].iter().map(|&token| model.vocabulary().bytes(token).len()).sum();
-        let before = text::suffix(window, undone);
-        let before = &window[..window.len() - before.len()];
-
-        let mut prefix: Vec<TokenId> = model.bos().or_else(|| start_of_text(model, stable)).into_iter().collect();
-        prefix.extend(&tokens[..stable]);
-        let anchor =
-            text::suffix(&before[before.trim_end_matches(|c: char| !c.is_whitespace()).len()..], 32).to_owned();
-        let lead: &[u8] = if before.is_empty() { &table.lead } else { &[] };
-        let given = [lead, &window.as_bytes()[before.len()..], cut.gap.as_bytes()].concat();
-
+        let (window, _) = self.window.over(model, context);
+        let (start, given) = cut_tokens(model, table, window, cut.gap);
         let (context, gap) = (context.to_owned(), cut.gap.to_owned());
-        if let Some(place) = self.place.as_mut().filter(|place| place.prefix == prefix && place.anchor == anchor) {
+        if let Some(place) = self.place.as_mut().filter(|place| place.start == start) {
             (place.context, place.gap, place.given, place.batches) = (context, gap, given, 0);
             return Ok(0);
         }
         self.place = None;
-        let logits = model.sync(&prefix)?.to_vec();
-        let tree = Tree::new(model, table, anchor.clone(), &logits);
-        self.place = Some(Place { context, gap, prefix, anchor, given, tree, room: model.room(), batches: 0 });
+        let logits = model.sync(&start.prefix)?.to_vec();
+        let tree = Tree::new(model, table, &start, &logits);
+        self.place = Some(Place { context, gap, start, given, tree, room: model.room(), batches: 0 });
         Ok(1)
     }
 }
 
+/// Where the search begins after `window` and the whitespace `gap`, and the bytes between there and the typed text.
+///
+/// The cut is before the whitespace, unless no token holds the whitespace together with a beginning of a word, as with a new
+/// line: then every word is spelled after it, and the model reads it too.
+fn cut_tokens(model: &dyn LanguageModel, table: &WordTable, window: &str, gap: &str) -> (Start, Vec<u8>) {
+    const WORD: &str = "a";
+    let text = [window, gap].concat();
+    let mut tokens = model.encode(&[&text, WORD].concat());
+    // Whole tokens are taken back until the whitespace is; some tokenizers write it into the token before it.
+    let open = gap.len() - table.apart(gap) + WORD.len();
+    let mut undone = Vec::new();
+    while undone.len() < open {
+        let Some(token) = tokens.pop() else { break };
+        undone.splice(..0, model.vocabulary().bytes(token).iter().copied());
+    }
+    undone.truncate(undone.len().saturating_sub(WORD.len()));
+    let before = &text[..text.len() - text::suffix(&text, undone.len()).len()];
+    let word = before.trim_end().trim_end_matches(|c: char| !c.is_whitespace());
+    let anchor = text::suffix(&before[word.len()..], 32).to_owned();
+    let lead = if before.is_empty() { undone[..undone.len().saturating_sub(text.len())].to_vec() } else { Vec::new() };
+    let prefix = [table.start()].into_iter().chain(tokens).collect();
+    (Start { prefix, anchor, lead }, undone)
+}
+
+/// Open paths.
+struct Opened {
+    /// The best of them, as far as was looked.
+    seen: Vec<Open>,
+    /// The best that lead to the target.
+    batch: Vec<Open>,
+}
+
 impl Place {
+    /// The best open paths above `floor`: `rows` of them, if there are as many.
+    fn open(
+        &mut self,
+        model: &dyn LanguageModel,
+        table: &WordTable,
+        target: Target,
+        floor: f64,
+        rows: usize,
+    ) -> Opened {
+        let mut look = GLANCE.max(rows);
+        loop {
+            let seen = self.tree.open(model.vocabulary(), table, target, floor, look);
+            let leading = seen.iter().filter(|open| self.tree.leads_on(model, open, target));
+            let batch: Vec<Open> = leading.take(rows).copied().collect();
+            if !batch.is_empty() || seen.len() < look {
+                return Opened { seen, batch };
+            }
+            look *= 2;
+        }
+    }
+
     /// Makes sure that the tree's rows are still in the model; starts the tree anew and says so if they are not.
     fn refresh(&mut self, model: &mut dyn LanguageModel, table: &WordTable) -> Result<bool> {
-        model.sync(&self.prefix)?;
+        model.sync(&self.start.prefix)?;
         let stale = model.room() != self.room;
         if stale {
-            let logits = model.sync(&self.prefix)?.to_vec();
-            self.tree = Tree::new(model, table, self.anchor.clone(), &logits);
+            let logits = model.sync(&self.start.prefix)?.to_vec();
+            self.tree = Tree::new(model, table, &self.start, &logits);
             self.room = model.room();
         }
         Ok(stale)
@@ -325,10 +369,4 @@ fn keep_best(candidates: &mut Vec<Candidate>, top: usize, typed: &str) {
 /// Words have a letter, and do not end in the middle; but what was typed is never hidden.
 fn may_show(word: &str, typed: &str) -> bool {
     word == typed || word.chars().any(char::is_alphabetic) && !word.ends_with(text::is_joiner)
-}
-
-/// What stands before a text for a model that wants no BOS: the token that ends one, since texts follow each other in
-/// training. Needed only where the model would have nothing to read.
-fn start_of_text(model: &dyn LanguageModel, tokens: usize) -> Option<TokenId> {
-    (tokens == 0).then(|| (0..model.vocabulary().len() as TokenId).find(|&token| model.is_end(token)).unwrap_or(0))
 }

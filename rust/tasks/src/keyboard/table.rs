@@ -1,5 +1,6 @@
 //! What every token of a vocabulary is to a word: made once per model, from the tokens' bytes alone.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use nibble_engine::{LanguageModel, TokenId, Vocabulary};
@@ -14,8 +15,10 @@ pub(super) struct WordTable {
     inner: Vec<TokenId>,
     /// The tokens that end a word: what begins with whitespace or punctuation, and the ends of text.
     ends: Vec<TokenId>,
-    /// What the tokenizer puts in front of a text: some put a space there.
-    pub lead: Vec<u8>,
+    /// What stands before every text.
+    start: TokenId,
+    /// The whitespace that tokens with a beginning of a word begin with.
+    leads: HashSet<Box<[u8]>>,
 }
 
 /// Which of the two byte-sorted orders of tokens.
@@ -32,7 +35,7 @@ impl WordTable {
     pub fn new(model: &dyn LanguageModel) -> Self {
         let vocabulary = model.vocabulary();
         let mut shapes = vec![None; vocabulary.len()];
-        let (mut inner, mut ends) = (Vec::new(), Vec::new());
+        let (mut inner, mut ends, mut leads) = (Vec::new(), Vec::new(), HashSet::new());
         for &token in vocabulary.sorted() {
             let bytes = vocabulary.bytes(token);
             if bytes.is_empty() || model.is_end(token) {
@@ -45,14 +48,17 @@ impl WordTable {
             if !spaced {
                 inner.push(token);
             }
+            if spaced && !body.is_empty() && shape == Shape::Word {
+                leads.insert(bytes[..bytes.len() - body.len()].into());
+            }
             if spaced || shape == Shape::Break {
                 ends.push(token);
             }
         }
-        ends.extend((0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token)));
-        let first: Vec<u8> = model.encode("a").iter().flat_map(|&token| vocabulary.bytes(token)).copied().collect();
-        let lead = first.strip_suffix(b"a").unwrap_or_default().to_vec();
-        Self { shapes, inner, ends, lead }
+        let stops = (0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token));
+        let start = model.bos().or_else(|| stops.clone().next()).unwrap_or(0);
+        ends.extend(stops);
+        Self { shapes, inner, ends, start, leads }
     }
 
     /// The tokens of `order`, sorted by bytes.
@@ -67,6 +73,18 @@ impl WordTable {
     pub fn range(vocabulary: &Vocabulary, tokens: &[TokenId], prefix: &[u8]) -> Range<usize> {
         let start = tokens.partition_point(|&t| vocabulary.bytes(t) < prefix);
         start..start + tokens[start..].partition_point(|&t| vocabulary.bytes(t).starts_with(prefix))
+    }
+
+    /// What stands before every text: BOS, or, for a model that wants none, the token that ends a text, since texts follow
+    /// each other in training.
+    pub fn start(&self) -> TokenId {
+        self.start
+    }
+
+    /// How many bytes of the whitespace `gap` no token holds together with a beginning of a word.
+    pub fn apart(&self, gap: &str) -> usize {
+        let mut starts = gap.char_indices().map(|(start, _)| start);
+        starts.find(|&start| self.leads.contains(&gap.as_bytes()[start..])).unwrap_or(gap.len())
     }
 
     /// The tokens that end a word when they follow it.

@@ -32,6 +32,20 @@ struct Row {
     children: Box<[f32]>,
 }
 
+/// A share of the mass that is not worth asking the tokenizer about.
+const NEGLIGIBLE: f64 = 1e-3;
+
+/// Where a tree begins.
+#[derive(Clone, PartialEq)]
+pub(super) struct Start {
+    /// What the model reads.
+    pub prefix: Vec<TokenId>,
+    /// The end of the text that `prefix` spells, as much as the tokenizer has to see to write what follows as it would in place.
+    pub anchor: String,
+    /// Bytes that the tokenizer puts before the text by itself, when `anchor` is empty.
+    pub lead: Vec<u8>,
+}
+
 /// A path that is one token longer than a row's, which the model was not asked at yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
@@ -64,18 +78,16 @@ pub(super) struct Tree {
     rows: Vec<Row>,
     expanded: HashMap<(usize, TokenId), usize>,
     canonical: HashMap<Vec<TokenId>, bool>,
-    /// Text before the path, as much as the tokenizer has to see to write the path as it would in place.
     anchor: String,
     anchor_tokens: Vec<TokenId>,
-    /// Bytes that the tokenizer puts before the path by itself.
     lead: Vec<u8>,
 }
 
 impl Tree {
     /// The tree with its root alone: `logits` of the context's last position.
-    pub fn new(model: &dyn LanguageModel, table: &WordTable, anchor: String, logits: &[f32]) -> Self {
+    pub fn new(model: &dyn LanguageModel, table: &WordTable, start: &Start, logits: &[f32]) -> Self {
+        let Start { anchor, lead, .. } = start.clone();
         let anchor_tokens = model.encode(&anchor);
-        let lead = if anchor.is_empty() { table.lead.clone() } else { Vec::new() };
         let root = Row::new(model.vocabulary(), table, Node::ROOT, Vec::new(), 0.0, Order::All, logits);
         Self { rows: vec![root], expanded: HashMap::new(), canonical: HashMap::new(), anchor, anchor_tokens, lead }
     }
@@ -94,30 +106,16 @@ impl Tree {
         Some(Spelled { word: word_of(&text, target)?, logp: open.bound, ends: None, last: open.token })
     }
 
-    /// The `limit` most probable open paths towards `target` above `floor`, best first.
+    /// The `limit` most probable open paths towards `target` above `floor`, best first; whether they
+    /// [lead on](Self::leads_on) is not looked at.
     pub fn open(
-        &mut self,
-        model: &dyn LanguageModel,
+        &self,
+        vocabulary: &Vocabulary,
         table: &WordTable,
         target: Target,
         floor: f64,
         limit: usize,
     ) -> Vec<Open> {
-        // Few of the best are written as the tokenizer would not; look further only if too many are.
-        let mut look = 2 * limit;
-        loop {
-            let found = self.scan(model.vocabulary(), table, target, floor, look);
-            let all = found.len() < look;
-            let mut alive: Vec<Open> = found.into_iter().filter(|open| self.leads_on(model, open, target)).collect();
-            if all || alive.len() >= limit {
-                alive.truncate(limit);
-                return alive;
-            }
-            look *= 2;
-        }
-    }
-
-    fn scan(&self, vocabulary: &Vocabulary, table: &WordTable, target: Target, floor: f64, limit: usize) -> Vec<Open> {
         let mut best: BinaryHeap<std::cmp::Reverse<Open>> = BinaryHeap::with_capacity(limit + 1);
         for (index, row) in self.rows.iter().enumerate() {
             let Some(rest) = row.rest(target.bytes) else { continue };
@@ -165,15 +163,16 @@ impl Tree {
             });
         }
         for open in open {
-            if self.leads_on(model, &open, target) {
-                mass += open.bound.exp();
+            let share = open.bound.exp();
+            if share < NEGLIGIBLE * mass || self.leads_on(model, &open, target) {
+                mass += share;
             }
         }
         mass.ln()
     }
 
     /// Whether the tokenizer would write the path of `open`, and could write on from it to `target`.
-    fn leads_on(&mut self, model: &dyn LanguageModel, open: &Open, target: Target) -> bool {
+    pub fn leads_on(&mut self, model: &dyn LanguageModel, open: &Open, target: Target) -> bool {
         let row = &self.rows[open.row];
         let mut path = row.path.clone();
         path.push(open.token);
