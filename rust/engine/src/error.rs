@@ -101,6 +101,30 @@ pub enum Error {
         /// Nodes that fit.
         max: usize,
     },
+    /// Not one token to begin with.
+    #[error("a prefix needs at least one token; start with the model's BOS or the end-of-text token")]
+    EmptyPrefix,
+    /// A node that is not in the tree.
+    #[error("node {node} is not in the token tree; nodes live until the prefix changes")]
+    UnknownNode {
+        /// Its number.
+        node: u32,
+    },
+    /// A chain of nodes that is too long.
+    #[error("the token tree is at most {max} tokens deep; put the tokens in the prefix instead")]
+    TreeTooDeep {
+        /// Tokens from the end of the prefix.
+        max: usize,
+    },
+    /// A kernel tier that this CPU cannot run.
+    #[error("this CPU does not have what the {tier} kernels need; leave the tier open to take the best there is")]
+    TierUnavailable {
+        /// The tier.
+        tier: &'static str,
+    },
+    /// A tensor whose shape is not what the graph computes with; the model file was checked, so this is our fault.
+    #[error("the graph does not fit the model: {0}; please report this with the model's name")]
+    Shape(#[from] nibble_kernels::ShapeError),
 }
 
 /// What is wrong with a model file, before it is known which file it is.

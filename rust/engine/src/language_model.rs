@@ -72,6 +72,6 @@ pub trait LanguageModel {
     /// Logits `[vocabulary]` of row `i` of the last [`grow`](Self::grow); valid until the next call that computes.
     fn logits(&self, i: usize) -> &[f32];
 
-    /// How many more nodes fit before the prefix changes.
+    /// How many rows the next [`grow`](Self::grow) can take.
     fn room(&self) -> usize;
 }

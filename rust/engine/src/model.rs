@@ -9,7 +9,7 @@ use crate::metadata::Metadata;
 use crate::packed::{OpenOptions, PackedFile};
 use crate::tokenizer_source::TokenizerSource;
 use crate::weights::Weights;
-use crate::{ChatTemplate, Config, Result, Tokenizer, Vocabulary, arch};
+use crate::{ChatTemplate, Config, Result, Session, SessionOptions, Tokenizer, Vocabulary, arch};
 
 /// An open model. Cloning it shares it; the file is unmapped when the last clone, and the last session over one, is gone.
 #[derive(Clone)]
@@ -116,6 +116,14 @@ impl Model {
     /// What the model and a session of `context` tokens take.
     pub fn memory_plan(&self, context: usize) -> MemoryPlan {
         MemoryPlan::new(&self.0.config, self.0.length, context)
+    }
+
+    /// A new timeline over this model. Sessions share the weights and nothing else; each has its own cache and threads.
+    ///
+    /// # Errors
+    /// [`Error::TierUnavailable`](crate::Error::TierUnavailable) when the options force kernels that this CPU cannot run.
+    pub fn session(&self, options: SessionOptions) -> Result<Session> {
+        Session::new(self.clone(), options)
     }
 
     pub(crate) fn weights(&self) -> &Weights {

@@ -93,6 +93,14 @@ impl Vocabulary {
         self.strings.get(token as usize)
     }
 
+    /// The bytes that `token` adds to a text: none if it is not a text token. Panics if there is no such token.
+    pub fn text(&self, token: TokenId) -> &[u8] {
+        match self.kind(token) {
+            TokenKind::Normal | TokenKind::UserDefined | TokenKind::Byte => self.bytes(token),
+            TokenKind::Control | TokenKind::Unknown | TokenKind::Unused => &[],
+        }
+    }
+
     /// What `token` is for. Panics if there is no such token.
     pub fn kind(&self, token: TokenId) -> TokenKind {
         TokenKind::from_gguf(self.kinds[token as usize])

@@ -242,11 +242,11 @@ mod body {
     }
 
     #[inline(always)]
-    pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) {
         let squares = reduce(x, 0.0, |acc, x| x.mul_add(x, acc), |a, b| a + b);
         let scale = 1.0 / (squares / x.len() as f32 + eps).sqrt();
-        for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
-            *out = x * scale * weight;
+        for (x, weight) in x.iter_mut().zip(weight) {
+            *x = *x * scale * weight;
         }
     }
 
@@ -491,7 +491,7 @@ macro_rules! operations {
 
 operations! {
     quantize(x: &[f32], out: &mut ActivationsMut<'_>);
-    rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]);
+    rms_norm(x: &mut [f32], weight: &[f32], eps: f32);
     add(x: &mut [f32], y: &[f32]);
     scale(x: &mut [f32], factor: f32);
     rope(x: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle);

@@ -126,14 +126,13 @@ impl Kernels {
         Ok(())
     }
 
-    /// `out[i] = x[i] * weight[i] / sqrt(mean of x^2 + eps)` for one row (Zhang and Sennrich, 2019).
+    /// `x[i] *= weight[i] / sqrt(mean of x^2 + eps)` for one row (Zhang and Sennrich, 2019).
     ///
     /// # Panics
     /// If the lengths differ, as all operations below do.
-    pub fn rms_norm(&self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    pub fn rms_norm(&self, x: &mut [f32], weight: &[f32], eps: f32) {
         same_length(x.len(), weight.len());
-        same_length(x.len(), out.len());
-        (self.ops.rms_norm)(x, weight, eps, out);
+        (self.ops.rms_norm)(x, weight, eps);
     }
 
     /// `x[i] += y[i]`

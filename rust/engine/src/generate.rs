@@ -1,0 +1,126 @@
+//! Text from a model, pulled one piece at a time.
+
+use crate::{LanguageModel, Result, Sampler, Sampling, TokenId, sampler::log_prob, tokenizer::Utf8Stream};
+
+/// When generation ends, apart from the model's own end of text or turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// After this many tokens; `None` is no limit but the context.
+    pub max_tokens: Option<usize>,
+    /// When the text holds one of these; the stop string itself is not returned.
+    pub strings: Vec<String>,
+}
+
+/// What one token added.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// The token.
+    pub token: TokenId,
+    /// The text that became certain with it: whole code points, and nothing that may still turn out to be part of a
+    /// stop string. May be empty.
+    pub text: String,
+    /// The token's log-probability in nats under the model, before any sampling setting.
+    pub logprob: f32,
+}
+
+/// A stream of pieces over any model: an iterator, so nothing is computed before it is asked for.
+///
+/// Dropping it stops the work. To stop a computation under way from another thread, use the session's cancel token.
+pub struct Generator<'m, M: LanguageModel + ?Sized> {
+    model: &'m mut M,
+    tokens: Vec<TokenId>,
+    prompt_len: usize,
+    sampler: Sampler,
+    stop: Stop,
+    text: Utf8Stream,
+    held: String,
+    ended: bool,
+}
+
+impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
+    /// Continues `prompt`, which is not empty.
+    pub fn new(model: &'m mut M, prompt: Vec<TokenId>, sampling: Sampling, stop: Stop) -> Self {
+        Self {
+            model,
+            prompt_len: prompt.len(),
+            tokens: prompt,
+            sampler: Sampler::new(sampling),
+            stop,
+            text: Utf8Stream::default(),
+            held: String::new(),
+            ended: false,
+        }
+    }
+
+    /// The prompt and what was generated so far.
+    pub fn tokens(&self) -> &[TokenId] {
+        &self.tokens
+    }
+
+    fn step(&mut self) -> Result<Piece> {
+        let logits = self.model.sync(&self.tokens)?;
+        let token = self.sampler.sample(logits, &self.tokens);
+        let logprob = log_prob(logits, token);
+        if self.model.is_end(token) {
+            self.ended = true;
+        } else {
+            self.tokens.push(token);
+            let bytes = self.model.vocabulary().text(token);
+            self.held.push_str(&self.text.push(bytes));
+            let generated = self.tokens.len() - self.prompt_len;
+            self.ended = self.stop.max_tokens.is_some_and(|max| generated >= max);
+        }
+        if self.ended {
+            self.held.push_str(&self.text.finish());
+        }
+        Ok(Piece { token, text: self.release(), logprob })
+    }
+
+    /// Takes out of `held` what can be shown: all before a stop string, or all that cannot become one any more.
+    fn release(&mut self) -> String {
+        if let Some(at) = self.stop.strings.iter().filter_map(|s| self.held.find(s.as_str())).min() {
+            self.ended = true;
+            self.held.truncate(at);
+        } else if !self.ended {
+            let certain = self.held.len() - longest_stop_prefix(&self.held, &self.stop.strings);
+            let kept = self.held.split_off(certain);
+            return std::mem::replace(&mut self.held, kept);
+        }
+        std::mem::take(&mut self.held)
+    }
+}
+
+/// How many bytes at the end of `text` may be the beginning of one of `stops`.
+fn longest_stop_prefix(text: &str, stops: &[String]) -> usize {
+    let ends = |stop: &String| (1..stop.len()).rev().find(|&n| text.as_bytes().ends_with(&stop.as_bytes()[..n]));
+    stops.iter().filter_map(ends).max().unwrap_or(0)
+}
+
+impl<M: LanguageModel + ?Sized> Iterator for Generator<'_, M> {
+    type Item = Result<Piece>;
+
+    /// The next piece; `None` after the last one or after an error.
+    fn next(&mut self) -> Option<Result<Piece>> {
+        if self.ended || self.stop.max_tokens == Some(0) {
+            return None;
+        }
+        let piece = self.step();
+        self.ended |= piece.is_err();
+        Some(piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_possible_stop_string_is_held_back() {
+        let stops = ["\n\n".to_string(), "END".to_string()];
+        assert_eq!(longest_stop_prefix("text", &stops), 0);
+        assert_eq!(longest_stop_prefix("text\n", &stops), 1);
+        assert_eq!(longest_stop_prefix("text EN", &stops), 2);
+        assert_eq!(longest_stop_prefix("", &stops), 0);
+        assert_eq!(longest_stop_prefix("é", &["é!".to_string()]), 2);
+    }
+}

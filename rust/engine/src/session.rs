@@ -1,0 +1,346 @@
+//! One mutable timeline over a model.
+//!
+//! A caller hands over the whole prefix it wants; the session finds the longest common prefix with its KV cache and
+//! computes only the rest. A token tree can grow from the end of the timeline, for trying continuations in batches.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use nibble_kernels::{Kernels, Tier};
+
+use crate::{
+    Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary,
+    kv::{MAX_DEPTH, Slot},
+    transformer::{Row, Transformer, Want},
+};
+
+/// What happens when a prefix is longer than the context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// [`Error::ContextOverflow`].
+    Error,
+    /// The first `keep` tokens stay, and the oldest of the others are forgotten in blocks of half of the remaining context, so that the
+    /// cached prefix stays valid until the next block is full.
+    Slide {
+        /// Tokens at the start that are never forgotten: a BOS, a system prompt.
+        keep: usize,
+    },
+}
+
+/// How a session is set up.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// Tokens that the timeline can hold; at most what the model was trained for.
+    pub context: usize,
+    /// What to do with a longer prefix.
+    pub overflow: Overflow,
+    /// Threads that compute, the caller's included; 0 lets the session choose.
+    pub threads: usize,
+    /// Nodes that the token tree can hold.
+    pub max_nodes: usize,
+    /// Rows computed at once in prefill; cancelling is noticed between the layers of a chunk.
+    pub prefill_chunk: usize,
+    /// Forces a kernel tier; `None` takes the best that the CPU has.
+    pub tier: Option<Tier>,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { context: 2048, overflow: Overflow::Error, threads: 0, max_nodes: 128, prefill_chunk: 128, tier: None }
+    }
+}
+
+/// Stops a computation from another thread.
+///
+/// Once [`cancel`](Self::cancel) was called, every call of the session that computes ends with [`Error::Cancelled`] until
+/// [`reset`](Self::reset); so a cancel that comes a moment too early or too late is never lost.
+#[derive(Clone, Debug, Default)]
+pub struct CancelToken(Arc<AtomicBool>);
+
+impl CancelToken {
+    /// Asks the session to stop; it does within one layer of the batch under way.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the session compute again.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One mutable timeline, with its KV cache and its threads, over a shared [`Model`].
+pub struct Session {
+    model: Model,
+    transformer: Transformer,
+    options: SessionOptions,
+    tokens: Vec<TokenId>,
+    /// Logits of the last position of `tokens`; empty when they are not known.
+    last: Vec<f32>,
+    /// Logits of the rows of the last `grow`.
+    grown: Vec<f32>,
+    computed: u64,
+    cancel: CancelToken,
+}
+
+impl Session {
+    pub(crate) fn new(model: Model, mut options: SessionOptions) -> Result<Self> {
+        let config = model.config();
+        options.context = options.context.clamp(1, config.context_length);
+        options.prefill_chunk = options.prefill_chunk.clamp(1, options.context);
+        if options.threads == 0 {
+            options.threads = default_threads(config);
+        }
+        let kernels = match options.tier {
+            None => Kernels::best(),
+            Some(tier) => Kernels::for_tier(tier).ok_or(Error::TierUnavailable { tier: tier.name() })?,
+        };
+        let transformer = Transformer::new(&model, kernels, &options);
+        Ok(Self {
+            model,
+            transformer,
+            options,
+            tokens: Vec::new(),
+            last: Vec::new(),
+            grown: Vec::new(),
+            computed: 0,
+            cancel: CancelToken::default(),
+        })
+    }
+
+    /// The model that this session runs.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The tokens of the timeline, after any sliding.
+    pub fn tokens(&self) -> &[TokenId] {
+        &self.tokens
+    }
+
+    /// How many rows (timeline positions and nodes) this session has computed in its life.
+    pub fn computed(&self) -> u64 {
+        self.computed
+    }
+
+    /// Threads that compute, the caller's included.
+    pub fn threads(&self) -> usize {
+        self.transformer.threads()
+    }
+
+    /// Changes how many threads compute, from the next call on.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.transformer.set_threads(threads);
+    }
+
+    /// The kernels in use.
+    pub fn tier(&self) -> Tier {
+        self.transformer.tier()
+    }
+
+    /// A handle that stops this session's computations from another thread.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
+    /// Forgets all but the first `len` tokens of the timeline, and the tree.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.tokens.len() {
+            self.tokens.truncate(len);
+            self.last.clear();
+        }
+        self.transformer.tree.clear();
+    }
+
+    /// Makes the timeline equal `tokens` and shows the logits `[vocabulary]` of every position to `visit`, computing all of
+    /// them anew.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::sync`]; the overflow policy does not apply, `tokens` must fit.
+    pub fn score(&mut self, tokens: &[TokenId], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        self.check(tokens)?;
+        if tokens.len() > self.options.context {
+            return Err(Error::ContextOverflow { tokens: tokens.len(), context: self.options.context });
+        }
+        self.truncate(0);
+        let vocabulary = self.model.config().vocabulary;
+        let mut logits = Vec::new();
+        for chunk in tokens.chunks(self.options.prefill_chunk.min(SCORE_CHUNK)) {
+            let start = self.tokens.len();
+            self.extend(chunk, Want::All, &mut logits)?;
+            logits.chunks_exact(vocabulary).enumerate().for_each(|(i, row)| visit(start + i, row));
+        }
+        self.last.clear();
+        self.last.extend_from_slice(&logits[logits.len() - vocabulary..]);
+        Ok(())
+    }
+
+    fn check(&self, tokens: &[TokenId]) -> Result<()> {
+        if tokens.is_empty() {
+            return Err(Error::EmptyPrefix);
+        }
+        let size = self.model.config().vocabulary;
+        match tokens.iter().find(|&&t| t as usize >= size) {
+            Some(&token) => Err(Error::UnknownToken { token, size }),
+            None => Ok(()),
+        }
+    }
+
+    /// Computes `chunk` as the next positions of the timeline. When it fails the timeline is as before.
+    fn extend(&mut self, chunk: &[TokenId], want: Want, logits: &mut Vec<f32>) -> Result<()> {
+        let start = self.tokens.len();
+        let row = |(i, &token)| Row { token, position: start + i, slot: Slot::Prefix(start + i) };
+        let rows = chunk.iter().enumerate().map(row);
+        self.transformer.forward(&self.model, rows, start, want, logits, &self.cancel)?;
+        self.tokens.extend_from_slice(chunk);
+        self.computed += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// The part of `prefix` that the context holds under the overflow policy: a number of tokens at its start, and where the rest begins.
+    fn window(&self, prefix: &[TokenId]) -> Result<(usize, usize)> {
+        let context = self.options.context;
+        if prefix.len() <= context {
+            return Ok((0, 0));
+        }
+        match self.options.overflow {
+            Overflow::Slide { keep } if keep + 1 < context => {
+                let block = (context - keep).div_ceil(2);
+                let blocks = (prefix.len() - context).div_ceil(block);
+                Ok((keep, keep + blocks * block))
+            }
+            _ => Err(Error::ContextOverflow { tokens: prefix.len(), context }),
+        }
+    }
+}
+
+/// Rows whose logits are computed at once when every position's are wanted: enough to stream the head's weights once for
+/// many rows, few enough to keep the logits of a large vocabulary small.
+const SCORE_CHUNK: usize = 16;
+
+/// One or two threads for models up to 360M parameters, which memory binds, and up to four above.
+fn default_threads(config: &crate::Config) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let small = config.layers.len() * config.embedding * (config.embedding + config.feed_forward) * 3 < 360_000_000;
+    cores.min(if small { 2 } else { 4 })
+}
+
+impl LanguageModel for Session {
+    fn vocabulary(&self) -> &Vocabulary {
+        self.model.vocabulary()
+    }
+
+    fn encode(&self, text: &str) -> Vec<TokenId> {
+        self.model.tokenizer().encode(text)
+    }
+
+    fn decode(&self, tokens: &[TokenId]) -> String {
+        self.model.tokenizer().decode(tokens)
+    }
+
+    fn bos(&self) -> Option<TokenId> {
+        self.model.tokenizer().bos()
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.model.tokenizer().is_end(token)
+    }
+
+    fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>> {
+        let template = self.model.chat_template().ok_or(Error::NoChatTemplate)?;
+        Ok(self.model.tokenizer().encode_prompt(&template.render(messages, true)?))
+    }
+
+    fn context_limit(&self) -> usize {
+        self.options.context
+    }
+
+    fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]> {
+        self.check(prefix)?;
+        let (keep, resume) = self.window(prefix)?;
+        let wanted = prefix[..keep].iter().chain(&prefix[resume..]);
+        let len = keep + prefix.len() - resume;
+        let common = self.tokens.iter().zip(wanted.clone()).take_while(|(a, b)| a == b).count();
+        let unchanged = common == len && common == self.tokens.len();
+        if unchanged && !self.last.is_empty() {
+            return Ok(&self.last);
+        }
+        // The last position is computed again when only its logits are missing.
+        self.truncate(common.min(len - 1));
+        let rest: Vec<TokenId> = wanted.skip(self.tokens.len()).copied().collect();
+        let mut logits = std::mem::take(&mut self.last);
+        let chunks = rest.chunks(self.options.prefill_chunk);
+        let count = chunks.len();
+        for (i, chunk) in chunks.enumerate() {
+            let want = if i + 1 == count { Want::Last } else { Want::Nothing };
+            self.extend(chunk, want, &mut logits)?;
+        }
+        self.last = logits;
+        Ok(&self.last)
+    }
+
+    fn grow(&mut self, rows: &[(Node, TokenId)]) -> Result<Vec<Node>> {
+        if self.tokens.is_empty() {
+            return Err(Error::EmptyPrefix);
+        }
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        if rows.len() > self.room() {
+            return Err(Error::TreeFull { max: self.options.max_nodes });
+        }
+        self.check(&rows.iter().map(|r| r.1).collect::<Vec<_>>())?;
+        let first = self.transformer.tree.len();
+        let timeline = self.tokens.len();
+        let mut batch = Vec::with_capacity(rows.len());
+        for &(parent, token) in rows {
+            let parent = match parent {
+                Node::ROOT => None,
+                Node(number) if (number as usize) <= first => Some(number as usize - 1),
+                Node(number) => return Err(self.abandon(first, Error::UnknownNode { node: number })),
+            };
+            let node = self.transformer.tree.push(parent);
+            let depth = self.transformer.tree.depth(node);
+            if depth > MAX_DEPTH {
+                return Err(self.abandon(first, Error::TreeTooDeep { max: MAX_DEPTH }));
+            }
+            batch.push(Row { token, position: timeline + depth - 1, slot: Slot::Node(node) });
+        }
+        let mut grown = std::mem::take(&mut self.grown);
+        let rows = batch.into_iter();
+        let outcome = self.transformer.forward(&self.model, rows, timeline, Want::All, &mut grown, &self.cancel);
+        self.grown = grown;
+        match outcome {
+            Ok(()) => {
+                let last = self.transformer.tree.len();
+                self.computed += (last - first) as u64;
+                Ok((first..last).map(|n| Node(n as u32 + 1)).collect())
+            }
+            Err(error) => Err(self.abandon(first, error)),
+        }
+    }
+
+    fn logits(&self, i: usize) -> &[f32] {
+        let vocabulary = self.model.config().vocabulary;
+        &self.grown[i * vocabulary..(i + 1) * vocabulary]
+    }
+
+    fn room(&self) -> usize {
+        (self.options.max_nodes - self.transformer.tree.len()).min(self.options.prefill_chunk)
+    }
+}
+
+impl Session {
+    /// Takes the nodes from `first` on out of the tree again and hands the error through.
+    fn abandon(&mut self, first: usize, error: Error) -> Error {
+        self.transformer.tree.truncate(first);
+        error
+    }
+}

@@ -1,0 +1,454 @@
+//! The forward pass of a decoder, for every architecture that a [`Config`] can describe.
+//!
+//! A batch is a list of rows; each row has a token, a position and a slot of the KV cache, so that prefill, decode and the
+//! token tree are one code path. A layer is five parallel regions: Q, K and V; attention; output projection; gate and
+//! up; down. What lies between them is split over rows where a batch has many, and done by the caller where it has few.
+//! The result does not depend on the number of threads or on how rows are batched: every output has one order of
+//! summation (see `nibble_kernels`).
+
+use arrayvec::ArrayVec;
+use nibble_kernels::{ActivationKind, Activations, ActivationsMut, GROUP, Kernels, Matrix, OutMut, TILE, Tier};
+
+use crate::{
+    CancelToken, Config, Error, Model, Result, SessionOptions, TokenId,
+    config::Gate,
+    kv::{Half, LayerCache, MAX_DEPTH, Slot, Tree},
+    rope::Rotations,
+    threads::{MAX_THREADS, Pool},
+    weights::LayerWeights,
+};
+
+/// One row of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub token: TokenId,
+    pub position: usize,
+    pub slot: Slot,
+}
+
+/// Which rows' logits are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    Nothing,
+    Last,
+    All,
+}
+
+/// The forward pass's own memory: caches, buffers and threads of one session.
+pub(crate) struct Transformer {
+    crew: Crew,
+    layers: Vec<LayerCache>,
+    pub tree: Tree,
+    buffers: Buffers,
+}
+
+/// Activations of one batch, each `[row][width]`, big enough for the largest batch; touched only as far as a batch goes.
+struct Buffers {
+    rows: Vec<Row>,
+    rotations: Rotations,
+    /// The residual stream.
+    x: Vec<f32>,
+    /// What the current block makes of it.
+    branch: Vec<f32>,
+    normed: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    attended: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    quantized: Quantized,
+    /// For each thread, scores of the query heads that are computed together.
+    scores: Vec<Vec<f32>>,
+}
+
+impl Transformer {
+    pub fn new(model: &Model, kernels: &'static Kernels, options: &SessionOptions) -> Self {
+        let c = model.config();
+        let rows = options.prefill_chunk;
+        let layers = c
+            .layers
+            .iter()
+            .map(|layer| LayerCache::new(c.kv_heads, c.head_dim, options.context, options.max_nodes, layer.window));
+        let buffer = |width: usize| vec![0.0; rows * width];
+        let positions = options.context + MAX_DEPTH;
+        Self {
+            layers: layers.collect(),
+            tree: Tree::default(),
+            buffers: Buffers {
+                rows: Vec::with_capacity(rows),
+                rotations: Rotations::new(c, model.weights().rope_factors(), rows),
+                x: buffer(c.embedding),
+                branch: buffer(c.embedding),
+                normed: buffer(c.embedding),
+                q: buffer(c.heads * c.head_dim),
+                k: buffer(c.kv_heads * c.head_dim),
+                v: buffer(c.kv_heads * c.head_dim),
+                attended: buffer(c.heads * c.head_dim),
+                gate: buffer(c.feed_forward),
+                up: buffer(c.feed_forward),
+                quantized: Quantized::default(),
+                scores: vec![vec![0.0; 4.min(c.heads) * positions]; MAX_THREADS],
+            },
+            crew: Crew { kernels, pool: Pool::new(options.threads) },
+        }
+    }
+
+    pub fn threads(&self) -> usize {
+        self.crew.pool.threads()
+    }
+
+    pub fn set_threads(&mut self, threads: usize) {
+        self.crew.pool = Pool::new(threads);
+    }
+
+    pub fn tier(&self) -> Tier {
+        self.crew.kernels.tier()
+    }
+
+    /// Computes a batch of rows after a timeline of `timeline` positions: writes their keys and values to their slots, and the
+    /// wanted logits, `[wanted rows][vocabulary]`, to `logits`.
+    ///
+    /// Stops with [`Error::Cancelled`] before the next layer once `cancel` is set. Until then only the slots of these rows were
+    /// written, so a caller that does not count them in has lost nothing.
+    pub fn forward(
+        &mut self,
+        model: &Model,
+        rows: impl Iterator<Item = Row>,
+        timeline: usize,
+        want: Want,
+        logits: &mut Vec<f32>,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        let Self { crew, layers, tree, buffers: b } = self;
+        let (c, weights) = (model.config(), model.weights());
+        b.rows.clear();
+        b.rows.extend(rows);
+        b.rotations.turn_to(b.rows.iter().map(|row| row.position));
+        let n = b.rows.len();
+        for (row, x) in b.rows.iter().zip(b.x.chunks_exact_mut(c.embedding)) {
+            weights.embedding.matrix().dequantize_row(row.token as usize, x);
+            if c.embedding_scale != 1.0 {
+                crew.kernels.scale(x, c.embedding_scale);
+            }
+        }
+        for ((layer, cache), w) in c.layers.iter().zip(layers).zip(&weights.layers) {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            attention_block(crew, c, layer.rope, cache, tree, timeline, w, b, n)?;
+            feed_forward_block(crew, c, w, b, n)?;
+        }
+        let wanted = match want {
+            Want::Nothing => return Ok(()),
+            Want::Last => n - 1..n,
+            Want::All => 0..n,
+        };
+        let n = wanted.len();
+        let x = &b.x[wanted.start * c.embedding..wanted.end * c.embedding];
+        crew.rms_norm(x, weights.output_norm.values(), c.rms_eps, &mut b.normed[..n * c.embedding]);
+        let head = weights.output.matrix();
+        // Logits of an earlier, larger batch are not kept: they may be megabytes.
+        logits.clear();
+        logits.resize(n * c.vocabulary, 0.0);
+        crew.project(&b.normed[..n * c.embedding], n, &mut b.quantized, [(head, None, logits.as_mut_slice())])
+    }
+}
+
+/// x += output(attention(norm(x)))
+#[allow(clippy::too_many_arguments, reason = "the parts of a session, borrowed one by one")]
+fn attention_block(
+    crew: &mut Crew,
+    c: &Config,
+    rope: usize,
+    cache: &mut LayerCache,
+    tree: &Tree,
+    timeline: usize,
+    w: &LayerWeights,
+    b: &mut Buffers,
+    n: usize,
+) -> Result<()> {
+    let (width, kv_width, head_dim) = (c.heads * c.head_dim, c.kv_heads * c.head_dim, c.head_dim);
+    let (q, k, v) = (&mut b.q[..n * width], &mut b.k[..n * kv_width], &mut b.v[..n * kv_width]);
+    let normed = &mut b.normed[..n * c.embedding];
+    crew.rms_norm(&b.x[..n * c.embedding], w.attention_norm.values(), c.rms_eps, normed);
+    let outputs = [
+        (w.q.matrix(), w.q_bias.as_ref(), &mut *q),
+        (w.k.matrix(), w.k_bias.as_ref(), &mut *k),
+        (w.v.matrix(), w.v_bias.as_ref(), &mut *v),
+    ];
+    crew.project(normed, n, &mut b.quantized, outputs.map(|(m, bias, out)| (m, bias.map(|b| b.values()), out)))?;
+
+    let kernels = crew.kernels;
+    let rotations = &b.rotations;
+    let turn = |heads: &mut [f32], norm: Option<&[f32]>, row: usize| {
+        let (cos, sin) = rotations.at(rope, row);
+        for head in heads.chunks_exact_mut(head_dim) {
+            if let Some(weight) = norm {
+                kernels.rms_norm(head, weight, c.rms_eps);
+            }
+            kernels.rope(head, cos, sin, c.rope_style);
+        }
+    };
+    let (q_norm, k_norm) = (w.q_norm.as_ref().map(|t| t.values()), w.k_norm.as_ref().map(|t| t.values()));
+    crew.over_rows(n, [(&mut *q, width), (&mut *k, kv_width)], |first, [q, k]| {
+        let rows = q.chunks_exact_mut(width).zip(k.chunks_exact_mut(kv_width));
+        for (i, (q, k)) in rows.enumerate() {
+            turn(q, q_norm, first + i);
+            turn(k, k_norm, first + i);
+        }
+    });
+    let keys_and_values = k.chunks_exact(kv_width).zip(v.chunks_exact(kv_width));
+    for (row, (k, v)) in b.rows.iter().zip(keys_and_values) {
+        let heads = k.chunks_exact(head_dim).zip(v.chunks_exact(head_dim));
+        for (head, (k, v)) in heads.enumerate() {
+            kernels.f32_to_f16(k, cache.row_mut(Half::Keys, head, row.slot));
+            kernels.f32_to_f16(v, cache.row_mut(Half::Values, head, row.slot));
+        }
+    }
+
+    let attended = &mut b.attended[..n * width];
+    attend(crew, c, cache, tree, timeline, &b.rows, q, &mut b.scores, attended)?;
+    let branch = &mut b.branch[..n * c.embedding];
+    crew.project(attended, n, &mut b.quantized, [(w.o.matrix(), None, &mut *branch)])?;
+    crew.add_normed(&mut b.x[..n * c.embedding], branch, w.post_attention_norm.as_ref().map(|t| t.values()), c);
+    Ok(())
+}
+
+/// x += down(gate(norm(x)) * up(norm(x)))
+fn feed_forward_block(crew: &mut Crew, c: &Config, w: &LayerWeights, b: &mut Buffers, n: usize) -> Result<()> {
+    let normed = &mut b.normed[..n * c.embedding];
+    crew.rms_norm(&b.x[..n * c.embedding], w.feed_forward_norm.values(), c.rms_eps, normed);
+    let (gate, up) = (&mut b.gate[..n * c.feed_forward], &mut b.up[..n * c.feed_forward]);
+    let outputs = [(w.gate.matrix(), None, &mut *gate), (w.up.matrix(), None, &mut *up)];
+    crew.project(normed, n, &mut b.quantized, outputs)?;
+    let kernels = crew.kernels;
+    crew.over_rows(n, [(&mut *gate, c.feed_forward), (&mut *up, c.feed_forward)], |_, [gate, up]| match c.gate {
+        Gate::Silu => kernels.silu_mul(gate, up),
+        Gate::Gelu => kernels.gelu_mul(gate, up),
+    });
+    let branch = &mut b.branch[..n * c.embedding];
+    crew.project(gate, n, &mut b.quantized, [(w.down.matrix(), None, &mut *branch)])?;
+    crew.add_normed(&mut b.x[..n * c.embedding], branch, w.post_feed_forward_norm.as_ref().map(|t| t.values()), c);
+    Ok(())
+}
+
+/// Some query heads of some rows.
+struct Share<'a> {
+    first_row: usize,
+    heads: std::ops::Range<usize>,
+    /// `[row][heads of this share][head_dim]`
+    out: &'a mut [f32],
+}
+
+/// Attention of every row over what its slot sees. One row is split over query heads, several rows over rows.
+#[allow(clippy::too_many_arguments, reason = "the parts of a session, borrowed one by one")]
+fn attend(
+    crew: &mut Crew,
+    c: &Config,
+    cache: &LayerCache,
+    tree: &Tree,
+    timeline: usize,
+    rows: &[Row],
+    q: &[f32],
+    scores: &mut [Vec<f32>],
+    out: &mut [f32],
+) -> Result<()> {
+    let (kernels, head_dim, width) = (crew.kernels, c.head_dim, c.heads * c.head_dim);
+    let mut shares: ArrayVec<Share, MAX_SHARES> = ArrayVec::new();
+    if rows.len() == 1 {
+        let heads = c.heads.div_ceil(crew.pool.threads());
+        shares.extend(out.chunks_mut(heads * head_dim).enumerate().map(|(i, out)| {
+            let first = i * heads;
+            Share { first_row: 0, heads: first..(first + heads).min(c.heads), out }
+        }));
+    } else {
+        // Later rows see more: many shares, dealt in turn, even that out.
+        let rows = rows.len().div_ceil(MAX_SHARES);
+        let of_rows = out.chunks_mut(rows * width).enumerate();
+        shares.extend(of_rows.map(|(i, out)| Share { first_row: i * rows, heads: 0..c.heads, out }));
+    }
+    let per_kv_head = c.heads / c.kv_heads;
+    crew.pool.try_for_each(scores, &mut shares, |scores, share| {
+        let row_width = share.heads.len() * head_dim;
+        for (row, out) in (share.first_row..).zip(share.out.chunks_exact_mut(row_width)) {
+            let mut head = share.heads.start;
+            while head < share.heads.end {
+                let kv_head = head / per_kv_head;
+                let end = ((kv_head + 1) * per_kv_head).min(share.heads.end);
+                let keys = cache.seen(Half::Keys, kv_head, rows[row].slot, timeline, tree);
+                let values = cache.seen(Half::Values, kv_head, rows[row].slot, timeline, tree);
+                let queries = &q[row * width + head * head_dim..row * width + end * head_dim];
+                let from = (head - share.heads.start) * head_dim;
+                let out = &mut out[from..from + queries.len()];
+                kernels.attend(
+                    queries,
+                    head_dim,
+                    c.attention_scale,
+                    keys.as_slice(),
+                    values.as_slice(),
+                    scores,
+                    out,
+                )?;
+                head = end;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The most parts that a region's rows are cut into.
+const MAX_SHARES: usize = 16;
+
+/// Fewer rows than this are not worth a parallel region of their own for work that is linear in the width.
+const ROWS_WORTH_SPLITTING: usize = 8;
+
+/// Kernels and the threads that run them.
+struct Crew {
+    kernels: &'static Kernels,
+    pool: Pool,
+}
+
+/// A product to be computed: the matrix, a bias `[rows]`, and where the result `[batch row][rows]` goes.
+type Projection<'a> = (Matrix<'a>, Option<&'a [f32]>, &'a mut [f32]);
+
+impl Crew {
+    /// Calls `f(first row, buffers of some rows)` for all `n` rows of buffers `[row][width]`; in parallel if there are many.
+    fn over_rows<const N: usize>(
+        &mut self,
+        n: usize,
+        buffers: [(&mut [f32], usize); N],
+        f: impl Fn(usize, [&mut [f32]; N]) + Sync,
+    ) {
+        if n < ROWS_WORTH_SPLITTING {
+            return f(0, buffers.map(|(buffer, _)| buffer));
+        }
+        // Whole tiles, so that the parts are also parts of quantized activations.
+        let rows = n.div_ceil(MAX_SHARES).next_multiple_of(TILE);
+        let mut chunks = buffers.map(|(buffer, width)| buffer.chunks_mut(rows * width));
+        let mut parts: ArrayVec<(usize, [&mut [f32]; N]), MAX_SHARES> = ArrayVec::new();
+        for first in (0..n).step_by(rows) {
+            let part = chunks.each_mut().map(|c| c.next().expect("every buffer has the same number of rows"));
+            parts.push((first, part));
+        }
+        self.pool.for_each(&mut parts, |(first, part)| f(*first, part.each_mut().map(|b| &mut **b)));
+    }
+
+    /// RMSNorm of every row.
+    fn rms_norm(&mut self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        let (kernels, width) = (self.kernels, weight.len());
+        self.over_rows(x.len() / width, [(out, width)], |first, [out]| {
+            out.copy_from_slice(&x[first * width..][..out.len()]);
+            out.chunks_exact_mut(width).for_each(|row| kernels.rms_norm(row, weight, eps));
+        });
+    }
+
+    /// x += branch, or x += norm(branch) where the architecture has a norm after the block.
+    fn add_normed(&mut self, x: &mut [f32], branch: &mut [f32], norm: Option<&[f32]>, c: &Config) {
+        let (kernels, width) = (self.kernels, c.embedding);
+        self.over_rows(x.len() / width, [(x, width), (branch, width)], |_, [x, branch]| {
+            if let Some(weight) = norm {
+                for row in branch.chunks_exact_mut(width) {
+                    kernels.rms_norm(row, weight, c.rms_eps);
+                }
+            }
+            kernels.add(x, branch);
+        });
+    }
+
+    /// Quantizes `n` rows of `x`, `[n][cols]`.
+    fn quantize<'b>(
+        &mut self,
+        kind: ActivationKind,
+        x: &[f32],
+        n: usize,
+        cols: usize,
+        bytes: &'b mut Vec<u8>,
+    ) -> Result<Activations<'b>> {
+        let len = Activations::bytes(kind, n, cols);
+        if bytes.len() < len {
+            bytes.resize(len, 0);
+        }
+        let mut out = ActivationsMut::new(kind, n, cols, bytes)?;
+        let kernels = self.kernels;
+        if n < ROWS_WORTH_SPLITTING {
+            kernels.quantize(x, &mut out)?;
+            return Ok(out.into_ref());
+        }
+        let tiles = n.div_ceil(MAX_SHARES * TILE);
+        let mut shares: ArrayVec<(&[f32], ActivationsMut), MAX_SHARES> = ArrayVec::new();
+        let mut rest = out.reborrow();
+        for x in x.chunks(tiles * TILE * cols) {
+            let (share, tail) = rest.split_tiles(tiles);
+            shares.push((x, share));
+            rest = tail;
+        }
+        self.pool.try_for_each(&mut [(); MAX_THREADS], &mut shares, |(), (x, out)| kernels.quantize(x, out))?;
+        drop(shares);
+        Ok(out.into_ref())
+    }
+
+    /// Multiplies `n` rows of `x` by several matrices in one region, each thread taking an equal run of their row groups.
+    fn project<'a, const N: usize>(
+        &mut self,
+        x: &[f32],
+        n: usize,
+        quantized: &mut Quantized,
+        projections: [Projection<'a>; N],
+    ) -> Result<()> {
+        let mut inputs: ArrayVec<Activations, { KINDS.len() }> = ArrayVec::new();
+        for (kind, bytes) in KINDS.into_iter().zip(quantized) {
+            if let Some((matrix, ..)) = projections.iter().find(|(matrix, ..)| matrix.format().activation() == kind) {
+                inputs.push(self.quantize(kind, x, n, matrix.cols(), bytes)?);
+            }
+        }
+        let total: usize = projections.iter().map(|(matrix, ..)| matrix.groups()).sum();
+        let threads = self.pool.threads();
+        let mut shares: ArrayVec<ArrayVec<Piece, N>, MAX_THREADS> = ArrayVec::new();
+        shares.extend((0..threads).map(|_| ArrayVec::new()));
+        let mut done = 0;
+        for (matrix, bias, out) in projections {
+            let kind = matrix.format().activation();
+            let input = *inputs.iter().find(|input| input.kind() == kind).expect("every kind in use was quantized");
+            let mut rest = OutMut::new(out, n, matrix.rows())?;
+            let mut group = 0;
+            while group < matrix.groups() {
+                let thread = done * threads / total;
+                let boundary = (total * (thread + 1)).div_ceil(threads);
+                let end = (group + boundary - done).min(matrix.groups());
+                let rows = (end * GROUP).min(matrix.rows()) - group * GROUP;
+                let (out, tail) = rest.split_rows(rows);
+                let bias = bias.map(|bias| &bias[group * GROUP..group * GROUP + rows]);
+                shares[thread].push(Piece { matrix, groups: group..end, input, out, bias });
+                rest = tail;
+                done += end - group;
+                group = end;
+            }
+        }
+        let kernels = self.kernels;
+        self.pool.try_for_each(&mut [(); MAX_THREADS], &mut shares, |(), pieces| {
+            for piece in pieces {
+                kernels.matmul(&piece.matrix, piece.groups.clone(), &piece.input, &mut piece.out)?;
+                if let Some(bias) = piece.bias {
+                    (0..n).for_each(|row| kernels.add(piece.out.token_mut(row), bias));
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The ways in which an input may have to be quantized, depending on the formats of the matrices it meets.
+const KINDS: [ActivationKind; 3] = [ActivationKind::Q8, ActivationKind::Q8K, ActivationKind::F32];
+
+/// Room for the quantized input of a region, one buffer a kind, grown when first needed.
+type Quantized = [Vec<u8>; KINDS.len()];
+
+/// A thread's part of one projection.
+struct Piece<'a> {
+    matrix: Matrix<'a>,
+    groups: std::ops::Range<usize>,
+    input: Activations<'a>,
+    out: OutMut<'a>,
+    bias: Option<&'a [f32]>,
+}
