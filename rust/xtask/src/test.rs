@@ -81,7 +81,7 @@ impl Part {
             Self::Format | Self::Clippy => &[Need::Components],
             Self::Layers | Self::Doc => &[],
             Self::Unit | Self::Models => &[Need::Models],
-            Self::Aarch64 => &[Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
+            Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS)],
         }
     }
@@ -126,7 +126,14 @@ impl Part {
                 tally += Tally::check(&mut doc);
                 tally
             }
-            Self::Aarch64 => sum(PROCESSORS.map(|processor| Tally::suite(&mut emulated_tests(processor)))),
+            Self::Aarch64 => {
+                // Clippy on this machine does not see what is compiled for another.
+                let mut clippy = cargo_for(LINUX, "clippy");
+                clippy.args(["-p", "nibble-kernels", "--all-targets", "--", "-D", "warnings"]);
+                let mut tally = Tally::check(&mut clippy);
+                tally += sum(PROCESSORS.map(|processor| Tally::suite(&mut emulated_tests(processor))));
+                tally
+            }
             Self::Mobile => sum([ANDROID, IOS].map(|target| {
                 Tally::check(cargo_for(target, "build").args(["-p", "nibble-engine", "-p", "nibble-tasks", "--lib"]))
             })),
