@@ -1,6 +1,8 @@
 //! GGUF, the format that models come in: candle's reader behind a guard, and the tensors' bytes through a mapping.
 
 mod guard;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::Cursor;

@@ -23,6 +23,8 @@ mod sampler;
 mod session;
 mod strings;
 mod template;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod threads;
 mod tokenizer;
 mod tokenizer_source;

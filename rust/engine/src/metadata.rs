@@ -20,10 +20,6 @@ impl Metadata {
         self.0.insert(key, value);
     }
 
-    pub(crate) fn contains(&self, key: &str) -> bool {
-        self.0.contains_key(key)
-    }
-
     /// A string, if the key is there and is one.
     pub(crate) fn string(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()

@@ -13,6 +13,8 @@
 //! a look at their bounds.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use serde::{Deserialize, Serialize};
