@@ -136,6 +136,11 @@ impl LayerCache {
         Self { keys: rows(), values: rows(), window }
     }
 
+    /// Bytes of all rows.
+    pub fn memory(&self) -> usize {
+        size_of_val(&self.keys.data[..]) + size_of_val(&self.values.data[..])
+    }
+
     fn half(&self, half: Half) -> &Rows {
         match half {
             Half::Keys => &self.keys,

@@ -39,7 +39,7 @@ pub use generate::{Generator, Piece, Stop};
 pub use language_model::{LanguageModel, Message, Node, TokenId};
 pub use memory::MemoryPlan;
 pub use mmap::Table;
-pub use model::Model;
+pub use model::{FormatShare, Model};
 pub use packed::{OpenOptions, PackProgress, Verify, pack};
 pub use sampler::{Sampler, Sampling, log_prob, log_sum_exp, most_probable};
 pub use session::{CancelToken, Overflow, Session, SessionOptions};
@@ -48,3 +48,5 @@ pub use template::{ChatTemplate, Prompt};
 pub use tokenizer::{StreamDecoder, Tokenizer, Utf8Stream};
 pub use tokenizer_source::{TokenizerKind, TokenizerSource};
 pub use vocabulary::{TokenKind, Vocabulary};
+
+pub use nibble_kernels::Format;

@@ -1,4 +1,4 @@
-//! How much memory a model takes, before it takes it.
+//! How much memory a model and a session over it take. [`Session::memory`](crate::Session::memory) has the rest of a session's.
 
 use crate::Config;
 
@@ -14,6 +14,7 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
+    /// For a model file of `mapped` bytes and a session of `context` tokens.
     pub(crate) fn new(config: &Config, mapped: u64, context: usize) -> Self {
         let row = kv_bytes_per_token(config);
         Self { mapped, kv: row * context as u64, kv_per_1000_tokens: row * 1000 }
@@ -22,6 +23,33 @@ impl MemoryPlan {
 
 /// Keys and values of one token in all layers, in f16.
 fn kv_bytes_per_token(config: &Config) -> u64 {
-    let row = config.kv_heads as u64 * config.head_dim as u64 * 2;
-    2 * row * config.layers.len() as u64
+    let values = config.kv_heads * config.head_dim * config.layers.len();
+    (2 * values * size_of::<u16>()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use nibble_kernels::Format;
+
+    use crate::SessionOptions;
+    use crate::testing::SyntheticModel;
+
+    #[test]
+    fn the_plan_is_what_a_session_reserves() {
+        let folder = tempfile::tempdir().unwrap();
+        for model in [SyntheticModel::llama(Format::Q4_0), SyntheticModel::gemma3(Format::Q8_0)] {
+            let opened = model.open_in(folder.path()).unwrap();
+            let plan = opened.memory_plan(100);
+            let file = std::fs::metadata(folder.path().join("synthetic.nibble")).unwrap();
+            assert_eq!(plan.mapped, file.len());
+            assert_eq!(plan.kv, 100 * plan.kv_per_1000_tokens / 1000);
+            let options =
+                |context| SessionOptions { context, prefill_chunk: 8, max_nodes: 8, threads: 1, ..Default::default() };
+            let memory = |context| opened.session(options(context)).unwrap().memory();
+            // Beside the keys and values, only the scores of attention grow with the context.
+            let scores = 4 * 4 * 100;
+            assert_eq!(memory(200) - memory(100), plan.kv + scores);
+            assert!(memory(100) > plan.kv);
+        }
+    }
 }

@@ -3,13 +3,26 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use nibble_kernels::Format;
+
 use crate::error::Fault;
 use crate::memory::MemoryPlan;
 use crate::metadata::Metadata;
 use crate::packed::{OpenOptions, PackedFile};
 use crate::tokenizer_source::TokenizerSource;
-use crate::weights::Weights;
+use crate::weights::{Tensor, Weights};
 use crate::{ChatTemplate, Config, Result, Session, SessionOptions, Tokenizer, Vocabulary, arch};
+
+/// How much of a model is stored in one format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormatShare {
+    /// The format.
+    pub format: Format,
+    /// Tensors in it.
+    pub tensors: usize,
+    /// Bytes they take, packed.
+    pub bytes: u64,
+}
 
 /// An open model. Cloning it shares it; the file is unmapped when the last clone, and the last session over one, is gone.
 #[derive(Clone)]
@@ -21,6 +34,7 @@ struct Inner {
     length: u64,
     config: Config,
     weights: Weights,
+    formats: Vec<FormatShare>,
     tokenizer_source: Arc<TokenizerSource>,
     /// Made when it is first asked for.
     tokenizer: OnceLock<Arc<Tokenizer>>,
@@ -56,6 +70,12 @@ impl Model {
             }
             tensor => Ok(tensor.cloned()),
         })?;
+        let formats = Format::ALL.into_iter().filter_map(|format| {
+            let bytes = file.tensors.values().filter(|tensor| tensor.format() == format).map(Tensor::bytes);
+            let (tensors, bytes) = bytes.fold((0, 0), |(tensors, sum), bytes| (tensors + 1, sum + bytes as u64));
+            (tensors > 0).then_some(FormatShare { format, tensors, bytes })
+        });
+        let formats = formats.collect();
         let tokenizer_source =
             TokenizerSource::new(&file.metadata, Arc::new(file.vocabulary), file.merges, file.scores)?;
         Ok(Self(Arc::new(Inner {
@@ -64,6 +84,7 @@ impl Model {
             length: file.length,
             config,
             weights,
+            formats,
             tokenizer_source: Arc::new(tokenizer_source),
             tokenizer: OnceLock::new(),
             chat_template: OnceLock::new(),
@@ -111,6 +132,11 @@ impl Model {
     /// The model's licence, if the file gives one.
     pub fn licence(&self) -> Option<&str> {
         self.0.metadata.string("general.license")
+    }
+
+    /// The formats of its tensors, in the order of [`Format::ALL`].
+    pub fn formats(&self) -> &[FormatShare] {
+        &self.0.formats
     }
 
     /// What the model and a session of `context` tokens take.

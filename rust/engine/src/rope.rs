@@ -33,6 +33,11 @@ impl Rotations {
         Self { bases: config.ropes.iter().map(rotation).collect(), pairs }
     }
 
+    /// Bytes of the angles of the largest batch.
+    pub fn memory(&self) -> usize {
+        self.bases.iter().map(|base| size_of_val(&base.cos[..]) + size_of_val(&base.sin[..])).sum()
+    }
+
     /// Computes the angles of a batch's rows from their positions.
     pub fn turn_to(&mut self, positions: impl Iterator<Item = usize>) {
         for (row, position) in positions.enumerate() {

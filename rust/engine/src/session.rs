@@ -115,6 +115,13 @@ impl Session {
         })
     }
 
+    /// Bytes that this session writes to at most: its KV cache when context and tree are full, the buffers of the
+    /// largest batch, and the logits of one position. Each further row of a [`grow`](LanguageModel::grow) whose
+    /// logits are kept adds four bytes per token of the vocabulary.
+    pub fn memory(&self) -> u64 {
+        (self.transformer.memory() + size_of::<f32>() * self.model.config().vocabulary) as u64
+    }
+
     /// The model that this session runs.
     pub fn model(&self) -> &Model {
         &self.model

@@ -94,6 +94,18 @@ impl Transformer {
         }
     }
 
+    /// Bytes that the caches, when they are full, and the buffers of the largest batch take.
+    pub fn memory(&self) -> usize {
+        let b = &self.buffers;
+        let scores = b.scores.iter().take(self.threads());
+        let floats =
+            [&b.x, &b.branch, &b.normed, &b.q, &b.k, &b.v, &b.attended, &b.gate, &b.up].into_iter().chain(scores);
+        let widest = b.attended.len().max(b.gate.len()).max(b.x.len());
+        let quantized = Activations::bytes(ActivationKind::Q8, 1, widest.next_multiple_of(32));
+        let caches: usize = self.layers.iter().map(LayerCache::memory).sum();
+        caches + 4 * floats.map(Vec::len).sum::<usize>() + b.rotations.memory() + quantized
+    }
+
     pub fn threads(&self) -> usize {
         self.crew.pool.threads()
     }

@@ -29,6 +29,21 @@ impl Tensor {
         }
     }
 
+    pub(crate) fn format(&self) -> Format {
+        match *self {
+            Self::Matrix { format, .. } => format,
+            Self::Vector(_) => Format::F32,
+        }
+    }
+
+    /// Length in the model file.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Matrix { packed, .. } => packed.len(),
+            Self::Vector(values) => size_of_val(&values[..]),
+        }
+    }
+
     /// The values of a vector. Panics if it is a matrix.
     pub(crate) fn values(&self) -> &[f32] {
         let Self::Vector(values) = self else { panic!("a matrix where a vector is needed") };
