@@ -351,3 +351,6 @@ impl Session {
         error
     }
 }
+
+#[cfg(test)]
+mod tests;

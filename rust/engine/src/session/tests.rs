@@ -1,0 +1,252 @@
+//! Sessions over small random models: whatever way the same tokens are computed, the logits have the same bits.
+
+use nibble_kernels::{Format, Kernels};
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::SyntheticModel;
+
+const TOKENS: [TokenId; 24] = [3, 9, 4, 77, 78, 79, 5, 5, 5, 9, 100, 41, 42, 7, 8, 90, 12, 13, 9, 4, 77, 60, 61, 62];
+
+/// A model of each architecture, with a window (8) much shorter than [`TOKENS`].
+fn models() -> [Model; 2] {
+    [SyntheticModel::llama(Format::Q4_1), SyntheticModel::gemma3(Format::Q5_0)].map(open)
+}
+
+fn open(model: SyntheticModel) -> Model {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    model.open_in(folder.path()).expect("a sound model")
+}
+
+fn session(model: &Model, change: impl FnOnce(&mut SessionOptions)) -> Session {
+    let mut options = SessionOptions { context: 64, threads: 1, ..SessionOptions::default() };
+    change(&mut options);
+    model.session(options).expect("a session")
+}
+
+fn bits(logits: &[f32]) -> Vec<u32> {
+    logits.iter().map(|l| l.to_bits()).collect()
+}
+
+fn fresh(model: &Model, tokens: &[TokenId]) -> Vec<u32> {
+    bits(session(model, |_| ()).sync(tokens).expect("logits"))
+}
+
+#[test]
+fn threads_chunks_and_tiers_change_no_bit() {
+    for model in models() {
+        let expected = fresh(&model, &TOKENS);
+        assert!(expected.iter().any(|&b| b != expected[0]), "logits of a random model differ");
+        for threads in [1, 2, 3, 4] {
+            for chunk in [1, 3, 8, 64] {
+                for kernels in Kernels::available() {
+                    let mut session = session(&model, |o| {
+                        (o.threads, o.prefill_chunk, o.tier) = (threads, chunk, Some(kernels.tier()));
+                    });
+                    let logits = session.sync(&TOKENS).expect("logits");
+                    assert_eq!(bits(logits), expected, "{threads} threads, chunks of {chunk}, {kernels:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_format_runs_in_a_graph_on_every_tier() {
+    use Format::{BF16, F16, F32, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
+    for format in [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K] {
+        let model =
+            open(SyntheticModel { biases: true, rope_factors: true, tied: false, ..SyntheticModel::llama(format) });
+        let mut results = Kernels::available().map(|kernels| {
+            let mut session = session(&model, |o| (o.tier, o.threads) = (Some(kernels.tier()), 2));
+            bits(session.sync(&TOKENS[..9]).expect("logits"))
+        });
+        let scalar = results.next().expect("the scalar tier");
+        assert!(results.all(|other| other == scalar), "{format:?}");
+    }
+}
+
+#[test]
+fn a_shared_prefix_is_not_computed_again() {
+    for model in models() {
+        let mut session = session(&model, |_| ());
+        session.sync(&TOKENS).expect("logits");
+        assert_eq!(session.computed(), 24);
+
+        session.sync(&TOKENS).expect("logits");
+        assert_eq!(session.computed(), 24, "nothing is new");
+
+        let mut other = TOKENS;
+        other[20] += 1;
+        let logits = bits(session.sync(&other).expect("logits"));
+        assert_eq!(session.computed(), 28, "20 of 24 tokens are shared");
+        assert_eq!(logits, fresh(&model, &other));
+
+        let logits = bits(session.sync(&other[..10]).expect("logits"));
+        assert_eq!(session.computed(), 29, "only the logits of the last token were missing");
+        assert_eq!(logits, fresh(&model, &other[..10]));
+        assert_eq!(session.tokens(), &other[..10]);
+    }
+}
+
+#[test]
+fn nodes_have_the_logits_of_their_path() {
+    for model in models() {
+        let mut session = session(&model, |o| o.threads = 2);
+        session.sync(&TOKENS[..12]).expect("logits");
+        let path = |rest: &[TokenId]| fresh(&model, &[&TOKENS[..12], rest].concat());
+
+        let first = session.grow(&[(Node::ROOT, 5), (Node::ROOT, 6), (Node::ROOT, 5)]).expect("nodes");
+        assert_eq!(bits(session.logits(0)), path(&[5]));
+        assert_eq!(bits(session.logits(1)), path(&[6]));
+        assert_eq!(bits(session.logits(2)), path(&[5]));
+
+        let second = session.grow(&[(first[1], 7), (first[0], 8)]).expect("nodes");
+        assert_eq!(bits(session.logits(0)), path(&[6, 7]));
+        assert_eq!(bits(session.logits(1)), path(&[5, 8]));
+        let third = session.grow(&[(second[1], 9)]).expect("nodes");
+        session.grow(&[(third[0], 10)]).expect("nodes");
+        assert_eq!(bits(session.logits(0)), path(&[5, 8, 9, 10]));
+        assert_eq!(session.computed(), 12 + 7);
+
+        // The tree does not touch the timeline, and ends with it.
+        assert_eq!(bits(session.sync(&TOKENS[..12]).expect("logits")), fresh(&model, &TOKENS[..12]));
+        assert_eq!(session.grow(&[(third[0], 11)]).expect("the tree is still there").len(), 1);
+        session.sync(&TOKENS[..13]).expect("logits");
+        assert!(matches!(session.grow(&[(third[0], 11)]), Err(Error::UnknownNode { .. })));
+    }
+}
+
+#[test]
+fn a_tree_that_is_full_or_deep_says_so_and_stays_usable() {
+    let [model, _] = models();
+    let mut session = session(&model, |o| o.max_nodes = 40);
+    assert!(matches!(session.grow(&[(Node::ROOT, 1)]), Err(Error::EmptyPrefix)));
+    session.sync(&TOKENS[..2]).expect("logits");
+    assert!(matches!(session.grow(&[(Node::ROOT, 1); 41]), Err(Error::TreeFull { max: 40 })));
+    assert!(matches!(session.grow(&[(Node::ROOT, 1), (Node(2), 1)]), Err(Error::UnknownNode { node: 2 })));
+    let unknown = session.model().config().vocabulary as TokenId;
+    assert!(matches!(session.grow(&[(Node::ROOT, unknown)]), Err(Error::UnknownToken { .. })));
+    assert_eq!(session.room(), 40, "what failed takes no room");
+    let mut node = Node::ROOT;
+    for _ in 0..MAX_DEPTH {
+        node = session.grow(&[(node, 4)]).expect("a node")[0];
+    }
+    assert!(matches!(session.grow(&[(node, 4)]), Err(Error::TreeTooDeep { .. })));
+    assert_eq!(session.room(), 40 - MAX_DEPTH);
+    assert_eq!(session.grow(&[]).expect("nothing"), []);
+}
+
+#[test]
+fn a_cancelled_session_goes_on_where_it_was() {
+    for model in models() {
+        let mut session = session(&model, |o| o.prefill_chunk = 4);
+        session.sync(&TOKENS[..6]).expect("logits");
+        let cancel = session.cancel_token();
+        cancel.cancel();
+        assert!(cancel.is_cancelled());
+        assert!(matches!(session.sync(&TOKENS), Err(Error::Cancelled)));
+        assert!(matches!(session.grow(&[(Node::ROOT, 1)]), Err(Error::Cancelled)));
+        assert_eq!(session.tokens(), &TOKENS[..6]);
+        assert_eq!((session.computed(), session.room()), (6, 4));
+        cancel.reset();
+        assert_eq!(bits(session.sync(&TOKENS).expect("logits")), fresh(&model, &TOKENS));
+        assert_eq!(session.computed(), 24, "nothing was computed twice");
+    }
+}
+
+#[test]
+fn a_cancel_from_another_thread_leaves_whole_tokens() {
+    let [model, _] = models();
+    let expected = fresh(&model, &TOKENS);
+    for _ in 0..20 {
+        let mut session = session(&model, |o| (o.prefill_chunk, o.threads) = (2, 2));
+        let cancel = session.cancel_token();
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| cancel.cancel());
+            session.sync(&TOKENS).map(bits)
+        });
+        match outcome {
+            Ok(logits) => assert_eq!(logits, expected),
+            Err(error) => assert!(matches!(error, Error::Cancelled)),
+        }
+        assert_eq!(session.tokens(), &TOKENS[..session.tokens().len()]);
+        assert_eq!(session.tokens().len() as u64, session.computed());
+        session.cancel_token().reset();
+        assert_eq!(bits(session.sync(&TOKENS).expect("logits")), expected);
+    }
+}
+
+#[test]
+fn a_full_context_is_an_error_or_slides_in_blocks() {
+    let [model, _] = models();
+    let mut strict = session(&model, |o| o.context = 20);
+    let error = strict.sync(&TOKENS).expect_err("24 tokens in a context of 20");
+    assert!(matches!(error, Error::ContextOverflow { tokens: 24, context: 20 }));
+    assert!(strict.sync(&TOKENS[..20]).is_ok());
+    assert!(strict.score(&TOKENS, |_, _| ()).is_err());
+
+    let mut sliding = session(&model, |o| (o.context, o.overflow) = (12, Overflow::Slide { keep: 2 }));
+    sliding.sync(&TOKENS[..12]).expect("logits");
+    assert_eq!(sliding.tokens(), &TOKENS[..12]);
+    let logits = bits(sliding.sync(&TOKENS[..13]).expect("logits"));
+    let window = [&TOKENS[..2], &TOKENS[7..13]].concat();
+    assert_eq!(sliding.tokens(), window, "a block of 5 went, the first 2 stayed");
+    assert_eq!(logits, fresh(&model, &window));
+    let before = sliding.computed();
+    for len in 14..=17 {
+        sliding.sync(&TOKENS[..len]).expect("logits");
+    }
+    assert_eq!(sliding.computed(), before + 4, "until the next block is full, one token costs one row");
+    sliding.sync(&TOKENS).expect("logits");
+    assert_eq!(sliding.tokens(), [&TOKENS[..2], &TOKENS[17..]].concat());
+}
+
+#[test]
+fn what_cannot_be_computed_is_refused_and_changes_nothing() {
+    let [model, _] = models();
+    let mut session = session(&model, |_| ());
+    session.sync(&TOKENS).expect("logits");
+    let unknown = model.config().vocabulary as TokenId;
+    assert!(matches!(session.sync(&[]), Err(Error::EmptyPrefix)));
+    assert!(matches!(session.sync(&[1, unknown]), Err(Error::UnknownToken { .. })));
+    assert!(matches!(session.score(&[unknown], |_, _| ()), Err(Error::UnknownToken { .. })));
+    assert_eq!(session.tokens(), TOKENS);
+    let missing =
+        nibble_kernels::Tier::ALL.into_iter().find(|tier| !tier.is_supported()).expect("of two architectures");
+    let refused = model.session(SessionOptions { tier: Some(missing), ..SessionOptions::default() });
+    assert!(matches!(refused, Err(Error::TierUnavailable { .. })));
+}
+
+#[test]
+fn scores_are_the_logits_of_every_position() {
+    for model in models() {
+        let mut scored = Vec::new();
+        let mut one = session(&model, |_| ());
+        one.score(&TOKENS, |position, logits| scored.push((position, bits(logits)))).expect("logits");
+        let expected: Vec<_> = (0..TOKENS.len()).map(|i| (i, fresh(&model, &TOKENS[..=i]))).collect();
+        assert!(scored == expected);
+        assert_eq!(bits(one.sync(&TOKENS).expect("logits")), expected[23].1);
+        assert_eq!(one.computed(), 24, "the timeline is what was scored");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_sequence_of_calls_gives_fresh_logits(
+        calls in prop::collection::vec((1usize..24, prop::collection::vec(0u32..100, 0..4), 1usize..4), 1..6),
+    ) {
+        let [llama, gemma] = models();
+        for model in [llama, gemma] {
+            let mut session = session(&model, |o| o.prefill_chunk = 5);
+            for (shared, rest, threads) in &calls {
+                session.set_threads(*threads);
+                let tokens = [&TOKENS[..*shared], rest].concat();
+                prop_assert_eq!(bits(session.sync(&tokens).expect("logits")), fresh(&model, &tokens));
+                session.grow(&[(Node::ROOT, 50), (Node::ROOT, 51)]).expect("nodes");
+                prop_assert_eq!(bits(session.logits(1)), fresh(&model, &[&tokens[..], &[51]].concat()));
+            }
+        }
+    }
+}
