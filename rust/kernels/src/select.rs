@@ -52,7 +52,11 @@ impl Kernels {
     /// The highest tier, or the one that `NIBBLE_TIER` names. A name that is unknown or a tier that this CPU lacks changes
     /// nothing: a caller who wants to say so compares [`Kernels::requested`] with [`Kernels::tier`].
     pub fn best() -> &'static Self {
-        let forced = Self::requested().and_then(|name| name.parse().ok()).and_then(Self::for_tier);
+        Self::choose(Self::requested().as_deref())
+    }
+
+    fn choose(requested: Option<&str>) -> &'static Self {
+        let forced = requested.and_then(|name| name.parse().ok()).and_then(Self::for_tier);
         forced.unwrap_or_else(|| TABLE.last().expect("the table starts with the scalar tier"))
     }
 
@@ -245,4 +249,38 @@ impl std::fmt::Debug for Kernels {
 #[track_caller]
 fn same_length(wanted: usize, got: usize) {
     assert_eq!(wanted, got, "two slices of one operation differ in length");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_tier_is_chosen_and_a_lower_one_can_be_forced() {
+        let highest = Kernels::available().last().unwrap().tier();
+        assert_eq!(Kernels::choose(None).tier(), highest);
+        assert_eq!(Kernels::choose(Some("sse9")).tier(), highest);
+        for tier in Tier::ALL {
+            let chosen = Kernels::choose(Some(tier.name())).tier();
+            let has_variants = Kernels::available().any(|kernels| kernels.tier() == tier);
+            assert!(chosen == if has_variants { tier } else { highest }, "{tier} gave {chosen}");
+        }
+    }
+
+    #[test]
+    fn every_tier_of_this_cpu_has_functions() {
+        for tier in Tier::ALL {
+            let kernels = Kernels::for_tier(tier);
+            assert_eq!(kernels.is_some(), tier.is_supported(), "{tier}");
+            assert!(kernels.is_none_or(|kernels| kernels.tier().is_supported()), "{tier}");
+        }
+        assert_eq!(Kernels::available().next().map(Kernels::tier), Some(Tier::Scalar));
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn dot_products_are_used_where_the_cpu_has_them() {
+        let has = std::arch::is_aarch64_feature_detected!("dotprod");
+        assert_eq!(Kernels::choose(None).tier(), if has { Tier::NeonDot } else { Tier::Neon });
+    }
 }
