@@ -9,34 +9,70 @@ use crate::cpu::Avx2;
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
 use crate::matrix::Matrix;
-use crate::ops::Half;
+use crate::ops::{LANES, Lanes, Simd};
 use crate::product::{self, Product, Variant};
 
-/// The CPU's conversions of halves. Only to be used where F16C is known to be there: in code compiled for this tier.
-pub(crate) struct F16c;
+/// Sixteen floats in two registers. Only to be used in code that is compiled for this tier, and runs where it can.
+pub(crate) struct Vector;
 
-impl Half for F16c {
+// SAFETY of all methods: `Ops::avx2` takes the proof that the CPU has the instructions; arrays are as long as what is read.
+impl Simd for Vector {
+    type V = Rows<__m256>;
+
     #[inline(always)]
-    fn widen(x: &[u16; 16]) -> [f32; 16] {
-        let mut out = [0.0; 16];
-        // SAFETY: the proof that `Ops::avx2` takes; both arrays have the 16 elements that are read and written.
+    fn splat(x: f32) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+
+    #[inline(always)]
+    fn load(x: &Lanes) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))] }
+    }
+
+    #[inline(always)]
+    fn store([low, high]: Self::V) -> Lanes {
+        let mut out = [0.0; LANES];
+        // SAFETY: see above.
         unsafe {
-            for i in [0, 8] {
-                let v = _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().add(i).cast()));
-                _mm256_storeu_ps(out.as_mut_ptr().add(i), v);
-            }
+            _mm256_storeu_ps(out.as_mut_ptr(), low);
+            _mm256_storeu_ps(out.as_mut_ptr().add(8), high);
         }
         out
     }
 
     #[inline(always)]
-    fn narrow(x: &[f32; 16]) -> [u16; 16] {
-        let mut out = [0; 16];
-        // SAFETY: as above.
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
+    fn sum([low, high]: Self::V) -> f32 {
+        // SAFETY: see above.
         unsafe {
-            for i in [0, 8] {
-                let v = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm256_loadu_ps(x.as_ptr().add(i)));
-                _mm_storeu_si128(out.as_mut_ptr().add(i).cast(), v);
+            let eight = _mm256_add_ps(low, high);
+            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn widen(x: &[u16; LANES]) -> Self::V {
+        // SAFETY: see above.
+        unsafe { halves(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn narrow(v: Self::V) -> [u16; LANES] {
+        let mut out = [0; LANES];
+        for i in 0..2 {
+            // SAFETY: see above.
+            unsafe {
+                let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v[i]);
+                _mm_storeu_si128(out.as_mut_ptr().add(8 * i).cast(), halves);
             }
         }
         out

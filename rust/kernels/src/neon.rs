@@ -9,31 +9,65 @@ use crate::cpu::{Neon, NeonDot};
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
 use crate::matrix::Matrix;
-use crate::ops::Half;
+use crate::ops::{LANES, Lanes, Simd};
 use crate::product::{self, Product, Variant};
 
-/// The CPU's conversions of halves, which are part of the baseline.
-pub(crate) struct Fcvt;
+/// Sixteen floats in four registers.
+pub(crate) struct Vector;
 
-impl Half for Fcvt {
+// SAFETY of all methods: NEON is in the aarch64 baseline; arrays are as long as what is read.
+impl Simd for Vector {
+    type V = Rows<float32x4_t>;
+
     #[inline(always)]
-    fn widen(x: &[u16; 16]) -> [f32; 16] {
-        let mut out = [0.0; 16];
-        for i in [0, 4, 8, 12] {
-            // SAFETY: NEON is in the aarch64 baseline; both arrays have the 16 elements that are read and written.
-            unsafe { vst1q_f32(out.as_mut_ptr().add(i), halves(x.as_ptr().add(i))) };
+    fn splat(x: f32) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [vdupq_n_f32(x); 4] }
+    }
+
+    #[inline(always)]
+    fn load(x: &Lanes) -> Self::V {
+        // SAFETY: see above.
+        [0, 4, 8, 12].map(|i| unsafe { vld1q_f32(x.as_ptr().add(i)) })
+    }
+
+    #[inline(always)]
+    fn store(v: Self::V) -> Lanes {
+        let mut out = [0.0; LANES];
+        for q in 0..4 {
+            // SAFETY: see above.
+            unsafe { vst1q_f32(out.as_mut_ptr().add(4 * q), v[q]) };
         }
         out
     }
 
     #[inline(always)]
-    fn narrow(x: &[f32; 16]) -> [u16; 16] {
-        let mut out = [0; 16];
-        for i in [0, 4, 8, 12] {
-            // SAFETY: as above.
-            unsafe {
-                vst1_u16(out.as_mut_ptr().add(i), vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(x.as_ptr().add(i)))));
-            }
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: see above.
+        [0, 1, 2, 3].map(|q| unsafe { vfmaq_f32(c[q], a[q], b[q]) })
+    }
+
+    #[inline(always)]
+    fn sum([a, b, c, d]: Self::V) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let four = vaddq_f32(vaddq_f32(a, c), vaddq_f32(b, d));
+            vaddv_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)))
+        }
+    }
+
+    #[inline(always)]
+    fn widen(x: &[u16; LANES]) -> Self::V {
+        // SAFETY: see above.
+        [0, 4, 8, 12].map(|i| unsafe { halves(x.as_ptr().add(i)) })
+    }
+
+    #[inline(always)]
+    fn narrow(v: Self::V) -> [u16; LANES] {
+        let mut out = [0; LANES];
+        for q in 0..4 {
+            // SAFETY: see above.
+            unsafe { vst1_u16(out.as_mut_ptr().add(4 * q), vreinterpret_u16_f16(vcvt_f16_f32(v[q]))) };
         }
         out
     }

@@ -8,9 +8,9 @@
 use crate::activation::{ActivationKind, ActivationsMut, TILE};
 
 /// Accumulators of a sum: two registers of AVX2, four of NEON, one of AVX-512.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
-type Lanes = [f32; LANES];
+pub(crate) type Lanes = [f32; LANES];
 
 /// How a rotary embedding pairs the elements of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,24 +21,60 @@ pub enum RopeStyle {
     Halves,
 }
 
-/// The CPU's own conversions between half and single precision, where it has them.
-pub(crate) trait Half {
-    fn widen(x: &[u16; LANES]) -> Lanes;
-    fn narrow(x: &Lanes) -> [u16; LANES];
+/// Sixteen floats in registers: for the operations that LLVM does not vectorise well enough by itself.
+pub(crate) trait Simd {
+    type V: Copy;
+
+    fn splat(x: f32) -> Self::V;
+    fn load(x: &Lanes) -> Self::V;
+    fn store(v: Self::V) -> Lanes;
+    /// a * b + c, rounded once.
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// All sixteen, added in halves.
+    fn sum(v: Self::V) -> f32;
+    fn widen(x: &[u16; LANES]) -> Self::V;
+    fn narrow(v: Self::V) -> [u16; LANES];
 }
 
-/// The conversions as integer arithmetic.
+/// The definition.
 pub(crate) struct Portable;
 
-impl Half for Portable {
+impl Simd for Portable {
+    type V = Lanes;
+
+    #[inline(always)]
+    fn splat(x: f32) -> Lanes {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    fn load(x: &Lanes) -> Lanes {
+        *x
+    }
+
+    #[inline(always)]
+    fn store(v: Lanes) -> Lanes {
+        v
+    }
+
+    #[inline(always)]
+    fn fma(a: Lanes, b: Lanes, c: Lanes) -> Lanes {
+        std::array::from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+
+    #[inline(always)]
+    fn sum(v: Lanes) -> f32 {
+        halves(v, |a, b| a + b)
+    }
+
     #[inline(always)]
     fn widen(x: &[u16; LANES]) -> Lanes {
         x.map(widen)
     }
 
     #[inline(always)]
-    fn narrow(x: &Lanes) -> [u16; LANES] {
-        x.map(narrow)
+    fn narrow(v: Lanes) -> [u16; LANES] {
+        v.map(narrow)
     }
 }
 
@@ -326,11 +362,11 @@ mod body {
     }
 
     #[inline(always)]
-    pub fn f32_to_f16<H: Half>(x: &[f32], out: &mut [u16]) {
+    pub fn f32_to_f16<S: Simd>(x: &[f32], out: &mut [u16]) {
         let (chunks, rest) = x.as_chunks::<LANES>();
         let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
         for (out, x) in out_chunks.iter_mut().zip(chunks) {
-            *out = H::narrow(x);
+            *out = S::narrow(S::load(x));
         }
         for (out, &x) in out_rest.iter_mut().zip(rest) {
             *out = narrow(x);
@@ -338,11 +374,11 @@ mod body {
     }
 
     #[inline(always)]
-    pub fn f16_to_f32<H: Half>(x: &[u16], out: &mut [f32]) {
+    pub fn f16_to_f32<S: Simd>(x: &[u16], out: &mut [f32]) {
         let (chunks, rest) = x.as_chunks::<LANES>();
         let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
         for (out, x) in out_chunks.iter_mut().zip(chunks) {
-            *out = H::widen(x);
+            *out = S::store(S::widen(x));
         }
         for (out, &x) in out_rest.iter_mut().zip(rest) {
             *out = widen(x);
@@ -350,88 +386,87 @@ mod body {
     }
 
     #[inline(always)]
-    pub fn attend<H: Half>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]) {
+    pub fn attend<S: Simd>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]) {
         let heads = attention.queries.len() / attention.head_dim;
         // Heads four at a time: the key and value rows are widened once for all of them.
         for first in (0..heads).step_by(4) {
             match heads - first {
-                1 => some_heads::<H, 1>(attention, first, scores, out),
-                2 => some_heads::<H, 2>(attention, first, scores, out),
-                3 => some_heads::<H, 3>(attention, first, scores, out),
-                _ => some_heads::<H, 4>(attention, first, scores, out),
+                1 => some_heads::<S, 1>(attention, first, scores, out),
+                2 => some_heads::<S, 2>(attention, first, scores, out),
+                3 => some_heads::<S, 3>(attention, first, scores, out),
+                _ => some_heads::<S, 4>(attention, first, scores, out),
             }
         }
     }
 
     #[inline(always)]
-    fn some_heads<H: Half, const N: usize>(
+    fn some_heads<S: Simd, const N: usize>(
         attention: &Attention<'_>,
         first: usize,
         scores: &mut [f32],
         out: &mut [f32],
     ) {
         let &Attention { queries, head_dim, scale, keys, values } = attention;
-        let queries = &queries[first * head_dim..][..N * head_dim];
-        let out = &mut out[first * head_dim..][..N * head_dim];
+        let head = |h: usize| (first + h) * head_dim..(first + h + 1) * head_dim;
         let positions = keys.iter().map(|keys| keys.len()).sum::<usize>() / head_dim;
         let scores = &mut scores[..N * positions];
 
-        for (position, key) in keys.iter().flat_map(|keys| keys.chunks_exact(head_dim)).enumerate() {
-            let mut acc = [[0.0; LANES]; N];
-            for at in (0..head_dim).step_by(LANES) {
-                let key = load::<H>(&key[at..]);
-                for (h, acc) in acc.iter_mut().enumerate() {
-                    let query = &queries[h * head_dim + at..(h + 1) * head_dim];
-                    // Lanes past the end of the head hold a key of 0, but their accumulators must not see even that.
-                    if let Some(query) = query.first_chunk::<LANES>() {
-                        for i in 0..LANES {
-                            acc[i] = query[i].mul_add(key[i], acc[i]);
-                        }
-                    } else {
-                        for (i, query) in query.iter().enumerate() {
-                            acc[i] = query.mul_add(key[i], acc[i]);
-                        }
+        let queries: [_; N] = std::array::from_fn(|h| &queries[head(h)]);
+        let mut position = 0;
+        for keys in keys {
+            for key in keys.chunks_exact(head_dim) {
+                let mut acc = [S::splat(0.0); N];
+                let mut at = 0;
+                while at < head_dim {
+                    let key = S::widen(&chunk(key, at));
+                    for h in 0..N {
+                        acc[h] = S::fma(S::load(&chunk(queries[h], at)), key, acc[h]);
                     }
+                    at += LANES;
                 }
-            }
-            for (h, acc) in acc.into_iter().enumerate() {
-                scores[h * positions + position] = halves(acc, |a, b| a + b) * scale;
+                for h in 0..N {
+                    scores[h * positions + position] = S::sum(acc[h]) * scale;
+                }
+                position += 1;
             }
         }
 
         let mut inverse = [0.0; N];
-        for (h, inverse) in inverse.iter_mut().enumerate() {
-            *inverse = 1.0 / exponentials(&mut scores[h * positions..][..positions]);
+        for h in 0..N {
+            inverse[h] = 1.0 / exponentials(&mut scores[h * positions..][..positions]);
         }
+        let weights: [_; N] = std::array::from_fn(|h| &scores[h * positions..][..positions]);
 
         for at in (0..head_dim).step_by(LANES) {
-            let mut acc = [[0.0; LANES]; N];
-            for (position, value) in values.iter().flat_map(|values| values.chunks_exact(head_dim)).enumerate() {
-                let value = load::<H>(&value[at..]);
-                for (h, acc) in acc.iter_mut().enumerate() {
-                    let weight = scores[h * positions + position];
-                    for i in 0..LANES {
-                        acc[i] = weight.mul_add(value[i], acc[i]);
+            let mut acc = [S::splat(0.0); N];
+            let mut position = 0;
+            for values in values {
+                for value in values.chunks_exact(head_dim) {
+                    let value = S::widen(&chunk(value, at));
+                    for h in 0..N {
+                        acc[h] = S::fma(S::splat(weights[h][position]), value, acc[h]);
                     }
+                    position += 1;
                 }
             }
-            for (h, acc) in acc.iter().enumerate() {
-                for (out, acc) in out[h * head_dim + at..(h + 1) * head_dim].iter_mut().zip(acc) {
+            for h in 0..N {
+                for (out, acc) in out[head(h)][at..].iter_mut().zip(S::store(acc[h])) {
                     *out = acc * inverse[h];
                 }
             }
         }
     }
 
-    /// The next 16 elements of a row, or what is left of it and zeros.
+    /// Sixteen elements of a row, zeros beyond its end.
     #[inline(always)]
-    fn load<H: Half>(row: &[u16]) -> Lanes {
-        match row.first_chunk::<LANES>() {
-            Some(chunk) => H::widen(chunk),
+    fn chunk<T: Copy + Default>(row: &[T], at: usize) -> [T; LANES] {
+        let row = &row[at..];
+        match row.first_chunk() {
+            Some(chunk) => *chunk,
             None => {
-                let mut chunk = [0; LANES];
+                let mut chunk = [T::default(); LANES];
                 chunk[..row.len()].copy_from_slice(row);
-                H::widen(&chunk)
+                chunk
             }
         }
     }
@@ -451,7 +486,7 @@ pub(crate) struct Attention<'a> {
 
 /// The table of operations, and one constructor per tier that compiles each body with that tier's instructions.
 macro_rules! operations {
-    ($($name:ident $(::<$half:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+    ($($name:ident $(::<$vector:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
         /// One tier's variant of every operation.
         pub(crate) struct Ops {
             $(pub $name: fn($($type),*) $(-> $result)?,)*
@@ -459,17 +494,17 @@ macro_rules! operations {
 
         impl Ops {
             pub fn scalar() -> Self {
-                Self { $($name: body::$name $(::<operations!(@portable $half)>)?,)* }
+                Self { $($name: body::$name $(::<operations!(@portable $vector)>)?,)* }
             }
 
             #[cfg(target_arch = "x86_64")]
             pub fn avx2(_: crate::cpu::Avx2) -> Self {
-                type Half = crate::avx2::F16c;
+                type Vector = crate::avx2::Vector;
                 $(
                     fn $name($($arg: $type),*) $(-> $result)? {
                         #[target_feature(enable = "avx2,fma,f16c")]
                         fn inner($($arg: $type),*) $(-> $result)? {
-                            body::$name $(::<$half>)? ($($arg),*)
+                            body::$name $(::<$vector>)? ($($arg),*)
                         }
                         // SAFETY: only the table made here leads to this function, and its maker had the proof.
                         unsafe { inner($($arg),*) }
@@ -481,12 +516,12 @@ macro_rules! operations {
             /// NEON is part of the aarch64 baseline, so the bodies are compiled with it as they are.
             #[cfg(target_arch = "aarch64")]
             pub fn neon(_: crate::cpu::Neon) -> Self {
-                type Half = crate::neon::Fcvt;
-                Self { $($name: body::$name $(::<$half>)?,)* }
+                type Vector = crate::neon::Vector;
+                Self { $($name: body::$name $(::<$vector>)?,)* }
             }
         }
     };
-    (@portable $half:ident) => { Portable };
+    (@portable $vector:ident) => { Portable };
 }
 
 operations! {
@@ -499,9 +534,9 @@ operations! {
     gelu_mul(gate: &mut [f32], up: &[f32]);
     softmax(x: &mut [f32]);
     log_sum_exp(x: &[f32]) -> f32;
-    f32_to_f16::<Half>(x: &[f32], out: &mut [u16]);
-    f16_to_f32::<Half>(x: &[u16], out: &mut [f32]);
-    attend::<Half>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]);
+    f32_to_f16::<Vector>(x: &[f32], out: &mut [u16]);
+    f16_to_f32::<Vector>(x: &[u16], out: &mut [f32]);
+    attend::<Vector>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]);
 }
 
 #[cfg(test)]
