@@ -340,9 +340,7 @@ mod tests {
         let prompt = template.render(&messages, true).unwrap();
         assert_eq!(prompt.text(), "<s>system\nab<e>\n<s>user\nba<e>\n<s>assistant\n");
         let tokens = template.tokenizer.encode_prompt(&prompt);
-        let is =
-            |name: &str| template.tokenizer.vocabulary().kind(tokens[0]) == crate::TokenKind::Control && name == "<s>";
-        assert!(is("<s>"));
+        assert_eq!(tokens.first().copied(), template.tokenizer.source().bos);
         assert_eq!(template.tokenizer.decode(&tokens), "system\nab\nuser\nba\nassistant\n");
         assert_eq!(template.render(&messages, false).unwrap().text(), "<s>system\nab<e>\n<s>user\nba<e>\n");
     }
