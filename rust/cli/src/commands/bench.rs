@@ -1,0 +1,129 @@
+//! `nibble bench`: how fast a model runs here, and what it takes.
+
+use std::io::{Write, stdout};
+use std::time::Instant;
+
+use nibble_engine::{LanguageModel, TokenId, most_probable};
+use serde_json::json;
+
+use crate::failure::Result;
+use crate::memory;
+use crate::model::ModelArgs;
+use crate::terminal::{Align, Paint, Table, note};
+
+/// Measures loading, reading a prompt, writing text, and memory
+#[derive(clap::Args)]
+#[command(after_help = "\
+load           opening the packed file and a session, after it was packed
+first logits   the same, and one token computed
+prefill        a prompt of --prompt tokens, with nothing of it cached
+decode         --generate tokens after that prompt, each the most probable one, one at a time
+peak memory    resident, with the pages of the model file that were touched and that the system may drop (VmHWM)
+dirty memory   private and written to at the end of the run (Private_Dirty of smaps_rollup)
+
+Speeds are the median of the repeats. Memory is n/a where the system does not tell.
+
+Examples:
+  nibble bench
+  nibble bench --model gemma-3-270m --threads 1 --prompt 512 --generate 64
+  nibble bench --json | jq .decode_tps")]
+pub struct Args {
+    /// Tokens of the prompt
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..))]
+    prompt: u16,
+    /// Tokens to generate
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    generate: u16,
+    /// How often to measure the speeds
+    #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: u16,
+    /// Prints a JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self) -> Result<()> {
+        let (prompt_len, generate) = (usize::from(self.prompt), usize::from(self.generate));
+        let source = self.model.prepare()?;
+        let context = prompt_len + generate;
+
+        let start = Instant::now();
+        let mut runner = self.model.start(&source, context)?;
+        let load = start.elapsed();
+        let (prompt, other) = prompt(runner.model(), prompt_len);
+        runner.model().sync(&[other])?;
+        let first = start.elapsed();
+
+        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+        for _ in 0..self.repeat {
+            // A prefix that shares nothing with the prompt, so that all of the prompt is computed.
+            runner.model().sync(&[other])?;
+            let mut tokens = prompt.clone();
+            let start = Instant::now();
+            let mut next = most_probable(runner.model().sync(&tokens)?);
+            prefill.push(prompt_len as f64 / start.elapsed().as_secs_f64());
+            let start = Instant::now();
+            for _ in 0..generate {
+                tokens.push(next);
+                next = most_probable(runner.model().sync(&tokens)?);
+            }
+            decode.push(generate as f64 / start.elapsed().as_secs_f64());
+        }
+        let (prefill, decode) = (median(prefill), median(decode));
+        let (rss, dirty) = (memory::peak_resident(), memory::private_dirty());
+
+        let (ms, mb) = (|t: std::time::Duration| t.as_secs_f64() * 1e3, |n: Option<u64>| n.map(|n| n as f64 / 1e6));
+        let mut out = stdout().lock();
+        if self.json {
+            let round = |x: f64| (x * 100.0).round() / 100.0;
+            let result = json!({
+                "model": source.path(), "how": runner.how(),
+                "prompt": prompt_len, "generate": generate, "repeat": self.repeat,
+                "load_ms": round(ms(load)), "first_logits_ms": round(ms(first)),
+                "prefill_tps": round(prefill), "decode_tps": round(decode),
+                "rss_mb": mb(rss).map(round), "dirty_mb": mb(dirty).map(round),
+            });
+            return Ok(writeln!(out, "{result}")?);
+        }
+        note(&format!("{}, {}, median of {}", source.path().display(), runner.how(), self.repeat));
+        let or_none = |n: Option<u64>| mb(n).map_or("n/a".to_owned(), |n| format!("{n:.1} MB"));
+        let mut table = Table::new(&[("MEASURE", Align::Left), ("RESULT", Align::Right)]);
+        table.row(["load".into(), format!("{:.1} ms", ms(load))]);
+        table.row(["first logits".into(), format!("{:.1} ms", ms(first))]);
+        table.row([format!("prefill of {prompt_len}"), format!("{prefill:.1} tok/s")]);
+        table.row([format!("decode of {generate}"), format!("{decode:.1} tok/s")]);
+        table.row(["peak memory".into(), or_none(rss)]);
+        table.row(["dirty memory".into(), or_none(dirty)]);
+        Ok(table.write(&mut out, Paint::stdout())?)
+    }
+}
+
+/// A prompt of `len` ordinary tokens, and a token that it does not begin with.
+fn prompt(model: &dyn LanguageModel, len: usize) -> (Vec<TokenId>, TokenId) {
+    let text = "The old mill by the river had stood empty for years when, one wet spring, two sisters bought it. ";
+    let cycle = model.encode(text);
+    let tokens: Vec<_> = cycle.iter().copied().cycle().take(len).collect();
+    let other = cycle.iter().copied().find(|t| *t != tokens[0]).unwrap_or(tokens[0]);
+    (tokens, other)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 3.0, 2.0]), 2.5);
+    }
+}

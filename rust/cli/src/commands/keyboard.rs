@@ -1,0 +1,203 @@
+//! `nibble keyboard`: the keyboard as a filter, one JSON object a line in, one out.
+
+use std::io::{BufRead, Write, stdin, stdout};
+use std::time::{Duration, Instant};
+
+use nibble_tasks::keyboard::{Keyboard, Kind, Options, Query, Suggestion};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::failure::{Failure, Result};
+use crate::model::{ModelArgs, Runner};
+
+/// Longest line that is read; a keyboard knows a few hundred characters.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Answers keystrokes, one JSON object a line
+#[derive(clap::Args)]
+#[command(after_help = "\
+In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N}         typed and top may be left out
+Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"micros\": N}
+      {\"error\": TEXT} for a line that cannot be answered; the next line is read all the same
+
+context is the text before the word, with the space that ends it. touches, layout and gate are accepted, and
+not used yet. Every answer is flushed at once.
+
+Examples:
+  echo '{\"context\": \"See you \", \"typed\": \"to\"}' | nibble keyboard --jsonl")]
+pub struct Args {
+    /// JSON lines, the one protocol there is
+    #[arg(long, required = true)]
+    jsonl: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    context: String,
+    #[serde(default)]
+    typed: String,
+    #[serde(default = "three")]
+    top: u8,
+    #[serde(default, rename = "touches")]
+    _touches: Option<IgnoredAny>,
+    #[serde(default, rename = "layout")]
+    _layout: Option<IgnoredAny>,
+    #[serde(default, rename = "gate")]
+    _gate: Option<IgnoredAny>,
+}
+
+fn three() -> u8 {
+    3
+}
+
+/// One answer, as it is printed.
+#[derive(Serialize)]
+pub struct Answer<'a> {
+    suggestions: Vec<Word<'a>>,
+    micros: u64,
+}
+
+#[derive(Serialize)]
+struct Word<'a> {
+    word: &'a str,
+    probability: f64,
+    kind: &'a Kind,
+}
+
+impl<'a> Answer<'a> {
+    /// Of these suggestions, which took so long.
+    pub fn new(suggestions: &'a [Suggestion], took: Duration) -> Self {
+        let word = |s: &'a Suggestion| Word { word: &s.word, probability: s.probability, kind: &s.kind };
+        Self { suggestions: suggestions.iter().map(word).collect(), micros: took.as_micros() as u64 }
+    }
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self) -> Result<()> {
+        let mut runner = self.model.open()?;
+        let mut keyboard = Keyboard::new(Options::default());
+        let (mut input, mut out) = (stdin().lock(), stdout().lock());
+        while let Some(line) = read_line(&mut input, MAX_LINE)? {
+            if line.as_ref().is_ok_and(|l| l.trim_ascii().is_empty()) {
+                continue;
+            }
+            match line.and_then(|line| answer(&mut keyboard, &mut runner, &line)) {
+                Ok(answer) => writeln!(out, "{answer}")?,
+                Err(why) => writeln!(out, "{}", json!({ "error": why }))?,
+            }
+            out.flush()?;
+        }
+        Ok(())
+    }
+}
+
+fn answer(keyboard: &mut Keyboard, runner: &mut Runner, line: &[u8]) -> Result<String, String> {
+    let request = parse(line)?;
+    let query = Query { context: &request.context, typed: &request.typed, top: usize::from(request.top) };
+    let start = Instant::now();
+    let found = keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?;
+    serde_json::to_string(&Answer::new(&found.suggestions, start.elapsed())).map_err(|e| e.to_string())
+}
+
+/// The messages name places, never what was typed.
+fn parse(line: &[u8]) -> Result<Request, String> {
+    let text = std::str::from_utf8(line)
+        .map_err(|e| format!("the line is not UTF-8: byte {} is invalid; encode it as UTF-8", e.valid_up_to()))?;
+    let not_a_request = |column| {
+        format!(
+            "the line is not a request (column {column}); send {{\"context\": TEXT, \"typed\": PREFIX, \"top\": N}}"
+        )
+    };
+    let request: Request = serde_json::from_str(text).map_err(|e| match e.classify() {
+        serde_json::error::Category::Data => not_a_request(e.column()),
+        _ => format!("the line is not JSON (column {}); send one object a line", e.column()),
+    })?;
+    // serde would take the fields from an array too.
+    if !text.trim_start().starts_with('{') {
+        return Err(not_a_request(1));
+    }
+    if request.context.contains('\0') || request.typed.contains('\0') {
+        return Err("a NUL is not text; remove it".to_owned());
+    }
+    if request.typed.contains(char::is_whitespace) {
+        return Err("\"typed\" is part of one word; text with spaces belongs in \"context\"".to_owned());
+    }
+    if !(1..=20).contains(&request.top) {
+        return Err("\"top\" is from 1 to 20".to_owned());
+    }
+    Ok(request)
+}
+
+/// The next line without its end: `None` at the end of input, an error (and the line skipped) when it is longer than `max`.
+fn read_line(input: &mut impl BufRead, max: usize) -> std::io::Result<Option<Result<Vec<u8>, String>>> {
+    let (mut line, mut length) = (Vec::new(), 0);
+    loop {
+        let chunk = match input.fill_buf() {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if chunk.is_empty() {
+            if length == 0 {
+                return Ok(None);
+            }
+            break;
+        }
+        let end = chunk.iter().position(|&b| b == b'\n');
+        let piece = &chunk[..end.unwrap_or(chunk.len())];
+        length += piece.len();
+        if length <= max {
+            line.extend_from_slice(piece);
+        }
+        let used = piece.len() + usize::from(end.is_some());
+        input.consume(used);
+        if end.is_some() {
+            break;
+        }
+    }
+    Ok(Some(match length <= max {
+        true => Ok(line),
+        false => Err(format!("the line is too long: {length} bytes, at most {max}; send the last few sentences only")),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_whole_or_skipped_whole() {
+        let mut input = std::io::BufReader::with_capacity(3, &b"ab\n\nlong one\ncd"[..]);
+        let mut next = || read_line(&mut input, 4).unwrap();
+        assert_eq!(next().unwrap().unwrap(), b"ab");
+        assert_eq!(next().unwrap().unwrap(), b"");
+        assert!(next().unwrap().unwrap_err().contains("8 bytes"));
+        assert_eq!(next().unwrap().unwrap(), b"cd");
+        assert!(next().is_none());
+    }
+
+    #[test]
+    fn a_bad_request_is_named_without_repeating_it() {
+        let why = |line: &[u8]| parse(line).err().unwrap();
+        for line in [
+            &b"secret"[..],
+            b"{\"context\": \"secret",
+            b"{\"context\": \"secret\\u0000\"}",
+            b"{\"context\": \"\", \"typed\": \"secret word\"}",
+            b"{\"context\": 1, \"typed\": \"secret\"}",
+            b"{\"secret\": \"\"}",
+            b"[\"secret\"]",
+            b"{\"context\": \"secret\xff\"}",
+            b"{\"context\": \"secret\", \"top\": 0}",
+            b"",
+        ] {
+            let why = why(line);
+            assert!(!why.contains("secret") && !why.is_empty(), "{why}");
+        }
+        assert!(parse(br#"{"context": "a ", "touches": [[1, 2]], "layout": {}, "gate": false}"#).is_ok());
+    }
+}

@@ -1,0 +1,79 @@
+//! `nibble pull`: a model of the registry is fetched, verified and packed; a GGUF of one's own is packed.
+
+use std::io::{Write, stdout};
+
+use serde_json::json;
+
+use crate::failure::Result;
+use crate::fetch;
+use crate::model;
+use crate::registry::Registry;
+use crate::store::Store;
+
+/// Fetches a model and packs it, or packs a GGUF file
+#[derive(clap::Args)]
+#[command(after_help = "\
+Sources are tried in order; what arrives is refused unless its SHA-256 is the registry's. A pull that was
+stopped, by whatever, is simply run again: it continues where it was.
+
+Examples:
+  nibble pull                        the default model
+  nibble pull gemma-3-270m
+  nibble pull ./my-model.gguf        packs a file of your own; --model ./my-model.gguf then starts at once
+  NIBBLE_MODELS=~/gguf nibble pull   takes the file from ~/gguf instead of the network, if it is there")]
+pub struct Args {
+    /// Names from `nibble models`, or GGUF files; without any, the default model
+    #[arg(value_name = "NAME|FILE.gguf")]
+    models: Vec<String>,
+    /// Every model of the registry
+    #[arg(long, conflicts_with = "models")]
+    all: bool,
+    /// Fetches and packs again what is already there
+    #[arg(long)]
+    force: bool,
+    /// Fetches only; the model is packed when it is first used
+    #[arg(long)]
+    no_pack: bool,
+    /// Prints one JSON object a model
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self) -> Result<()> {
+        let (registry, store) = (Registry::load()?, Store::new());
+        let models = match (self.all, self.models.as_slice()) {
+            (true, _) => registry.entries().iter().map(|e| e.name.clone()).collect(),
+            (false, []) => vec![registry.default_entry().name.clone()],
+            (false, named) => named.to_vec(),
+        };
+        for name in models {
+            let (file, fetched) = match registry.find(&name) {
+                Some(entry) => fetch::ensure(&store, entry, self.force)?,
+                None => (model::existing_file(&registry, &name)?, false),
+            };
+            let (packed, made) = match self.no_pack {
+                true => (None, false),
+                false => {
+                    let (path, made) = model::pack(&store, &file, self.force)?;
+                    (Some(path), made)
+                }
+            };
+            let mut out = stdout().lock();
+            if self.json {
+                let done = json!({ "name": name, "file": file, "fetched": fetched, "packed": packed, "made": made });
+                writeln!(out, "{done}")?;
+                continue;
+            }
+            let what = match (fetched, made) {
+                (true, true) => "fetched, verified and packed",
+                (true, false) => "fetched and verified",
+                (false, true) => "packed",
+                (false, false) => "is already here",
+            };
+            writeln!(out, "{name} {what}: {}", packed.unwrap_or(file).display())?;
+        }
+        Ok(())
+    }
+}

