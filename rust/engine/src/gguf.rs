@@ -56,10 +56,6 @@ impl Gguf {
         Ok(Self { path: path.to_owned(), file, content })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The whole file, in pieces that follow one another.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = Table<u8>> {
         const PIECE: u64 = 1 << 20;

@@ -139,7 +139,8 @@ fn tokens_metadata_and_fingerprint_are_those_of_the_source() {
     assert_eq!(ours.chat_template.as_deref(), Some(template));
     assert_eq!(ours.vocabulary.find(b" the").map(|t| ours.vocabulary.kind(t)), Some(TokenKind::Normal));
     assert_eq!((opened.name(), opened.licence()), (Some("Synthetic"), Some("apache-2.0")));
-    let sha256 = <sha2::Sha256 as sha2::Digest>::digest(fs::read(source.path()).unwrap());
+    let sha256 =
+        <sha2::Sha256 as sha2::Digest>::digest(fs::read(fixture.folder.path().join("synthetic.gguf")).unwrap());
     assert_eq!(opened.fingerprint()[..], sha256[..]);
     assert_eq!(opened.tokenizer().decode(&opened.tokenizer().encode("the cat sat")), "the cat sat");
 }
