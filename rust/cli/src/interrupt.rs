@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use nibble_engine::CancelToken;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// True: the next Ctrl-C ends the process. A Ctrl-C makes it true, so a second one always does.
@@ -27,6 +27,15 @@ pub fn install() {
     if let Err(error) = registered {
         log::debug!("Ctrl-C will end nibble the system's way: {error}");
     }
+}
+
+/// A flag that a request to end (SIGTERM) sets from now on, instead of ending the process: for who has a terminal to restore.
+pub fn termination() -> Arc<AtomicBool> {
+    let asked = Arc::new(AtomicBool::new(false));
+    if let Err(error) = flag::register(SIGTERM, asked.clone()) {
+        log::debug!("SIGTERM will end nibble the system's way: {error}");
+    }
+    asked
 }
 
 /// While this lives, the first Ctrl-C only stops the model's computation.

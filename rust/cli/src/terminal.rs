@@ -125,7 +125,7 @@ pub fn millis(time: Duration) -> String {
 /// A bar for `total` bytes on stderr; invisible where stderr is not a terminal.
 pub fn byte_bar(what: &str, total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
+        "{msg} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
     )
     .expect("the template is well-formed")
     .progress_chars("━╸─");

@@ -2,6 +2,7 @@
 
 use std::io::{Stdout, Write, stdout};
 use std::panic;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossterm::cursor::{Hide, MoveTo, Show};
@@ -16,17 +17,30 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::MESSAGES;
 use super::typist::{OFFERED, Typist};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
+use crate::interrupt;
 use crate::model::Runner;
 use crate::terminal::{Paint, millis};
+
+/// How soon a request to end is noticed.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Runs until the person leaves.
 pub fn run(runner: &mut Runner, about: &str) -> Result<()> {
     let mut screen = Screen::enter()?;
     let mut demo = Demo::new(about);
+    let told_to_end = interrupt::termination();
     loop {
-        demo.compute(runner)?;
+        // The letter is seen at once, and the words as soon as they are there.
         screen.draw(&demo)?;
+        if demo.compute(runner)? {
+            screen.draw(&demo)?;
+        }
+        while !event::poll(TICK)? {
+            if told_to_end.load(Ordering::Relaxed) {
+                return Err(Failure::Cancelled);
+            }
+        }
         loop {
             if let Next::Leave = demo.handle(event::read()?) {
                 return Ok(());
@@ -101,7 +115,8 @@ struct Demo {
     typist: Typist,
     chat: Vec<Turn>,
     replies: Vec<Reply>,
-    replied: Duration,
+    /// How long the last ones took.
+    replied: Option<Duration>,
     replier: Replier,
     /// Which built-in message comes next.
     next_message: usize,
@@ -117,7 +132,7 @@ impl Demo {
             typist: Typist::new(String::new()),
             chat: Vec::new(),
             replies: Vec::new(),
-            replied: Duration::ZERO,
+            replied: None,
             replier: Replier::new(Options::default()),
             next_message: 0,
             stale: true,
@@ -137,20 +152,21 @@ impl Demo {
         self.stale = true;
     }
 
-    /// Brings what is offered up to date.
-    fn compute(&mut self, runner: &mut Runner) -> Result<()> {
-        if !std::mem::take(&mut self.stale) {
-            return Ok(());
+    /// Brings what is offered up to date, if it is not.
+    fn compute(&mut self, runner: &mut Runner) -> Result<bool> {
+        if !self.stale {
+            return Ok(false);
         }
         match self.mode {
-            Mode::Typing => self.typist.predict(runner),
+            Mode::Typing => self.typist.predict(runner)?,
             Mode::Replies => {
                 let start = Instant::now();
                 self.replies = self.replier.suggest(runner.model(), &self.chat, OFFERED)?;
-                self.replied = start.elapsed();
-                Ok(())
+                self.replied = Some(start.elapsed());
             }
         }
+        self.stale = false;
+        Ok(true)
     }
 
     fn handle(&mut self, event: Event) -> Next {
@@ -181,7 +197,7 @@ impl Demo {
                 }
                 self.stale = true;
             }
-            (KeyCode::Char(n @ '1'..='3'), false) => {
+            (KeyCode::Char(n @ '1'..='3'), false) if !self.stale => {
                 if let Some(reply) = self.replies.get(n as usize - '1' as usize) {
                     self.say(true, reply.text.clone());
                     self.receive();
@@ -248,17 +264,18 @@ impl Demo {
                 }
                 let room = height.saturating_sub(9).max(2);
                 lines.extend_from_slice(&said[said.len().saturating_sub(room)..]);
-                for (number, reply) in self.replies.iter().enumerate() {
-                    lines.push(format!(
-                        "  {} {}",
-                        paint.dim(&(number + 1).to_string()),
-                        paint.cyan(&cut(&reply.text, inner - 2))
-                    ));
+                let replies = if self.stale { &[][..] } else { &self.replies[..] };
+                for (number, reply) in replies.iter().enumerate() {
+                    let text = paint.cyan(&cut(&reply.text, inner - 2));
+                    lines.push(format!("  {} {text}", paint.dim(&(number + 1).to_string())));
                 }
-                if self.replies.is_empty() {
-                    lines.push(format!("  {}", paint.dim(&cut("(nothing fits this one)", inner))));
-                }
-                lines.push(format!("  {}", paint.dim(&millis(self.replied))));
+                let below = match (self.stale, self.replied) {
+                    (true, None) => "learning how the model likes the replies, once…".to_owned(),
+                    (true, Some(_)) => "…".to_owned(),
+                    (false, _) if replies.is_empty() => "nothing in the set fits this one".to_owned(),
+                    (false, took) => millis(took.unwrap_or_default()),
+                };
+                lines.push(format!("  {}", paint.dim(&cut(&below, inner))));
                 lines.push(String::new());
                 lines.push(keys("1-3 send a reply · Tab next message · Ctrl-R typing · Esc leave", inner, paint));
                 cursor.1 = (lines.len() - 1) as u16;
