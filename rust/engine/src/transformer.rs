@@ -160,8 +160,6 @@ impl Transformer {
         let x = &b.x[wanted.start * c.embedding..wanted.end * c.embedding];
         crew.rms_norm(x, weights.output_norm.values(), c.rms_eps, &mut b.normed[..n * c.embedding]);
         let head = weights.output.matrix();
-        // Logits of an earlier, larger batch are not kept: they may be megabytes.
-        logits.clear();
         logits.resize(n * c.vocabulary, 0.0);
         crew.project(&b.normed[..n * c.embedding], n, &mut b.quantized, [(head, None, logits.as_mut_slice())])
     }
