@@ -95,10 +95,12 @@ pub enum Error {
         /// Size of the vocabulary.
         size: usize,
     },
-    /// More nodes than the session was opened for.
-    #[error("the token tree is full: {max} nodes; open the session with more, or sync to a new prefix")]
+    /// More rows at once than a session computes, or more nodes than it was opened for.
+    #[error(
+        "the token tree takes no more than {max} nodes now; add fewer at once, open the session with more, or sync to a new prefix"
+    )]
     TreeFull {
-        /// Nodes that fit.
+        /// Nodes that the next call can add.
         max: usize,
     },
     /// Not one token to begin with.

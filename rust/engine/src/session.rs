@@ -179,7 +179,7 @@ impl Session {
         self.truncate(0);
         let vocabulary = self.model.config().vocabulary;
         let mut logits = Vec::new();
-        for chunk in tokens.chunks(self.options.prefill_chunk.min(SCORE_CHUNK)) {
+        for chunk in tokens.chunks(self.options.prefill_chunk.min(ROWS_OF_LOGITS)) {
             let start = self.tokens.len();
             self.extend(chunk, Want::All, &mut logits)?;
             logits.chunks_exact(vocabulary).enumerate().for_each(|(i, row)| visit(start + i, row));
@@ -228,9 +228,9 @@ impl Session {
     }
 }
 
-/// Rows whose logits are computed at once when every position's are wanted: enough to stream the head's weights once for
-/// many rows, few enough to keep the logits of a large vocabulary small.
-const SCORE_CHUNK: usize = 16;
+/// The most rows whose logits are held at once: enough to stream the head's weights once for many rows, few enough to
+/// keep the logits of a large vocabulary (1 MB a row for Gemma) small.
+const ROWS_OF_LOGITS: usize = 16;
 
 /// One or two threads for models up to 360M parameters, which memory binds, and up to four above.
 fn default_threads(config: &crate::Config) -> usize {
@@ -301,7 +301,7 @@ impl LanguageModel for Session {
             return Ok(Vec::new());
         }
         if rows.len() > self.room() {
-            return Err(Error::TreeFull { max: self.options.max_nodes });
+            return Err(Error::TreeFull { max: self.room() });
         }
         self.check(&rows.iter().map(|r| r.1).collect::<Vec<_>>())?;
         let first = self.transformer.tree.len();
@@ -340,7 +340,7 @@ impl LanguageModel for Session {
     }
 
     fn room(&self) -> usize {
-        (self.options.max_nodes - self.transformer.tree.len()).min(self.options.prefill_chunk)
+        (self.options.max_nodes - self.transformer.tree.len()).min(self.options.prefill_chunk).min(ROWS_OF_LOGITS)
     }
 }
 

@@ -123,17 +123,19 @@ fn a_tree_that_is_full_or_deep_says_so_and_stays_usable() {
     let mut session = session(&model, |o| o.max_nodes = 40);
     assert!(matches!(session.grow(&[(Node::ROOT, 1)]), Err(Error::EmptyPrefix)));
     session.sync(&TOKENS[..2]).expect("logits");
-    assert!(matches!(session.grow(&[(Node::ROOT, 1); 41]), Err(Error::TreeFull { max: 40 })));
+    assert!(matches!(session.grow(&[(Node::ROOT, 1); 17]), Err(Error::TreeFull { max: 16 })));
     assert!(matches!(session.grow(&[(Node::ROOT, 1), (Node(2), 1)]), Err(Error::UnknownNode { node: 2 })));
     let unknown = session.model().config().vocabulary as TokenId;
     assert!(matches!(session.grow(&[(Node::ROOT, unknown)]), Err(Error::UnknownToken { .. })));
-    assert_eq!(session.room(), 40, "what failed takes no room");
+    assert_eq!(session.room(), 16, "what failed takes no room");
     let mut node = Node::ROOT;
     for _ in 0..MAX_DEPTH {
         node = session.grow(&[(node, 4)]).expect("a node")[0];
     }
     assert!(matches!(session.grow(&[(node, 4)]), Err(Error::TreeTooDeep { .. })));
     assert_eq!(session.room(), 40 - MAX_DEPTH);
+    session.grow(&[(Node::ROOT, 4); 40 - MAX_DEPTH]).expect("the last nodes");
+    assert!(matches!(session.grow(&[(Node::ROOT, 4)]), Err(Error::TreeFull { max: 0 })));
     assert_eq!(session.grow(&[]).expect("nothing"), []);
 }
 
