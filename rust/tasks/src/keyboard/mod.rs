@@ -252,7 +252,7 @@ impl Keyboard {
             return Ok(0);
         }
         let table = self.table.get_or_insert_with(|| WordTable::new(model));
-        let (window, _) = self.window.over(model, context);
+        let window = self.window.over(model, context);
         let (start, given) = cut_tokens(model, table, window, cut.gap);
         let (context, gap) = (context.to_owned(), cut.gap.to_owned());
         if let Some(place) = self.place.as_mut().filter(|place| place.start == start) {

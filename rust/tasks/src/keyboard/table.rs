@@ -6,6 +6,7 @@ use std::ops::Range;
 use nibble_engine::{LanguageModel, TokenId, Vocabulary};
 
 use super::text::{self, Shape};
+use crate::start_token;
 
 /// The tokens of one model, sorted for the search over words.
 pub(super) struct WordTable {
@@ -55,10 +56,8 @@ impl WordTable {
                 ends.push(token);
             }
         }
-        let stops = (0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token));
-        let start = model.bos().or_else(|| stops.clone().next()).unwrap_or(0);
-        ends.extend(stops);
-        Self { shapes, inner, ends, start, leads }
+        ends.extend((0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token)));
+        Self { shapes, inner, ends, start: start_token(model), leads }
     }
 
     /// The tokens of `order`, sorted by bytes.
@@ -75,8 +74,7 @@ impl WordTable {
         start..start + tokens[start..].partition_point(|&t| vocabulary.bytes(t).starts_with(prefix))
     }
 
-    /// What stands before every text: BOS, or, for a model that wants none, the token that ends a text, since texts follow
-    /// each other in training.
+    /// What stands before every text.
     pub fn start(&self) -> TokenId {
         self.start
     }

@@ -16,6 +16,7 @@ use nibble_engine::{LanguageModel, Node, TokenId, Vocabulary};
 
 use super::table::{Order, WordTable};
 use super::text;
+use crate::logits::log_sum_exp;
 
 /// A point of the tree that the model was asked at.
 struct Row {
@@ -152,15 +153,13 @@ impl Tree {
         for (index, row) in self.rows.iter().enumerate() {
             let Some(rest) = row.rest(target.bytes).filter(|rest| !rest.is_empty()) else { continue };
             let tokens = table.tokens(vocabulary, row.order);
-            row.each_towards(vocabulary, tokens, rest, |i| {
-                let token = tokens[i];
+            mass += (row.logp + log_sum_exp(&row.children[WordTable::range(vocabulary, tokens, rest)])).exp();
+            for i in (1..rest.len()).flat_map(|length| equal_range(vocabulary, tokens, &rest[..length])) {
                 let bound = row.logp + f64::from(row.children[i]);
-                if vocabulary.bytes(token).len() >= rest.len() {
-                    mass += bound.exp();
-                } else if !self.expanded.contains_key(&(index, token)) {
-                    open.push(Open { row: index, token, bound });
+                if !self.expanded.contains_key(&(index, tokens[i])) {
+                    open.push(Open { row: index, token: tokens[i], bound });
                 }
-            });
+            }
         }
         for open in open {
             let share = open.bound.exp();
@@ -268,8 +267,9 @@ impl Row {
         order: Order,
         logits: &[f32],
     ) -> Self {
-        let total = log_sum_exp(logits.iter().copied());
-        let ends = log_sum_exp(table.ends().iter().map(|&token| logits[token as usize])) - total;
+        let total = log_sum_exp(logits);
+        let ending: Vec<f32> = table.ends().iter().map(|&token| logits[token as usize]).collect();
+        let ends = log_sum_exp(&ending) - total;
         let children =
             table.tokens(vocabulary, order).iter().map(|&token| (f64::from(logits[token as usize]) - total) as f32);
         let text = path.iter().flat_map(|&token| vocabulary.bytes(token)).copied().collect();
@@ -309,15 +309,6 @@ fn word_of(text: &[u8], target: Target) -> Option<String> {
 /// The bytes of a character at the end of `text` that lacks some.
 fn unfinished(text: &[u8]) -> &[u8] {
     text::split_valid(text).1
-}
-
-/// ln Σ exp.
-fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f64 {
-    let max = values.clone().fold(f32::NEG_INFINITY, f32::max);
-    if max == f32::NEG_INFINITY {
-        return f64::NEG_INFINITY;
-    }
-    f64::from(max) + values.map(|v| f64::from((v - max).exp())).sum::<f64>().ln()
 }
 
 impl Ord for Open {

@@ -4,7 +4,7 @@
 //! on by a block when the window is full. It is found again by the text it begins with: an editor may
 //! hand over the whole text or its last few hundred characters.
 
-use nibble_engine::{LanguageModel, TokenId};
+use nibble_engine::LanguageModel;
 
 use super::text::suffix;
 
@@ -28,21 +28,21 @@ impl Window {
         Self { limit: limit.max(1), keep: keep.clamp(1, limit.max(1)), head: String::new() }
     }
 
-    /// The end of `text` that the model should read, and its tokens.
-    pub fn over<'a>(&mut self, model: &dyn LanguageModel, text: &'a str) -> (&'a str, Vec<TokenId>) {
+    /// The end of `text` that the model should read.
+    pub fn over<'a>(&mut self, model: &dyn LanguageModel, text: &'a str) -> &'a str {
         let limit = self.limit.min(model.context_limit().saturating_sub(LONGEST_PATH)).max(1);
         let tail = suffix(text, TAIL);
         let known = if self.head.len() < HEAD { None } else { tail.find(&self.head) };
         let mut window = &tail[known.unwrap_or(0)..];
-        let mut tokens = model.encode(window);
-        if known.is_some() && tokens.len() < self.keep.min(limit) / 2 {
+        let mut tokens = model.encode(window).len();
+        if known.is_some() && tokens < self.keep.min(limit) / 2 {
             window = tail;
-            tokens = model.encode(window);
+            tokens = model.encode(window).len();
         }
-        if tokens.len() > limit {
-            while tokens.len() > self.keep.min(limit) {
-                window = drop_words(window, window.len() * (tokens.len() - self.keep.min(limit)) / tokens.len());
-                tokens = model.encode(window);
+        if tokens > limit {
+            while tokens > self.keep.min(limit) {
+                window = drop_words(window, window.len() * (tokens - self.keep.min(limit)) / tokens);
+                tokens = model.encode(window).len();
             }
         }
         let mut head = HEAD.min(window.len());
@@ -50,7 +50,7 @@ impl Window {
             head += 1;
         }
         window[..head].clone_into(&mut self.head);
-        (window, tokens)
+        window
     }
 }
 

@@ -17,9 +17,10 @@ mod trigger;
 
 use std::collections::HashSet;
 
-use nibble_engine::{LanguageModel, Result, TokenId};
+use nibble_engine::{Error, Generator, LanguageModel, Message, Result, Sampling, Stop, TokenId};
 
-use set::{Polarity, ReplySet};
+use crate::start_token;
+use set::{Family, Polarity, ReplySet};
 use trie::{Scores, Trie};
 pub use trigger::{Act, Silence};
 
@@ -66,24 +67,29 @@ impl Default for Options {
 /// Suggests replies. Belongs to one model, and keeps what it has learned about it between messages.
 pub struct Replier {
     options: Options,
-    set: &'static ReplySet,
-    /// (intent, text) of every reply.
-    replies: Vec<(usize, &'static str)>,
+    replies: Vec<(&'static Family, &'static str)>,
     known: Option<Known>,
 }
 
 /// What holds for one model, whatever the chat.
 struct Known {
     trie: Trie,
-    /// The replies where nothing is known of the chat.
+    /// The replies where nothing is known of the chat, as far as they were needed.
     prior: Scores,
 }
+
+/// How the turns are told apart in what the model reads.
+const ME: &str = "B:";
+const THEY: &str = "A:";
+
+/// Tokens of a draft at most.
+const DRAFT: usize = 64;
+const DRAFT_SYSTEM: &str = "You are texting with a friend. Answer the last message in one short, friendly sentence.";
 
 impl Replier {
     /// A replier with the built-in set.
     pub fn new(options: Options) -> Self {
-        let set = ReplySet::built_in();
-        Self { options, set, replies: set.replies().collect(), known: None }
+        Self { options, replies: ReplySet::built_in().replies().collect(), known: None }
     }
 
     /// Whether the last turn of `chat` calls for suggestions, and what kind of message it is.
@@ -99,9 +105,9 @@ impl Replier {
     }
 
     /// At most `count` replies to the last turn of `chat`, best first, with different intents; none where a suggestion
-    /// is out of place (see [`trigger`](Self::trigger)).
+    /// is out of place (see [`trigger`](Self::trigger)). Fewer if the model's token tree has no room for more.
     ///
-    /// The first call also scores the set without a chat, which takes some hundred rows.
+    /// What fits the message is also scored without a chat, the first time it is met.
     ///
     /// # Errors
     /// Whatever the model reports.
@@ -110,52 +116,83 @@ impl Replier {
         if count == 0 || model.vocabulary().is_empty() {
             return Ok(Vec::new());
         }
-        let polar = acts.contains(&Act::YesNo);
-        let fits: Vec<bool> = self.set.intents.iter().map(|i| i.after.iter().any(|act| acts.contains(act))).collect();
-        self.learn(model)?;
-        let Some(Known { trie, prior }) = &self.known else { return Ok(Vec::new()) };
-        let ranking = Ranking { replier: self, trie, prior, fits: &fits, polar, count };
-
+        self.learn(model, &self.fitting(&acts))?;
+        let Some(ranking) = self.ranking(&acts, count) else { return Ok(Vec::new()) };
         let prefix = self.prefix(model, chat);
-        let mut scores = trie.unknown();
-        trie.explore(model, &prefix, &mut scores, |scores, points| ranking.priorities(scores, points))?;
+        let mut scores = ranking.trie.unknown();
+        ranking.trie.explore(model, &prefix, &mut scores, |scores, points| ranking.priorities(scores, points))?;
         Ok(ranking.select(&scores))
     }
 
-    /// Scores the set without a chat, once.
-    fn learn(&mut self, model: &mut dyn LanguageModel) -> Result<()> {
-        if self.known.is_some() {
-            return Ok(());
-        }
-        let before = model.encode(ME);
-        let sequences: Vec<Vec<TokenId>> = self
-            .replies
-            .iter()
-            .map(|(_, text)| {
+    /// Writes a reply to the last turn of `chat` with the model's own words, to be edited before it is sent: a stream
+    /// of pieces, at most one line.
+    ///
+    /// A model with a chat template speaks as the user; one without continues the chat as text. Models of a few hundred
+    /// million parameters write poorly: [`suggest`](Self::suggest) is for them.
+    ///
+    /// # Errors
+    /// Whatever the model's chat template reports.
+    pub fn draft<'m>(
+        &self,
+        model: &'m mut (dyn LanguageModel + 'm),
+        chat: &[Turn],
+        sampling: Sampling,
+    ) -> Result<Generator<'m, dyn LanguageModel + 'm>> {
+        let recent = &chat[chat.len().saturating_sub(self.options.turns)..];
+        let prompt = match model.chat(&messages(recent)) {
+            Err(Error::NoChatTemplate) => self.prefix(model, chat),
+            prompt => prompt?,
+        };
+        Ok(Generator::new(model, prompt, sampling, Stop { max_tokens: Some(DRAFT), strings: vec!["\n".into()] }))
+    }
+
+    fn fitting(&self, acts: &[Act]) -> Vec<bool> {
+        self.replies.iter().map(|(family, _)| family.after.iter().any(|act| acts.contains(act))).collect()
+    }
+
+    fn ranking(&self, acts: &[Act], count: usize) -> Option<Ranking<'_>> {
+        let Known { trie, prior } = self.known.as_ref()?;
+        let polar = acts.iter().any(|act| act.is_polar());
+        Some(Ranking {
+            options: &self.options,
+            replies: &self.replies,
+            trie,
+            prior,
+            fits: self.fitting(acts),
+            polar,
+            count,
+        })
+    }
+
+    /// Scores the replies that fit without a chat, where that was not done yet.
+    fn learn(&mut self, model: &mut dyn LanguageModel, fits: &[bool]) -> Result<()> {
+        let Known { trie, prior } = self.known.get_or_insert_with(|| {
+            let before = model.encode(ME);
+            let sequence = |text: &str| {
                 let whole = model.encode(&format!("{ME} {text}"));
                 whole[before.iter().zip(&whole).take_while(|(a, b)| a == b).count()..].to_vec()
-            })
-            .collect();
-        let trie = Trie::new(&sequences);
+            };
+            let trie = Trie::new(model, &self.replies.iter().map(|(_, text)| sequence(text)).collect::<Vec<_>>());
+            let prior = trie.unknown();
+            Known { trie, prior }
+        });
         let prefix = start(model, model.encode(ME));
-        let mut prior = trie.unknown();
         // As many replies at a time as the model's tree has room for.
         let mut part = self.replies.len();
         while part > 0 {
-            let left: HashSet<usize> =
-                trie.through(0).filter(|&reply| prior.whole[reply].is_none()).take(part).collect();
-            if left.is_empty() {
+            let missing = trie.through(0).filter(|&reply| fits[reply] && prior.whole[reply].is_none());
+            let missing: HashSet<usize> = missing.take(part).collect();
+            if missing.is_empty() {
                 break;
             }
-            let wanted = |point| trie.through(point).any(|reply| left.contains(&reply)).then_some(-(point as f64));
-            trie.explore(model, &prefix, &mut prior, |_, points| points.iter().map(|&point| wanted(point)).collect())?;
-            if left.iter().all(|&reply| prior.whole[reply].is_none()) {
+            // Another prefix first: it empties the tree.
+            model.sync(&[&prefix[..], &prefix[..1]].concat())?;
+            let wanted = |point| trie.through(point).any(|reply| missing.contains(&reply)).then_some(-(point as f64));
+            trie.explore(model, &prefix, prior, |_, points| points.iter().map(|&point| wanted(point)).collect())?;
+            if missing.iter().all(|&reply| prior.whole[reply].is_none()) {
                 part /= 4;
             }
-            // Another prefix empties the tree.
-            model.sync(&[&prefix[..], &prefix[..1]].concat())?;
         }
-        self.known = Some(Known { trie, prior });
         Ok(())
     }
 
@@ -163,16 +200,11 @@ impl Replier {
     fn prefix(&self, model: &dyn LanguageModel, chat: &[Turn]) -> Vec<TokenId> {
         let limit = self.options.context_tokens.min(model.context_limit().saturating_sub(33)).max(1);
         let turns = &chat[chat.len().saturating_sub(self.options.turns)..];
-        let mut lines: Vec<String> = turns
-            .iter()
-            .map(|turn| {
-                format!(
-                    "{} {}\n",
-                    if turn.from_me { ME } else { THEY },
-                    turn.text.split_whitespace().collect::<Vec<_>>().join(" ")
-                )
-            })
-            .collect();
+        let line = |turn: &Turn| {
+            let words: Vec<&str> = turn.text.split_whitespace().collect();
+            format!("{} {}\n", if turn.from_me { ME } else { THEY }, words.join(" "))
+        };
+        let mut lines: Vec<String> = turns.iter().map(line).collect();
         loop {
             let mut tokens = model.encode(&(lines.concat() + ME));
             if tokens.len() <= limit || lines.len() <= 1 {
@@ -184,64 +216,63 @@ impl Replier {
     }
 }
 
-/// How the turns are told apart in what the model reads.
-const ME: &str = "B:";
-const THEY: &str = "A:";
-
-/// `tokens` after the model's BOS, if it wants one.
+/// `tokens` after what the model wants before every text.
 fn start(model: &dyn LanguageModel, tokens: Vec<TokenId>) -> Vec<TokenId> {
-    model.bos().into_iter().chain(tokens).collect()
+    [start_token(model)].into_iter().chain(tokens).collect()
+}
+
+/// `chat` for a chat template, in which the model speaks as the user: turns alternate, and the others begin.
+fn messages(chat: &[Turn]) -> Vec<Message> {
+    let mut messages = vec![Message { role: "system".into(), content: DRAFT_SYSTEM.into() }];
+    for turn in chat.iter().skip_while(|turn| turn.from_me) {
+        let role = if turn.from_me { "assistant" } else { "user" };
+        match messages.last_mut().filter(|last| last.role == role) {
+            Some(last) => last.content = format!("{}\n{}", last.content, turn.text),
+            None => messages.push(Message { role: role.into(), content: turn.text.clone() }),
+        }
+    }
+    messages
 }
 
 /// One message's ranking.
 struct Ranking<'a> {
-    replier: &'a Replier,
+    options: &'a Options,
+    replies: &'a [(&'static Family, &'static str)],
     trie: &'a Trie,
     prior: &'a Scores,
-    fits: &'a [bool],
+    /// Per reply: whether it can answer the message.
+    fits: Vec<bool>,
+    /// Whether the message wants a yes or a no.
     polar: bool,
     count: usize,
 }
 
 impl Ranking<'_> {
-    fn intent(&self, reply: usize) -> usize {
-        self.replier.replies[reply].0
+    fn intent(&self, reply: usize) -> &'static str {
+        &self.replies[reply].0.name
     }
 
-    fn polarity(&self, intent: usize) -> Option<Polarity> {
-        self.replier.set.intents[intent].polarity
+    fn polarity(&self, reply: usize) -> Option<Polarity> {
+        self.replies[reply].0.polarity
     }
 
-    fn score(&self, scores: &Scores, reply: usize) -> Option<f64> {
-        Some(scores.whole[reply]? - self.replier.options.commonness * self.prior.whole[reply]?)
-    }
-
-    /// The best reply of every intent that fits, best first.
+    /// The best reply of every intent, best first.
     fn best(&self, scores: &Scores) -> Vec<(f64, usize)> {
-        let mut best: Vec<Option<(f64, usize)>> = vec![None; self.fits.len()];
-        for reply in 0..self.replier.replies.len() {
-            let intent = self.intent(reply);
-            if let Some(score) = self.score(scores, reply).filter(|_| self.fits[intent])
-                && best[intent].is_none_or(|(other, _)| score > other)
-            {
-                best[intent] = Some((score, reply));
-            }
-        }
-        let mut best: Vec<_> = best.into_iter().flatten().collect();
-        best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        best
+        let score = |reply: usize| Some(scores.whole[reply]? - self.options.commonness * self.prior.whole[reply]?);
+        let fitting = (0..self.replies.len()).filter(|&reply| self.fits[reply]);
+        let mut all: Vec<(f64, usize)> = fitting.filter_map(|reply| Some((score(reply)?, reply))).collect();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut seen = HashSet::new();
+        all.retain(|&(_, reply)| seen.insert(self.intent(reply)));
+        all
     }
 
     /// The replies to show: a yes and a no first of all where they are asked for, then the best of other intents.
-    fn chosen(&self, scores: &Scores) -> Vec<(f64, usize)> {
-        let mut best = self.best(scores);
+    fn chosen(&self, mut best: Vec<(f64, usize)>) -> Vec<(f64, usize)> {
         if self.polar && self.count > 1 {
             // Stable: the best of each polarity moves to the front, all else stays in order.
-            let first = |wanted| {
-                best.iter()
-                    .find(|&&(_, reply)| self.polarity(self.intent(reply)) == Some(wanted))
-                    .map(|&(_, reply)| reply)
-            };
+            let first =
+                |wanted| best.iter().find(|&&(_, reply)| self.polarity(reply) == Some(wanted)).map(|best| best.1);
             let forced = [first(Polarity::Yes), first(Polarity::No)];
             best.sort_by_key(|&(_, reply)| !forced.contains(&Some(reply)));
         }
@@ -252,25 +283,22 @@ impl Ranking<'_> {
 
     /// How high a reply behind each point may still score, if that could change what is chosen.
     fn priorities(&self, scores: &Scores, points: &[usize]) -> Vec<Option<f64>> {
-        let Options { commonness, slack, .. } = self.replier.options;
-        let last = self.chosen(scores).get(self.count - 1).map_or(f64::NEG_INFINITY, |&(score, _)| score);
-        let mut needed = vec![last; self.fits.len()];
-        for (intent, needed) in needed.iter_mut().enumerate() {
-            if self.polar && self.polarity(intent).is_some() {
-                *needed = f64::NEG_INFINITY;
-            }
-        }
-        for (score, reply) in self.best(scores) {
-            let needed = &mut needed[self.intent(reply)];
-            *needed = needed.max(score);
-        }
+        let Options { commonness, slack, .. } = *self.options;
+        let best = self.best(scores);
+        let last = self.chosen(best.clone()).get(self.count - 1).map_or(f64::NEG_INFINITY, |&(score, _)| score);
+        let needed: Vec<f64> = (0..self.replies.len())
+            .map(|reply| {
+                let same = best.iter().find(|&&(_, other)| self.intent(other) == self.intent(reply));
+                let same = same.map_or(f64::NEG_INFINITY, |&(score, _)| score);
+                if self.polar && self.polarity(reply).is_some() { same } else { same.max(last) }
+            })
+            .collect();
         let bound = |point: usize| {
             let (path, prior_path) = (scores.path[point]?, self.prior.path[point]?);
             let bounds = self.trie.through(point).filter_map(|reply| {
-                let intent = self.intent(reply);
-                let prior = self.prior.whole[reply].filter(|_| self.fits[intent])?;
+                let prior = self.prior.whole[reply].filter(|_| self.fits[reply])?;
                 let bound = path + (prior - prior_path + slack).min(0.0) - commonness * prior;
-                (bound > needed[intent]).then_some(bound)
+                (bound > needed[reply]).then_some(bound)
             });
             bounds.max_by(f64::total_cmp)
         };
@@ -278,12 +306,11 @@ impl Ranking<'_> {
     }
 
     fn select(&self, scores: &Scores) -> Vec<Reply> {
-        self.chosen(scores)
-            .into_iter()
-            .map(|(score, reply)| {
-                let (intent, text) = self.replier.replies[reply];
-                Reply { text: text.to_owned(), score, intent: self.replier.set.intents[intent].name.clone() }
-            })
-            .collect()
+        let chosen = self.chosen(self.best(scores)).into_iter();
+        let reply = |(score, reply): (f64, usize)| {
+            let (family, text) = self.replies[reply];
+            Reply { text: text.to_owned(), score, intent: family.name.clone() }
+        };
+        chosen.map(reply).collect()
     }
 }

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use nibble_engine::{LanguageModel, Node, Result, TokenId};
 
+use crate::logits::log_sum_exp;
+
 /// Rows in a batch.
 const BATCH: usize = 8;
 
@@ -15,6 +17,8 @@ pub(super) struct Trie {
     points: Vec<Point>,
     /// The sequences' numbers, in the order of their tokens.
     order: Vec<usize>,
+    /// The tokens that end a turn.
+    ends: Vec<TokenId>,
 }
 
 struct Point {
@@ -39,7 +43,11 @@ pub(super) struct Scores {
 
 impl Trie {
     /// From one token sequence for every reply; none is empty.
-    pub fn new(sequences: &[Vec<TokenId>]) -> Self {
+    pub fn new(model: &dyn LanguageModel, sequences: &[Vec<TokenId>]) -> Self {
+        let vocabulary = model.vocabulary();
+        let ends = (0..vocabulary.len() as TokenId)
+            .filter(|&token| model.is_end(token) || vocabulary.text(token).starts_with(b"\n"))
+            .collect();
         let mut order: Vec<usize> = (0..sequences.len()).collect();
         order.sort_by(|&a, &b| sequences[a].cmp(&sequences[b]));
         let root = Point { token: 0, children: Vec::new(), through: 0..order.len(), ends: Vec::new() };
@@ -60,7 +68,7 @@ impl Trie {
             }
             points[at].ends.push(sequence);
         }
-        Self { points, order }
+        Self { points, order, ends }
     }
 
     /// The sequences that go through `point`.
@@ -87,11 +95,8 @@ impl Trie {
         scores: &mut Scores,
         priorities: impl Fn(&Scores, &[usize]) -> Vec<Option<f64>>,
     ) -> Result<()> {
-        let ends: Vec<TokenId> = (0..model.vocabulary().len() as TokenId)
-            .filter(|&token| model.is_end(token) || model.vocabulary().bytes(token).starts_with(b"\n"))
-            .collect();
         let logits = model.sync(prefix)?;
-        self.visit(0, logits, &ends, 0.0, scores);
+        self.visit(0, logits, 0.0, scores);
         scores.forward_passes += 1;
         let mut open: Vec<(usize, Node)> = self.points[0].children.iter().map(|&child| (child, Node::ROOT)).collect();
         loop {
@@ -111,25 +116,23 @@ impl Trie {
             open.retain(|entry| !chosen.contains(entry));
             for (i, (&(point, _), node)) in chosen.iter().zip(nodes).enumerate() {
                 let path = scores.path[point].unwrap_or(f64::NEG_INFINITY);
-                self.visit(point, model.logits(i), &ends, path, scores);
+                self.visit(point, model.logits(i), path, scores);
                 open.extend(self.points[point].children.iter().map(|&child| (child, node)));
             }
         }
     }
 
     /// Takes in the model's answer at `point`.
-    fn visit(&self, point: usize, logits: &[f32], ends: &[TokenId], path: f64, scores: &mut Scores) {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from((v - max).exp())).sum::<f64>().ln();
-        let total = sum(&mut logits.iter().copied());
+    fn visit(&self, point: usize, logits: &[f32], path: f64, scores: &mut Scores) {
+        let total = log_sum_exp(logits);
         for &child in &self.points[point].children {
-            let logit = f64::from(logits[self.points[child].token as usize] - max);
-            scores.path[child] = Some(path + logit - total);
+            scores.path[child] = Some(path + f64::from(logits[self.points[child].token as usize]) - total);
         }
         if !self.points[point].ends.is_empty() {
-            let end = sum(&mut ends.iter().map(|&token| logits[token as usize]));
+            let ending: Vec<f32> = self.ends.iter().map(|&token| logits[token as usize]).collect();
+            let whole = path + log_sum_exp(&ending) - total;
             for &sequence in &self.points[point].ends {
-                scores.whole[sequence] = Some(path + end - total);
+                scores.whole[sequence] = Some(whole);
             }
         }
     }

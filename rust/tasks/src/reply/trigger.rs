@@ -13,6 +13,14 @@ use serde::Deserialize;
 pub enum Act {
     /// A question that yes and no answer.
     YesNo,
+    /// One that begins "do you".
+    DoYou,
+    /// One that begins "are you".
+    AreYou,
+    /// One that begins "have you".
+    HaveYou,
+    /// One that begins "did you".
+    DidYou,
     /// Asks for something to be done.
     Request,
     /// Proposes to do something together.
@@ -25,12 +33,18 @@ pub enum Act {
     HowAreYou,
     /// Any other question.
     Open,
+    /// One about what somebody is doing.
+    Doing,
+    /// One about how something was.
+    HowWas,
     /// Offers something.
     Offer,
     /// Thanks.
     Thanks,
     /// Says hello.
     Greeting,
+    /// Says good morning.
+    GoodMorning,
     /// Says goodbye.
     Farewell,
     /// Apologises.
@@ -43,12 +57,16 @@ pub enum Act {
     GoodNews,
     /// Bad news about the sender.
     BadNews,
+    /// The sender is ill.
+    Ill,
     /// Says when the sender comes, or that it gets late.
     Late,
     /// Affection.
     Affection,
     /// Something to laugh at.
     Humour,
+    /// Anything else about the sender.
+    Personal,
     /// Anything else.
     Statement,
 }
@@ -71,28 +89,42 @@ pub enum Silence {
 }
 
 impl Act {
+    /// Whether it is answered by yes or no.
+    pub(super) fn is_polar(self) -> bool {
+        matches!(self, Self::YesNo | Self::Request | Self::Invitation | Self::Offer)
+    }
+
     /// All of them.
     #[cfg(test)]
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 29] = [
         Self::YesNo,
+        Self::DoYou,
+        Self::AreYou,
+        Self::HaveYou,
+        Self::DidYou,
         Self::Request,
         Self::Invitation,
         Self::When,
         Self::Where,
         Self::HowAreYou,
         Self::Open,
+        Self::Doing,
+        Self::HowWas,
         Self::Offer,
         Self::Thanks,
         Self::Greeting,
+        Self::GoodMorning,
         Self::Farewell,
         Self::Apology,
         Self::Wish,
         Self::Compliment,
         Self::GoodNews,
         Self::BadNews,
+        Self::Ill,
         Self::Late,
         Self::Affection,
         Self::Humour,
+        Self::Personal,
         Self::Statement,
     ];
 }
@@ -127,7 +159,15 @@ struct Phrases {
     tags: Vec<String>,
     openers: Vec<String>,
     lead_ins: Vec<String>,
-    times_of_day: Vec<String>,
+    good_morning: Vec<String>,
+    ill: Vec<String>,
+    about_me: Vec<String>,
+    do_you: Vec<String>,
+    are_you: Vec<String>,
+    have_you: Vec<String>,
+    did_you: Vec<String>,
+    doing: Vec<String>,
+    how_was: Vec<String>,
     when: Vec<String>,
 }
 
@@ -199,21 +239,38 @@ fn acts(text: &str, words: &Words) -> Vec<Act> {
             acts.push(Act::HowAreYou);
             continue;
         }
+        let invitation = words.begin(&p.invitations) || asked == Some(Act::YesNo) && words.has(&p.inviting);
+        let kinds = [
+            (Act::Offer, words.has(&p.offers)),
+            (Act::Invitation, invitation),
+            (Act::Request, words.begin(&p.requests)),
+        ];
+        if let Some(&(kind, _)) = kinds.iter().find(|(_, holds)| *holds) {
+            acts.push(kind);
+            continue;
+        }
         acts.extend(asked);
-        if words.begin(&p.requests) {
-            acts.push(Act::Request);
-        }
-        if words.begin(&p.invitations) || asked.is_some() && words.has(&p.inviting) {
-            acts.push(Act::Invitation);
-        }
+        let narrower: &[(Act, &[String])] = match asked {
+            Some(Act::YesNo) => &[
+                (Act::DoYou, &p.do_you),
+                (Act::AreYou, &p.are_you),
+                (Act::HaveYou, &p.have_you),
+                (Act::DidYou, &p.did_you),
+            ],
+            Some(Act::Open) => &[(Act::Doing, &p.doing), (Act::HowWas, &p.how_was)],
+            _ => &[],
+        };
+        acts.extend(narrower.iter().filter_map(|(act, begins)| words.begin(begins).then_some(*act)));
     }
     // A question wants its answer, whatever news stands around it.
-    let asked = acts.iter().any(|act| matches!(act, Act::YesNo | Act::Open | Act::When | Act::Where));
+    let asked = acts.iter().any(|act| {
+        matches!(act, Act::YesNo | Act::Request | Act::Invitation | Act::Offer | Act::Open | Act::When | Act::Where)
+    });
     let short_greeting = words.0.len() <= 4 && words.begin(&p.greetings);
     let rules = [
-        (Act::Offer, words.has(&p.offers)),
         (Act::Thanks, words.has(&p.thanks)),
-        (Act::Greeting, !asked && (short_greeting || words.has(&p.times_of_day))),
+        (Act::Greeting, !asked && short_greeting),
+        (Act::GoodMorning, !asked && words.has(&p.good_morning)),
         (Act::Farewell, words.has(&p.farewells)),
         (Act::Apology, words.has(&p.apologies)),
         (Act::Wish, words.has(&p.wishes)),
@@ -221,12 +278,13 @@ fn acts(text: &str, words: &Words) -> Vec<Act> {
         (Act::Late, !asked && words.has(&p.late)),
         (Act::Affection, words.has(&p.affection)),
         (Act::Humour, !asked && (words.has(&p.humour) || text.contains(['😂', '🤣', '😆']))),
-        (Act::BadNews, !asked && words.has(&p.bad_news)),
+        (Act::BadNews, !asked && (words.has(&p.bad_news) || words.has(&p.ill))),
+        (Act::Ill, !asked && words.has(&p.ill)),
         (Act::GoodNews, !asked && words.has(&p.good_news) && !words.has(&p.bad_news)),
     ];
     acts.extend(rules.into_iter().filter_map(|(act, holds)| holds.then_some(act)));
     if acts.is_empty() {
-        acts.push(Act::Statement);
+        acts.push(if words.begin(&p.about_me) { Act::Personal } else { Act::Statement });
     }
     acts
 }
@@ -286,12 +344,17 @@ mod tests {
     #[test]
     fn messages_are_read_as_people_mean_them() {
         for (text, act) in [
-            ("Are you coming tonight?", Act::YesNo),
+            ("Are you coming tonight?", Act::AreYou),
             ("hey do you like football", Act::YesNo),
-            ("You free on Friday?", Act::YesNo),
+            ("You free on Friday?", Act::Invitation),
             ("It's at 7, right?", Act::YesNo),
             ("I love that film. Have you seen it?", Act::YesNo),
-            ("How about 7pm?", Act::YesNo),
+            ("Do you like football?", Act::DoYou),
+            ("Have you finished the report?", Act::HaveYou),
+            ("Do you need anything from the shop?", Act::Offer),
+            ("Good morning! Did you sleep well?", Act::DidYou),
+            ("I hate Mondays", Act::Personal),
+            ("good morning sunshine", Act::GoodMorning),
             ("How about 7pm?", Act::Invitation),
             ("Want to grab a coffee?", Act::Invitation),
             ("Let's meet at the station", Act::Invitation),
@@ -303,6 +366,8 @@ mod tests {
             ("So what's your favorite team?", Act::Open),
             ("Tea or coffee?", Act::Open),
             ("Do you want tea or coffee?", Act::Open),
+            ("What are you up to?", Act::Doing),
+            ("How was your day?", Act::HowWas),
             ("Hey, how are you?", Act::HowAreYou),
             ("Thanks so much for your help!", Act::Thanks),
             ("Hello!", Act::Greeting),
@@ -310,7 +375,8 @@ mod tests {
             ("So sorry I missed your call", Act::Apology),
             ("Happy birthday!!", Act::Wish),
             ("I got the job!", Act::GoodNews),
-            ("I'm sick today", Act::BadNews),
+            ("I'm sick today", Act::Ill),
+            ("I missed my train", Act::BadNews),
             ("Running ten minutes late", Act::Late),
             ("I love you", Act::Affection),
             ("lol that was great", Act::Humour),
@@ -320,6 +386,8 @@ mod tests {
             assert!(acts.as_ref().is_ok_and(|acts| acts.contains(&act)), "{text:?} is {act:?}, not {acts:?}");
         }
         assert_eq!(read("What's up?"), Ok(vec![Act::HowAreYou]));
+        assert!(!read("Can you call me?").unwrap().contains(&Act::YesNo));
+        assert_eq!(read("What do you want for dinner?"), Ok(vec![Act::Open]));
         assert!(!read("Do you want tea or coffee?").unwrap().contains(&Act::YesNo));
         assert!(!read("The train has three carriages.").unwrap().contains(&Act::YesNo));
         assert!(read("Are you coming or not?").unwrap().contains(&Act::YesNo));
