@@ -124,6 +124,13 @@ pub enum Error {
         /// The tier.
         tier: &'static str,
     },
+    /// candle could not compute.
+    #[cfg(feature = "candle")]
+    #[error("candle cannot run this model: {why}; use one of an architecture that runs natively")]
+    Candle {
+        /// Its reason.
+        why: String,
+    },
     /// A tensor whose shape is not what the graph computes with; the model file was checked, so this is our fault.
     #[error("the graph does not fit the model: {0}; please report this with the model's name")]
     Shape(#[from] nibble_kernels::ShapeError),

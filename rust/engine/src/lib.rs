@@ -6,6 +6,8 @@
 mod arch;
 mod atomic_file;
 mod cache;
+#[cfg(feature = "candle")]
+mod candle_backend;
 mod config;
 mod error;
 mod generate;
@@ -33,6 +35,8 @@ mod vocabulary;
 mod weights;
 
 pub use cache::cache_dir;
+#[cfg(feature = "candle")]
+pub use candle_backend::CandleModel;
 pub use config::{Config, Gate, Layer, Rope};
 pub use error::{Error, Result};
 pub use generate::{Generator, Piece, Stop};
