@@ -41,24 +41,26 @@ pub fn termination() -> Arc<AtomicBool> {
 /// While this lives, the first Ctrl-C only stops the model's computation.
 pub struct Section {
     over: Arc<AtomicBool>,
-    cancel: CancelToken,
+    cancel: Option<CancelToken>,
 }
 
 impl Section {
-    /// Begins such a section for the model that `cancel` stops.
-    pub fn begin(cancel: CancelToken) -> Self {
+    /// Begins such a section for the model that `cancel` stops, if it can be stopped.
+    pub fn begin(cancel: Option<CancelToken>) -> Self {
         armed().store(false, Ordering::Relaxed);
         let over = Arc::new(AtomicBool::new(false));
-        let (watched, token) = (over.clone(), cancel.clone());
-        // A signal handler may do nothing but set a flag, so somebody has to look at it.
-        thread::spawn(move || {
-            while !watched.load(Ordering::Relaxed) {
-                if armed().load(Ordering::Relaxed) {
-                    return token.cancel();
+        if let Some(cancel) = cancel.clone() {
+            let over = over.clone();
+            // A signal handler may do nothing but set a flag, so somebody has to look at it.
+            thread::spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    if armed().load(Ordering::Relaxed) {
+                        return cancel.cancel();
+                    }
+                    thread::sleep(WATCH);
                 }
-                thread::sleep(WATCH);
-            }
-        });
+            });
+        }
         Self { over, cancel }
     }
 
@@ -72,6 +74,8 @@ impl Drop for Section {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         armed().store(true, Ordering::Relaxed);
-        self.cancel.reset();
+        if let Some(cancel) = &self.cancel {
+            cancel.reset();
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use nibble_engine::{CancelToken, LanguageModel, Model, Session, SessionOptions, TokenId};
+use nibble_engine::{CancelToken, CandleModel, Error, LanguageModel, Model, Session, SessionOptions, TokenId};
 
 use crate::failure::{Failure, Result};
 use crate::fetch;
@@ -26,19 +26,46 @@ pub struct ModelArgs {
     /// Tokens that the context holds: the text and what is written after it
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     context_size: u32,
+    /// Who computes
+    #[arg(long, value_enum, default_value_t = Backend::Auto)]
+    backend: Backend,
 }
 
-/// A packed file that is ready to run.
-pub struct Source {
-    path: PathBuf,
-    /// The GGUF that it was packed from, if the packed file is one of ours.
-    from: Option<PathBuf>,
+/// Who computes.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Backend {
+    /// Nibble where it has a graph for the architecture, else candle
+    Auto,
+    /// Nibble's own graphs
+    Native,
+    /// candle-transformers: more architectures, slower, all weights in memory
+    Candle,
+}
+
+/// A file that is ready to run.
+pub enum Source {
+    /// On Nibble's own graphs.
+    Packed {
+        /// The packed file.
+        path: PathBuf,
+        /// The GGUF that it was packed from, if the packed file is one of ours.
+        from: Option<PathBuf>,
+    },
+    /// On candle's.
+    Gguf {
+        /// The GGUF.
+        path: PathBuf,
+        /// Why it is not on Nibble's, unless that was asked for.
+        because: Option<Error>,
+    },
 }
 
 impl Source {
     /// The file.
     pub fn path(&self) -> &Path {
-        &self.path
+        match self {
+            Self::Packed { path, .. } | Self::Gguf { path, .. } => path,
+        }
     }
 }
 
@@ -52,24 +79,44 @@ impl ModelArgs {
     pub fn prepare(&self) -> Result<Source> {
         let store = Store::new();
         let path = locate(&store, self.model.as_deref())?;
-        if !is_gguf(&path)? {
-            return Ok(Source { path, from: None });
+        match (is_gguf(&path)?, self.backend) {
+            (true, Backend::Candle) => Ok(Source::Gguf { path, because: None }),
+            (false, Backend::Candle) => Err(Failure::Usage(format!(
+                "{} is not a GGUF, and candle reads nothing else; give the GGUF that it was packed from",
+                path.display()
+            ))),
+            (false, _) => Ok(Source::Packed { path, from: None }),
+            (true, backend) => match pack(&store, &path, false)? {
+                Packing::Done { packed, .. } => Ok(Source::Packed { path: packed, from: Some(path) }),
+                Packing::Unsupported(error) if backend == Backend::Auto => {
+                    Ok(Source::Gguf { path, because: Some(error) })
+                }
+                Packing::Unsupported(error) => Err(error.into()),
+            },
         }
-        let (packed, _) = pack(&store, &path, false)?;
-        Ok(Source { path: packed, from: Some(path) })
     }
 
     /// Opens what [`prepare`](Self::prepare) found, with a context of `context` tokens.
     pub fn start(&self, source: &Source, context: usize) -> Result<Runner> {
-        let model = match (Model::open(&source.path), &source.from) {
-            (Ok(model), _) => model,
-            (Err(error), Some(gguf)) => {
-                note(&format!("{error}; packing it again"));
-                Model::open(&pack(&Store::new(), gguf, true)?.0)?
+        let model = match source {
+            Source::Packed { path, from } => match (Model::open(path), from) {
+                (Err(error), Some(gguf)) => {
+                    note(&format!("{error}; packing it again"));
+                    pack(&Store::new(), gguf, true)?;
+                    Model::open(path)?
+                }
+                (opened, _) => opened?,
+            },
+            Source::Gguf { path, because } => {
+                return match (CandleModel::open(path), because) {
+                    (Ok(model), _) => Ok(Runner::Candle(Box::new(model))),
+                    // The second refusal explains itself only after the first.
+                    (Err(error), Some(first)) => Err(Failure::Failed(format!("{first}; {error}"))),
+                    (Err(error), None) => Err(error.into()),
+                };
             }
-            (Err(error), None) => return Err(error.into()),
         };
-        Ok(Runner(self.session(&model, context)?))
+        Ok(Runner::Native(Box::new(self.session(&model, context)?)))
     }
 
     /// A session over `model`, with the threads that were asked for.
@@ -127,17 +174,30 @@ fn is_gguf(path: &Path) -> Result<bool> {
     Ok(magic == b"GGUF")
 }
 
-/// The packed form of the GGUF `file` in the cache, made if it is not there or if `force`d. Returns its path and whether it was made.
-pub fn pack(store: &Store, file: &Path, force: bool) -> Result<(PathBuf, bool)> {
+/// What became of a GGUF that was to be packed.
+pub enum Packing {
+    /// It is packed.
+    Done {
+        /// The packed file.
+        packed: PathBuf,
+        /// Whether it was made just now.
+        made: bool,
+    },
+    /// It is sound, but Nibble's own graphs do not run it.
+    Unsupported(Error),
+}
+
+/// Packs the GGUF `file` into the cache, if it is not there or if `force`d.
+pub fn pack(store: &Store, file: &Path, force: bool) -> Result<Packing> {
     let packed = store.packed_path(file, &store.sha256(file)?);
     if !force && packed.is_file() {
-        return Ok((packed, false));
+        return Ok(Packing::Done { packed, made: false });
     }
     store.packed()?;
     let name = packed.file_name().expect("a packed file has a name").to_string_lossy().into_owned();
     let _lock = store.lock(&name)?;
     if !force && packed.is_file() {
-        return Ok((packed, false));
+        return Ok(Packing::Done { packed, made: false });
     }
     let bar = byte_bar("packing", 0);
     let done = nibble_engine::pack(file, &packed, &mut |progress| {
@@ -146,32 +206,50 @@ pub fn pack(store: &Store, file: &Path, force: bool) -> Result<(PathBuf, bool)> 
         ControlFlow::Continue(())
     });
     bar.finish_and_clear();
-    done?;
-    Ok((packed, true))
+    match done {
+        Ok(()) => Ok(Packing::Done { packed, made: true }),
+        Err(error @ Error::Unsupported { .. }) => Ok(Packing::Unsupported(error)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A language model that runs.
-pub struct Runner(Session);
+pub enum Runner {
+    /// On Nibble's own graphs.
+    Native(Box<Session>),
+    /// On candle's.
+    Candle(Box<CandleModel>),
+}
 
 impl Runner {
     /// The model.
     pub fn model(&mut self) -> &mut dyn LanguageModel {
-        &mut self.0
+        match self {
+            Self::Native(session) => session.as_mut(),
+            Self::Candle(model) => model.as_mut(),
+        }
     }
 
-    /// What stops a computation under way.
-    pub fn cancel_token(&self) -> CancelToken {
-        self.0.cancel_token()
+    /// What stops a computation under way, where it can be stopped.
+    pub fn cancel_token(&self) -> Option<CancelToken> {
+        match self {
+            Self::Native(session) => Some(session.cancel_token()),
+            Self::Candle(_) => None,
+        }
     }
 
     /// How it computes, in words: `2 threads, avx2`.
     pub fn how(&self) -> String {
-        format!("{} threads, {}", self.0.threads(), self.0.tier().name())
+        match self {
+            Self::Native(session) => format!("{} threads, {}", session.threads(), session.tier().name()),
+            Self::Candle(_) => "candle".to_owned(),
+        }
     }
 
     /// The tokens of a person's text, with the BOS that the model wants. Never empty.
-    pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
-        let tokens: Vec<_> = self.0.bos().into_iter().chain(self.0.encode(text)).collect();
+    pub fn encode(&mut self, text: &str) -> Result<Vec<TokenId>> {
+        let model = self.model();
+        let tokens: Vec<_> = model.bos().into_iter().chain(model.encode(text)).collect();
         match tokens.is_empty() {
             true => Err(Failure::Failed("there is no text; give some".to_owned())),
             false => Ok(tokens),
@@ -179,7 +257,15 @@ impl Runner {
     }
 
     /// Shows the logits `[vocabulary]` of every position of `tokens` to `visit`.
-    pub fn score(&mut self, tokens: &[TokenId], visit: impl FnMut(usize, &[f32])) -> Result<()> {
-        Ok(self.0.score(tokens, visit)?)
+    pub fn score(&mut self, tokens: &[TokenId], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        match self {
+            Self::Native(session) => session.score(tokens, visit)?,
+            Self::Candle(model) => {
+                for end in 1..=tokens.len() {
+                    visit(end - 1, model.sync(&tokens[..end])?);
+                }
+            }
+        }
+        Ok(())
     }
 }

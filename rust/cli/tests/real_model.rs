@@ -325,3 +325,28 @@ fn ctrl_c_ends_with_130() {
     let (_, err, code) = outcome(&child.wait_with_output().unwrap());
     assert_eq!((err.as_str(), code), ("cancelled\n", Some(130)));
 }
+
+#[test]
+fn candle_agrees_and_says_what_it_cannot_do() {
+    let args = ["logits", "The capital of France is", "--top", "1", "--json"];
+    let (native, candle) = (json(&args), json(&[&args[..], &["--backend", "candle"]].concat()));
+    assert_eq!(native[0]["text"], " Paris");
+    assert_eq!(native[0]["id"], candle[0]["id"]);
+    let difference = native[0]["logprob"].as_f64().unwrap() - candle[0]["logprob"].as_f64().unwrap();
+    assert!(difference.abs() < 0.1, "{native} {candle}");
+
+    let mut scored = nibble(&["score", "-", "--json", "--backend", "candle"]);
+    let scored: Value = serde_json::from_str(&success(&feed(&mut scored, b"The cat sat on the mat"))).unwrap();
+    assert!(scored["perplexity"].as_f64().unwrap() > 1.0);
+
+    let place = Workplace::new();
+    let file = place.path("new.gguf");
+    let mut whole = fs::read(models().join(MODEL)).unwrap();
+    let at = whole.windows(5).position(|w| w == b"llama").unwrap();
+    whole[at..at + 5].copy_from_slice(b"lamma");
+    fs::write(&file, whole).unwrap();
+    let error = fails(&place.command(&["logits", "Hello", "--model", "new.gguf"]).output().unwrap());
+    assert!(error.contains("lamma") && error.contains("candle"), "{error}");
+    let error = fails(&place.command(&["pull", "new.gguf"]).output().unwrap());
+    assert!(error.contains("lamma") && error.contains("--model"), "{error}");
+}

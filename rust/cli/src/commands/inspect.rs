@@ -5,8 +5,8 @@ use std::io::{Write, stdout};
 use nibble_engine::{LanguageModel, Model};
 use serde_json::json;
 
-use crate::failure::Result;
-use crate::model::ModelArgs;
+use crate::failure::{Failure, Result};
+use crate::model::{ModelArgs, Source};
 use crate::terminal::{Align, Paint, Table, bytes};
 
 /// Shows what a model is made of, its licence, and the memory it takes
@@ -35,7 +35,16 @@ impl Args {
     pub fn run(mut self) -> Result<()> {
         self.model.model = self.file.take().or(self.model.model);
         let source = self.model.prepare()?;
-        let model = Model::open(source.path())?;
+        let path = match &source {
+            Source::Packed { path, .. } => path,
+            Source::Gguf { because: Some(error), .. } => return Err(Failure::Failed(error.to_string())),
+            Source::Gguf { because: None, .. } => {
+                return Err(Failure::Usage(
+                    "inspect looks at Nibble's own graphs; leave out --backend candle".to_owned(),
+                ));
+            }
+        };
+        let model = Model::open(path)?;
         let config = model.config();
         let session = self.model.session(&model, self.model.context_size())?;
         let context = session.context_limit();
@@ -50,7 +59,7 @@ impl Args {
                 .map(|f| json!({ "format": f.format.name(), "tensors": f.tensors, "bytes": f.bytes }))
                 .collect();
             let about = json!({
-                "name": model.name(), "licence": model.licence(), "file": source.path(), "source_sha256": sha256,
+                "name": model.name(), "licence": model.licence(), "file": path, "source_sha256": sha256,
                 "architecture": config.architecture, "layers": config.layers.len(), "embedding": config.embedding,
                 "heads": config.heads, "kv_heads": config.kv_heads, "head_dim": config.head_dim,
                 "feed_forward": config.feed_forward, "vocabulary": config.vocabulary,
@@ -66,7 +75,7 @@ impl Args {
         let mut fact = |name: &str, value: String| writeln!(out, "{}  {value}", paint.dim(&format!("{name:<12}")));
         fact("model", paint.bold(model.name().unwrap_or("(the file gives no name)")))?;
         fact("licence", model.licence().unwrap_or("(the file gives none)").to_owned())?;
-        fact("file", source.path().display().to_string())?;
+        fact("file", path.display().to_string())?;
         fact("packed from", format!("SHA-256 {sha256}"))?;
         fact(
             "architecture",

@@ -4,9 +4,9 @@ use std::io::{Write, stdout};
 
 use serde_json::json;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::fetch;
-use crate::model;
+use crate::model::{self, Packing};
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -55,10 +55,14 @@ impl Args {
             };
             let (packed, made) = match self.no_pack {
                 true => (None, false),
-                false => {
-                    let (path, made) = model::pack(&store, &file, self.force)?;
-                    (Some(path), made)
-                }
+                false => match model::pack(&store, &file, self.force)? {
+                    Packing::Done { packed, made } => (Some(packed), made),
+                    Packing::Unsupported(error) => {
+                        return Err(Failure::Failed(format!(
+                            "{error}; candle may run it as it is: give it as --model"
+                        )));
+                    }
+                },
             };
             let mut out = stdout().lock();
             if self.json {
