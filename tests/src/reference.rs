@@ -85,7 +85,7 @@ impl Reference {
 
     fn attention(&self, layer: usize, x: &Rows) -> Result<Rows> {
         // Of every six layers of Gemma 3 the last is global; the others have their own RoPE base and see a window.
-        let sliding = self.gemma && (layer + 1) % 6 != 0;
+        let sliding = self.gemma && !(layer + 1).is_multiple_of(6);
         let base = if sliding { 10_000.0 } else { self.rope_base };
         let window = if sliding { self.window } else { usize::MAX };
         let name = |part: &str| format!("blk.{layer}.{part}.weight");
