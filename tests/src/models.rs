@@ -29,13 +29,13 @@ impl TestModel {
         [&SMOLLM2, &GEMMA3].into_iter().find(|model| model.name == name)
     }
 
-    /// The GGUF, in the folder `NIBBLE_MODELS` or else in the user's cache folder.
+    /// The GGUF, in the folder `NIBBLE_MODELS` or else where `nibble pull` puts it.
     ///
     /// # Panics
     /// When it is in neither.
     pub fn gguf(&self) -> PathBuf {
         let given = std::env::var_os("NIBBLE_MODELS").map(PathBuf::from);
-        let folders = given.into_iter().chain([nibble_engine::cache_dir()]);
+        let folders = given.into_iter().chain([nibble_engine::cache_dir().join("models")]);
         folders
             .map(|folder| folder.join(self.file))
             .find(|path| path.is_file())

@@ -21,10 +21,10 @@ const HASH_EVERY: usize = 3;
 static TOKENIZERS: LazyLock<[(&str, Arc<Tokenizer>); 2]> =
     LazyLock::new(|| MODELS.map(|(name, file)| (name, model(name, file).tokenizer().clone())));
 
-/// The model packed from `file`, which is in the folder `NIBBLE_MODELS` or else in the cache folder.
+/// The model packed from `file`, which is in the folder `NIBBLE_MODELS` or else where `nibble pull` puts it.
 fn model(name: &str, file: &str) -> Model {
     let given = std::env::var_os("NIBBLE_MODELS").map(PathBuf::from);
-    let places = given.into_iter().chain([nibble_engine::cache_dir()]).map(|folder| folder.join(file));
+    let places = given.into_iter().chain([nibble_engine::cache_dir().join("models")]).map(|folder| folder.join(file));
     let gguf = places.into_iter().find(|path| path.is_file());
     let gguf = gguf.unwrap_or_else(|| panic!("{file} is not on this machine: run `cargo xtask setup`"));
     let packed = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tokenizer-{name}.nibble"));

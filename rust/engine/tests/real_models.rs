@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 
 use nibble_engine::{Error, Format, Gate, Model, OpenOptions, TokenKind, Verify, cache_dir, pack};
 
-/// The GGUF called `file`, in the folder `NIBBLE_MODELS` or else in the user's cache folder.
+/// The GGUF called `file`, in the folder `NIBBLE_MODELS` or else where `nibble pull` puts it.
 fn gguf(file: &str) -> PathBuf {
     let given = std::env::var_os("NIBBLE_MODELS").map(PathBuf::from);
-    let found = given.into_iter().chain([cache_dir()]).map(|folder| folder.join(file)).find(|path| path.is_file());
+    let found = given
+        .into_iter()
+        .chain([cache_dir().join("models")])
+        .map(|folder| folder.join(file))
+        .find(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{file} is not on this machine: run `cargo xtask setup`"))
 }
 
