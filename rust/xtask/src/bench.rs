@@ -2,7 +2,7 @@
 //!
 //! In turns, because a machine's clock drifts with its heat and its neighbours: what is compared has to share it.
 
-use crate::models::{self, Build};
+use crate::models;
 use crate::python;
 use crate::shell::{self, Result};
 use crate::table;
@@ -71,7 +71,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     let mut rounds = Vec::new();
     for round in 0..options.rounds {
-        let mut nibble = models::nibble(Build::Release);
+        let mut nibble = models::nibble();
         nibble.args(["bench", "--json", "--model"]).arg(&model.file).args(&counts);
         let mut peer = shell::command(&python);
         peer.arg(PEER).arg(&model.file).args(&counts);

@@ -1,7 +1,8 @@
 //! The models of the registry, through the project's own command.
 
-use crate::shell::{self, Result};
+use crate::shell::{self, Result, WORKSPACE};
 use serde::Deserialize;
+use std::env::consts;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,38 +14,27 @@ pub struct Model {
     pub file: PathBuf,
 }
 
-/// How the command is compiled.
-#[derive(Clone, Copy)]
-pub enum Build {
-    /// As tests are.
-    Test,
-    /// As people run it.
-    Release,
-}
-
-/// The `nibble` command, compiled first if need be.
-pub fn nibble(build: Build) -> Command {
+/// The `nibble` command as people run it, compiled first if need be.
+pub fn nibble() -> Command {
     let mut nibble = shell::cargo();
-    nibble.args(["run", "--quiet", "-p", "nibble-cli"]);
-    if matches!(build, Build::Release) {
-        nibble.arg("--release");
-    }
-    nibble.arg("--");
+    nibble.args(["run", "--quiet", "--release", "-p", "nibble-cli", "--"]);
     nibble
 }
 
-/// Fetches and packs every model of the registry; what is there already is left alone.
+/// Fetches and packs every model of the registry, with the command as tests compile it; what is there already is left alone.
 pub fn pull_all() -> Result<Vec<Model>> {
-    pull(Build::Test, "--all")
+    shell::run(shell::cargo().arg("build").args(WORKSPACE))?;
+    let this = std::env::current_exe().map_err(|error| format!("finding the compiled programs: {error}"))?;
+    pull(shell::command(this.with_file_name("nibble").with_extension(consts::EXE_EXTENSION)), "--all")
 }
 
 /// Fetches and packs one model of the registry, or packs a GGUF file.
 pub fn pull_one(name: &str) -> Result<Model> {
-    pull(Build::Release, name)?.pop().ok_or_else(|| format!("nibble pull {name} did not say where the model is"))
+    pull(nibble(), name)?.pop().ok_or_else(|| format!("nibble pull {name} did not say where the model is"))
 }
 
-fn pull(build: Build, what: &str) -> Result<Vec<Model>> {
-    parse(&shell::output(nibble(build).args(["pull", "--json", what]))?)
+fn pull(mut nibble: Command, what: &str) -> Result<Vec<Model>> {
+    parse(&shell::output(nibble.args(["pull", "--json", what]))?)
 }
 
 fn parse(lines: &str) -> Result<Vec<Model>> {

@@ -28,6 +28,10 @@ pub fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// All that `cargo build` and `cargo test` shall compile here. One selection for all: cargo unites the features that a
+/// selection asks of its dependencies, and another selection would compile the largest of them again.
+pub const WORKSPACE: [&str; 5] = ["--workspace", "--all-features", "--lib", "--bins", "--tests"];
+
 /// The first executable of this name on the PATH.
 pub fn find(program: &str) -> Option<PathBuf> {
     let name = format!("{program}{}", env::consts::EXE_SUFFIX);

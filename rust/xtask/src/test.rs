@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
 use crate::setup::{self, ANDROID, IOS, LINUX, Need, Unmet, cargo_for};
-use crate::shell::{self, Result};
+use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
 use crate::{layers, table};
 use clap::ValueEnum;
@@ -30,10 +30,8 @@ enum Part {
     Layers,
     /// Clippy has nothing to say.
     Clippy,
-    /// Unit, property and command-line tests of every crate.
-    Unit,
-    /// Golden vectors and parity, on the real models.
-    Models,
+    /// Unit, property, command-line, golden and parity tests of every crate, on the real models.
+    Tests,
     /// The examples in the documentation work, and its links lead somewhere.
     Doc,
     /// Kernels and engine on emulated phone processors.
@@ -80,7 +78,7 @@ impl Part {
         match self {
             Self::Format | Self::Clippy => &[Need::Components],
             Self::Layers | Self::Doc => &[],
-            Self::Unit | Self::Models => &[Need::Models],
+            Self::Tests => &[Need::Models],
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS)],
         }
@@ -111,18 +109,19 @@ impl Part {
                 "-D",
                 "warnings",
             ])),
-            Self::Unit => Tally::suite(
-                shell::cargo()
-                    .args(TEST)
-                    .args(["--workspace", "--exclude", "nibble-tests", "--all-features"])
-                    .args(TESTS),
-            ),
-            Self::Models => Tally::suite(shell::cargo().args(TEST).args(["-p", "nibble-tests"]).args(TESTS)),
+            Self::Tests => Tally::suite(shell::cargo().arg("test").arg("--no-fail-fast").args(WORKSPACE)),
             Self::Doc => {
-                let mut tally =
-                    Tally::suite(shell::cargo().args(TEST).args(["--workspace", "--all-features", "--doc"]));
+                let mut tally = Tally::suite(shell::cargo().args([
+                    "test",
+                    "--no-fail-fast",
+                    "--workspace",
+                    "--all-features",
+                    "--doc",
+                ]));
+                // With the examples, so that what the tests were compiled with is checked again for nobody.
                 let mut doc = shell::cargo();
-                doc.args(["doc", "--workspace", "--all-features", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+                doc.args(["doc", "--no-deps", "--workspace", "--all-features", "--lib", "--bins", "--examples"])
+                    .env("RUSTDOCFLAGS", "-D warnings");
                 tally += Tally::check(&mut doc);
                 tally
             }
@@ -135,22 +134,26 @@ impl Part {
                 tally
             }
             Self::Mobile => sum([ANDROID, IOS].map(|target| {
-                Tally::check(cargo_for(target, "build").args(["-p", "nibble-engine", "-p", "nibble-tasks", "--lib"]))
+                Tally::check(cargo_for(target, "build").args(CROSS).args([
+                    "-p",
+                    "nibble-engine",
+                    "-p",
+                    "nibble-tasks",
+                    "--lib",
+                ]))
             })),
         }
     }
 }
 
-/// Every test binary runs, whatever became of the one before.
-const TEST: [&str; 2] = ["test", "--no-fail-fast"];
-
-/// Everything that has tests in it; benchmarks have not, and would be run.
-const TESTS: [&str; 3] = ["--lib", "--bins", "--tests"];
+/// The profile of what is compiled for other machines.
+const CROSS: [&str; 2] = ["--profile", "cross"];
 
 fn emulated_tests(processor: &str) -> Command {
     let mut test = cargo_for(LINUX, "test");
     // The engine's tests on real models are left out: packing hundreds of megabytes takes an emulator too long.
-    test.args(["--no-fail-fast", "-p", "nibble-kernels", "-p", "nibble-engine", "--lib", "--test", "kernels"])
+    test.args(CROSS)
+        .args(["--no-fail-fast", "-p", "nibble-kernels", "-p", "nibble-engine", "--lib", "--test", "kernels"])
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", setup::emulate(processor))
         .env("PROPTEST_CASES", EMULATED_CASES);
     test
@@ -238,7 +241,7 @@ mod tests {
             time: Duration::ZERO,
         };
         let could_not = Report { part: Part::Aarch64, outcome: unmet(false), time: Duration::ZERO };
-        let reports = [ran(Part::Unit, 2), ran(Part::Doc, 3), could_not];
+        let reports = [ran(Part::Tests, 2), ran(Part::Doc, 3), could_not];
         assert_eq!(print_summary(&reports, true), Tally { passed: 5, failed: 1, skipped: 0 });
         assert_eq!(print_summary(&reports, false), Tally { passed: 5, failed: 0, skipped: 1 });
     }
