@@ -1,5 +1,6 @@
 //! Reads the golden logits of llama.cpp; `golden/logits/README.md` has the layout.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -13,6 +14,19 @@ pub struct Golden {
     pub texts: Vec<Text>,
     /// Greedy continuations.
     pub greedy: Vec<Greedy>,
+    /// What it predicts when it computes the same in another way, against the vectors.
+    pub itself: BTreeMap<String, Itself>,
+}
+
+/// How far llama.cpp is from itself: nothing can be expected to be nearer.
+#[derive(Debug, Deserialize)]
+pub struct Itself {
+    /// Mean KL(vectors || other way), nats.
+    pub mean_kl: f64,
+    /// Share of positions whose most probable token is the same.
+    pub same_top: f64,
+    /// Perplexity the other way over that of the vectors.
+    pub perplexity_ratio: f64,
 }
 
 /// One text and what is predicted at each of its positions.
@@ -66,8 +80,12 @@ impl Golden {
     /// # Panics
     /// When the file is missing or not what its header says.
     pub fn read(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("golden/logits/{name}.logits"));
-        let file = std::fs::read(&path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/logits");
+        let path = folder.join(format!("{name}.logits"));
+        let read = |path: &Path| std::fs::read(path).unwrap_or_else(|e| panic!("cannot read {}: {e}", path.display()));
+        let file = read(&path);
+        let mut itself: BTreeMap<String, _> =
+            serde_json::from_slice(&read(&folder.join("itself.json"))).expect("a JSON object for each model");
         let rest = file.strip_prefix(b"NIBLOGIT").expect("the magic");
         let (length, rest) = rest.split_first_chunk().expect("the header's length");
         let (header, records) = rest.split_at(u32::from_le_bytes(*length) as usize);
@@ -87,6 +105,7 @@ impl Golden {
         });
         let texts = texts.collect();
         assert!(words.next().is_none(), "{} is longer than its header says", path.display());
-        Self { vocabulary: header.vocabulary, texts, greedy: header.greedy }
+        let itself = itself.remove(name).expect("llama.cpp against itself for every model");
+        Self { vocabulary: header.vocabulary, texts, greedy: header.greedy, itself }
     }
 }

