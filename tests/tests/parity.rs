@@ -70,6 +70,9 @@ fn against_float(model: &TestModel) {
     let mut session = session(model);
     let (mut ours, mut theirs) = (Divergence::default(), Divergence::default());
     for text in &golden.texts {
+        if ours.positions() >= 500 {
+            break; // The reference takes its time, and more positions say nothing new.
+        }
         let expected = reference.logits(&text.tokens).unwrap_or_else(|e| panic!("{e}"));
         let next = |i: usize| text.tokens.get(i + 1).copied();
         let visit = |i: usize, logits: &[f32]| ours.add_full(&expected[i], logits, next(i));
