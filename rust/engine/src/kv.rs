@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
 /// What one row of a batch may see.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Slot {
@@ -102,15 +104,27 @@ impl Rows {
     }
 }
 
-/// The contiguous pieces of a head's keys or values that one row sees, in order of position.
-pub(crate) struct Segments<'a> {
-    pieces: [&'a [u16]; MAX_DEPTH + 1],
-    len: usize,
+/// The most rows that attend together.
+pub(crate) const MAX_TOGETHER: usize = 8;
+
+/// What some rows see of one head: contiguous pieces in order of position, and each row's range of these positions.
+pub(crate) struct Seen<'a> {
+    keys: ArrayVec<&'a [u16], { MAX_DEPTH + 1 }>,
+    values: ArrayVec<&'a [u16], { MAX_DEPTH + 1 }>,
+    ranges: ArrayVec<Range<usize>, MAX_TOGETHER>,
 }
 
-impl<'a> Segments<'a> {
-    pub fn as_slice(&self) -> &[&'a [u16]] {
-        &self.pieces[..self.len]
+impl<'a> Seen<'a> {
+    pub fn keys(&self) -> &[&'a [u16]] {
+        &self.keys
+    }
+
+    pub fn values(&self) -> &[&'a [u16]] {
+        &self.values
+    }
+
+    pub fn ranges(&self) -> &[Range<usize>] {
+        &self.ranges
     }
 }
 
@@ -141,13 +155,6 @@ impl LayerCache {
         size_of_val(&self.keys.data[..]) + size_of_val(&self.values.data[..])
     }
 
-    fn half(&self, half: Half) -> &Rows {
-        match half {
-            Half::Keys => &self.keys,
-            Half::Values => &self.values,
-        }
-    }
-
     /// Where the row of `slot` is to be written for KV head `head`: `[head_dim]`.
     pub fn row_mut(&mut self, half: Half, head: usize, slot: Slot) -> &mut [u16] {
         let rows = match half {
@@ -159,19 +166,33 @@ impl LayerCache {
         &mut rows.data[range]
     }
 
-    /// What the row in `slot` sees of KV head `head`, after a timeline of `prefix` positions. Both halves have the same pieces.
-    pub fn seen(&self, half: Half, head: usize, slot: Slot, prefix: usize, tree: &Tree) -> Segments<'_> {
-        let rows = self.half(half);
-        let mut segments = Segments { pieces: [&[]; MAX_DEPTH + 1], len: 0 };
+    /// What rows see of KV head `head`, after a timeline of `prefix` positions: one row in any slot, or neighbours on the
+    /// timeline, no more than [`MAX_TOGETHER`].
+    pub fn seen(
+        &self,
+        head: usize,
+        slots: impl ExactSizeIterator<Item = Slot> + Clone,
+        prefix: usize,
+        tree: &Tree,
+    ) -> Seen<'_> {
+        let mut seen = Seen { keys: ArrayVec::new(), values: ArrayVec::new(), ranges: ArrayVec::new() };
+        let mut positions = 0;
         let mut add = |range: Range<usize>| {
             if !range.is_empty() {
-                segments.pieces[segments.len] = &rows.data[rows.range(head, range)];
-                segments.len += 1;
+                positions += range.len();
+                seen.keys.push(&self.keys.data[self.keys.range(head, range.clone())]);
+                seen.values.push(&self.values.data[self.values.range(head, range)]);
             }
         };
-        match slot {
-            Slot::Prefix(position) => add(self.first_seen(position)..position + 1),
-            Slot::Node(node) => {
+        let mut one_by_one = slots.clone();
+        match one_by_one.next() {
+            Some(Slot::Prefix(position)) => {
+                let first = self.first_seen(position);
+                add(first..position + slots.len());
+                let range = |row| self.first_seen(position + row) - first..position + row + 1 - first;
+                seen.ranges.extend((0..slots.len()).map(range));
+            }
+            Some(Slot::Node(node)) => {
                 let first = self.first_seen(prefix + tree.depth(node) - 1);
                 add(first.min(prefix)..prefix);
                 let runs = tree.runs(node);
@@ -180,11 +201,13 @@ impl LayerCache {
                 for run in &runs.ranges[runs.start..] {
                     let skipped = hidden.min(run.len());
                     hidden -= skipped;
-                    add(rows.context + run.start + skipped..rows.context + run.end);
+                    add(self.keys.context + run.start + skipped..self.keys.context + run.end);
                 }
+                seen.ranges.push(0..positions);
             }
+            None => {}
         }
-        segments
+        seen
     }
 
     fn first_seen(&self, position: usize) -> usize {
@@ -209,7 +232,10 @@ mod tests {
     }
 
     fn seen(cache: &LayerCache, head: usize, slot: Slot, prefix: usize, tree: &Tree) -> Vec<u16> {
-        cache.seen(Half::Keys, head, slot, prefix, tree).as_slice().concat()
+        let seen = cache.seen(head, [slot].into_iter(), prefix, tree);
+        let keys = seen.keys().concat();
+        assert_eq!(seen.ranges(), [0..keys.len()]);
+        keys
     }
 
     #[test]
@@ -217,6 +243,20 @@ mod tests {
         let tree = Tree::default();
         assert_eq!(seen(&numbered(8, 0, None), 1, Slot::Prefix(2), 8, &tree), [100, 101, 102]);
         assert_eq!(seen(&numbered(8, 0, Some(2)), 0, Slot::Prefix(4), 8, &tree), [3, 4]);
+    }
+
+    #[test]
+    fn neighbours_see_parts_of_one_piece() {
+        let tree = Tree::default();
+        for (window, from) in [(None, [0, 0, 0]), (Some(3), [1, 2, 3])] {
+            let cache = numbered(8, 0, window);
+            let seen = cache.seen(0, (3..6).map(Slot::Prefix), 3, &tree);
+            let piece = seen.keys().concat();
+            for (row, range) in seen.ranges().iter().enumerate() {
+                let expected: Vec<u16> = (from[row]..=3 + row as u16).collect();
+                assert_eq!(piece[range.clone()], expected);
+            }
+        }
     }
 
     #[test]
@@ -230,7 +270,8 @@ mod tests {
         let cache = numbered(4, 4, None);
         assert_eq!(seen(&cache, 0, Slot::Node(d), 2, &tree), [0, 1, 4, 6, 7]);
         assert_eq!(seen(&cache, 1, Slot::Node(b), 2, &tree), [100, 101, 105]);
-        assert_eq!(cache.seen(Half::Keys, 0, Slot::Node(d), 2, &tree).as_slice().len(), 3, "neighbours are one piece");
+        let pieces = cache.seen(0, [Slot::Node(d)].into_iter(), 2, &tree).keys().len();
+        assert_eq!(pieces, 3, "neighbours are one piece");
         let narrow = numbered(4, 4, Some(2));
         assert_eq!(seen(&narrow, 0, Slot::Node(d), 2, &tree), [6, 7]);
         assert_eq!(seen(&narrow, 0, Slot::Node(a), 2, &tree), [1, 4]);

@@ -7,12 +7,14 @@
 //! summation (see `nibble_kernels`).
 
 use arrayvec::ArrayVec;
-use nibble_kernels::{ActivationKind, Activations, ActivationsMut, GROUP, Kernels, Matrix, OutMut, TILE, Tier};
+use nibble_kernels::{
+    ActivationKind, Activations, ActivationsMut, Attention, GROUP, Kernels, Matrix, OutMut, TILE, Tier,
+};
 
 use crate::{
     CancelToken, Config, Error, Model, Result, SessionOptions, TokenId,
     config::Gate,
-    kv::{Half, LayerCache, MAX_DEPTH, Slot, Tree},
+    kv::{Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
     rope::Rotations,
     threads::{MAX_THREADS, Pool},
     weights::LayerWeights,
@@ -58,8 +60,8 @@ struct Buffers {
     gate: Vec<f32>,
     up: Vec<f32>,
     quantized: Quantized,
-    /// For each thread, scores of the query heads that are computed together.
-    scores: Vec<Vec<f32>>,
+    /// For each thread, what its part of an attention needs.
+    scratch: Vec<Vec<f32>>,
 }
 
 impl Transformer {
@@ -71,7 +73,8 @@ impl Transformer {
             .iter()
             .map(|layer| LayerCache::new(c.kv_heads, c.head_dim, options.context, options.max_nodes, layer.window));
         let buffer = |width: usize| vec![0.0; rows * width];
-        let positions = options.context + MAX_DEPTH;
+        let together = rows.min(MAX_TOGETHER);
+        let scratch = Attention::scratch(together, c.heads / c.kv_heads, c.head_dim, options.context + MAX_DEPTH);
         Self {
             layers: layers.collect(),
             tree: Tree::default(),
@@ -88,7 +91,7 @@ impl Transformer {
                 gate: buffer(c.feed_forward),
                 up: buffer(c.feed_forward),
                 quantized: Quantized::default(),
-                scores: vec![vec![0.0; 4.min(c.heads) * positions]; MAX_THREADS],
+                scratch: vec![vec![0.0; scratch]; MAX_THREADS],
             },
             crew: Crew { kernels, pool: Pool::new(options.threads) },
         }
@@ -97,9 +100,9 @@ impl Transformer {
     /// Bytes that the caches, when they are full, and the buffers of the largest batch take.
     pub fn memory(&self) -> usize {
         let b = &self.buffers;
-        let scores = b.scores.iter().take(self.threads());
+        let scratch = b.scratch.iter().take(self.threads());
         let floats =
-            [&b.x, &b.branch, &b.normed, &b.q, &b.k, &b.v, &b.attended, &b.gate, &b.up].into_iter().chain(scores);
+            [&b.x, &b.branch, &b.normed, &b.q, &b.k, &b.v, &b.attended, &b.gate, &b.up].into_iter().chain(scratch);
         let widest = b.attended.len().max(b.gate.len()).max(b.x.len());
         let quantized = Activations::bytes(ActivationKind::Q8, 1, widest.next_multiple_of(32));
         let caches: usize = self.layers.iter().map(LayerCache::memory).sum();
@@ -218,7 +221,7 @@ fn attention_block(
     }
 
     let attended = &mut b.attended[..n * width];
-    attend(crew, c, cache, tree, timeline, &b.rows, q, &mut b.scores, attended)?;
+    attend(crew, c, cache, tree, timeline, &b.rows, q, &mut b.scratch, attended)?;
     let branch = &mut b.branch[..n * c.embedding];
     crew.project(attended, n, &mut b.quantized, [(w.o.matrix(), None, &mut *branch)])?;
     crew.add_normed(&mut b.x[..n * c.embedding], branch, w.post_attention_norm.as_ref().map(|t| t.values()), c);
@@ -261,7 +264,7 @@ fn attend(
     timeline: usize,
     rows: &[Row],
     q: &[f32],
-    scores: &mut [Vec<f32>],
+    scratch: &mut [Vec<f32>],
     out: &mut [f32],
 ) -> Result<()> {
     let (kernels, head_dim, width) = (crew.kernels, c.head_dim, c.heads * c.head_dim);
@@ -279,31 +282,46 @@ fn attend(
         shares.extend(of_rows.map(|(i, out)| Share { first_row: i * rows, heads: 0..c.heads, out }));
     }
     let per_kv_head = c.heads / c.kv_heads;
-    crew.pool.try_for_each(scores, &mut shares, |scores, share| {
-        let row_width = share.heads.len() * head_dim;
-        for (row, out) in (share.first_row..).zip(share.out.chunks_exact_mut(row_width)) {
+    crew.pool.try_for_each(scratch, &mut shares, |scratch, share| {
+        let stride = share.heads.len() * head_dim;
+        let rows = &rows[share.first_row..][..share.out.len() / stride];
+        let mut first = share.first_row;
+        for (tile, out) in tiles(rows, stride, share.out) {
             let mut head = share.heads.start;
             while head < share.heads.end {
                 let kv_head = head / per_kv_head;
                 let end = ((kv_head + 1) * per_kv_head).min(share.heads.end);
-                let keys = cache.seen(Half::Keys, kv_head, rows[row].slot, timeline, tree);
-                let values = cache.seen(Half::Values, kv_head, rows[row].slot, timeline, tree);
-                let queries = &q[row * width + head * head_dim..row * width + end * head_dim];
-                let from = (head - share.heads.start) * head_dim;
-                let out = &mut out[from..from + queries.len()];
-                kernels.attend(
-                    queries,
+                let seen = cache.seen(kv_head, tile.iter().map(|row| row.slot), timeline, tree);
+                let attention = Attention {
+                    queries: &q[first * width + head * head_dim..],
+                    stride: width,
+                    heads: end - head,
                     head_dim,
-                    c.attention_scale,
-                    keys.as_slice(),
-                    values.as_slice(),
-                    scores,
-                    out,
-                )?;
+                    scale: c.attention_scale,
+                    keys: seen.keys(),
+                    values: seen.values(),
+                    seen: seen.ranges(),
+                };
+                kernels.attend(&attention, scratch, &mut out[(head - share.heads.start) * head_dim..], stride)?;
                 head = end;
             }
+            first += tile.len();
         }
         Ok(())
+    })
+}
+
+/// Rows that attend together, with their part of `out`: neighbours on the timeline, which share almost all that they see.
+fn tiles<'a>(
+    rows: &'a [Row],
+    stride: usize,
+    mut out: &'a mut [f32],
+) -> impl Iterator<Item = (&'a [Row], &'a mut [f32])> {
+    let neighbours = |a: &Row, b: &Row| matches!((a.slot, b.slot), (Slot::Prefix(a), Slot::Prefix(b)) if b == a + 1);
+    rows.chunk_by(neighbours).flat_map(|run| run.chunks(MAX_TOGETHER)).map(move |tile| {
+        let (part, rest) = std::mem::take(&mut out).split_at_mut(tile.len() * stride);
+        out = rest;
+        (tile, part)
     })
 }
 

@@ -5,6 +5,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use crate::activation::TILE;
+use crate::attention::TOGETHER;
 use crate::cpu::Avx2;
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
@@ -57,6 +58,27 @@ impl Simd for Vector {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
+    }
+
+    #[inline(always)]
+    fn sums(vs: [Self::V; TOGETHER]) -> [f32; TOGETHER] {
+        let mut out = [0.0; TOGETHER];
+        // SAFETY: see above.
+        unsafe {
+            let [a, b, c, d] = vs.map(|[low, high]| _mm256_add_ps(low, high));
+            let in_halves =
+                |x, y| _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(x, y), _mm256_permute2f128_ps::<0x31>(x, y));
+            let (ab, cd) = (_mm256_castps_pd(in_halves(a, b)), _mm256_castps_pd(in_halves(c, d)));
+            let pairs = _mm256_add_ps(
+                _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd)),
+                _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)),
+            );
+            // a and c in the lower half, b and d in the upper one, each in an even place.
+            let acbd = _mm256_add_ps(pairs, _mm256_movehdup_ps(pairs));
+            let (ac, bd) = (_mm256_castps256_ps128(acbd), _mm256_extractf128_ps::<1>(acbd));
+            _mm_storeu_ps(out.as_mut_ptr(), _mm_blend_ps::<0b1010>(ac, _mm_moveldup_ps(bd)));
+        }
+        out
     }
 
     #[inline(always)]

@@ -32,6 +32,7 @@
 #![allow(unsafe_code, reason = "SIMD and interleaved outputs: this crate is one of the rooms for it")]
 
 mod activation;
+mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod cpu;
@@ -46,6 +47,7 @@ mod scalar;
 mod select;
 
 pub use activation::{ActivationKind, Activations, ActivationsMut, TILE};
+pub use attention::Attention;
 pub use cpu::{Tier, UnknownTier};
 pub use format::{ALIGN, Format, GROUP, ShapeError};
 pub use matrix::{Matrix, OutMut};

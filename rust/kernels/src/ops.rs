@@ -6,6 +6,7 @@
 //! every CPU, and every sum runs in [`LANES`] accumulators (element i into number i mod 16) that are then added in halves.
 
 use crate::activation::{ActivationKind, ActivationsMut, TILE};
+use crate::attention::{Attention, TOGETHER};
 
 /// Accumulators of a sum: two registers of AVX2, four of NEON, one of AVX-512.
 pub(crate) const LANES: usize = 16;
@@ -32,6 +33,11 @@ pub(crate) trait Simd {
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// All sixteen, added in halves.
     fn sum(v: Self::V) -> f32;
+    /// As [`Self::sum`], for several at once.
+    #[inline(always)]
+    fn sums(vs: [Self::V; TOGETHER]) -> [f32; TOGETHER] {
+        vs.map(Self::sum)
+    }
     fn widen(x: &[u16; LANES]) -> Self::V;
     fn narrow(v: Self::V) -> [u16; LANES];
 }
@@ -194,9 +200,20 @@ fn max(x: &[f32]) -> f32 {
     reduce(x, f32::NEG_INFINITY, larger, larger)
 }
 
+/// Replaces x by e^(x - max), and returns the sum.
+#[inline(always)]
+pub(crate) fn exponentials(x: &mut [f32]) -> f32 {
+    let max = max(x);
+    for x in x.iter_mut() {
+        *x = exp(*x - max);
+    }
+    reduce(x, 0.0, |acc, x| acc + x, |a, b| a + b)
+}
+
 /// The operations themselves.
 mod body {
     use super::*;
+    pub(super) use crate::attention::attend;
 
     /// Scale, and its inverse: 127 steps up to the largest magnitude. Blocks too small for an inverse count as zero.
     #[inline(always)]
@@ -336,16 +353,6 @@ mod body {
         }
     }
 
-    /// Replaces x by e^(x - max), and returns the sum.
-    #[inline(always)]
-    fn exponentials(x: &mut [f32]) -> f32 {
-        let max = max(x);
-        for x in x.iter_mut() {
-            *x = exp(*x - max);
-        }
-        reduce(x, 0.0, |acc, x| acc + x, |a, b| a + b)
-    }
-
     #[inline(always)]
     pub fn softmax(x: &mut [f32]) {
         let inverse = 1.0 / exponentials(x);
@@ -384,104 +391,6 @@ mod body {
             *out = widen(x);
         }
     }
-
-    #[inline(always)]
-    pub fn attend<S: Simd>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]) {
-        let heads = attention.queries.len() / attention.head_dim;
-        // Heads four at a time: the key and value rows are widened once for all of them.
-        for first in (0..heads).step_by(4) {
-            match heads - first {
-                1 => some_heads::<S, 1>(attention, first, scores, out),
-                2 => some_heads::<S, 2>(attention, first, scores, out),
-                3 => some_heads::<S, 3>(attention, first, scores, out),
-                _ => some_heads::<S, 4>(attention, first, scores, out),
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn some_heads<S: Simd, const N: usize>(
-        attention: &Attention<'_>,
-        first: usize,
-        scores: &mut [f32],
-        out: &mut [f32],
-    ) {
-        let &Attention { queries, head_dim, scale, keys, values } = attention;
-        let head = |h: usize| (first + h) * head_dim..(first + h + 1) * head_dim;
-        let positions = keys.iter().map(|keys| keys.len()).sum::<usize>() / head_dim;
-        let scores = &mut scores[..N * positions];
-
-        let queries: [_; N] = std::array::from_fn(|h| &queries[head(h)]);
-        let mut position = 0;
-        for keys in keys {
-            for key in keys.chunks_exact(head_dim) {
-                let mut acc = [S::splat(0.0); N];
-                let mut at = 0;
-                while at < head_dim {
-                    let key = S::widen(&chunk(key, at));
-                    for h in 0..N {
-                        acc[h] = S::fma(S::load(&chunk(queries[h], at)), key, acc[h]);
-                    }
-                    at += LANES;
-                }
-                for h in 0..N {
-                    scores[h * positions + position] = S::sum(acc[h]) * scale;
-                }
-                position += 1;
-            }
-        }
-
-        let mut inverse = [0.0; N];
-        for h in 0..N {
-            inverse[h] = 1.0 / exponentials(&mut scores[h * positions..][..positions]);
-        }
-        let weights: [_; N] = std::array::from_fn(|h| &scores[h * positions..][..positions]);
-
-        for at in (0..head_dim).step_by(LANES) {
-            let mut acc = [S::splat(0.0); N];
-            let mut position = 0;
-            for values in values {
-                for value in values.chunks_exact(head_dim) {
-                    let value = S::widen(&chunk(value, at));
-                    for h in 0..N {
-                        acc[h] = S::fma(S::splat(weights[h][position]), value, acc[h]);
-                    }
-                    position += 1;
-                }
-            }
-            for h in 0..N {
-                for (out, acc) in out[head(h)][at..].iter_mut().zip(S::store(acc[h])) {
-                    *out = acc * inverse[h];
-                }
-            }
-        }
-    }
-
-    /// Sixteen elements of a row, zeros beyond its end.
-    #[inline(always)]
-    fn chunk<T: Copy + Default>(row: &[T], at: usize) -> [T; LANES] {
-        let row = &row[at..];
-        match row.first_chunk() {
-            Some(chunk) => *chunk,
-            None => {
-                let mut chunk = [T::default(); LANES];
-                chunk[..row.len()].copy_from_slice(row);
-                chunk
-            }
-        }
-    }
-}
-
-/// What the query heads that share one key/value head look at.
-#[derive(Clone, Copy)]
-pub(crate) struct Attention<'a> {
-    /// `[heads][head_dim]`
-    pub queries: &'a [f32],
-    pub head_dim: usize,
-    pub scale: f32,
-    /// Segments of `[positions][head_dim]` halves.
-    pub keys: &'a [&'a [u16]],
-    pub values: &'a [&'a [u16]],
 }
 
 /// The table of operations, and one constructor per tier that compiles each body with that tier's instructions.
@@ -536,7 +445,7 @@ operations! {
     log_sum_exp(x: &[f32]) -> f32;
     f32_to_f16::<Vector>(x: &[f32], out: &mut [u16]);
     f16_to_f32::<Vector>(x: &[u16], out: &mut [f32]);
-    attend::<Vector>(attention: &Attention<'_>, scores: &mut [f32], out: &mut [f32]);
+    attend::<Vector>(attention: &Attention<'_>, scratch: &mut [f32], out: &mut [f32], stride: usize);
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::activation::{Activations, ActivationsMut, TILE};
+use crate::attention::Attention;
 use crate::cpu::Tier;
 use crate::format::{Format, GROUP, ShapeError};
 use crate::matrix::{Matrix, OutMut};
-use crate::ops::{Attention, Ops, RopeStyle};
+use crate::ops::{Ops, RopeStyle};
 use crate::product::Product;
 use crate::scalar;
 #[cfg(target_arch = "x86_64")]
@@ -194,48 +195,19 @@ impl Kernels {
         (self.ops.f16_to_f32)(x, out);
     }
 
-    /// Attention of the query heads that share one key/value head, for one token:
-    /// `out[h] = sum over p of softmax(scale * q[h] . k[p]) * v[p]`.
+    /// Attention: for every row and head, `out = sum over the positions p it sees of softmax(scale * q . k[p]) * v[p]`.
     ///
-    /// `queries` and `out` are `[heads][head_dim]`. Keys and values are halves, `[positions][head_dim]`, given as segments
-    /// that follow one another (a shared prefix, then a branch's own rows); which positions a token sees, and so any mask
-    /// or window, is a matter of which segments are given. `scores` is scratch for at least heads * positions values, or
-    /// for four heads of them. At least one position is needed.
-    #[allow(clippy::too_many_arguments, reason = "an attention has that many parts")]
+    /// Head h of row r is written to `r * stride + h * head_dim` of `out`. `scratch` has at least [`Attention::scratch`]
+    /// floats. A row sees at least one position. The bits of an output depend on its query and on what it sees only.
     pub fn attend(
         &self,
-        queries: &[f32],
-        head_dim: usize,
-        scale: f32,
-        keys: &[&[u16]],
-        values: &[&[u16]],
-        scores: &mut [f32],
+        attention: &Attention<'_>,
+        scratch: &mut [f32],
         out: &mut [f32],
+        stride: usize,
     ) -> Result<(), ShapeError> {
-        let whole = |what, len: usize| {
-            if head_dim == 0 || !len.is_multiple_of(head_dim) {
-                Err(ShapeError::new(what, head_dim, len))
-            } else {
-                Ok(())
-            }
-        };
-        whole("length of the queries, as a multiple", queries.len())?;
-        ShapeError::unless_equal("length of the attention's output", queries.len(), out.len())?;
-        ShapeError::unless_equal("segments of values", keys.len(), values.len())?;
-        let mut elements = 0;
-        for (keys, values) in keys.iter().zip(values) {
-            whole("length of a segment of keys, as a multiple", keys.len())?;
-            ShapeError::unless_equal("length of a segment of values", keys.len(), values.len())?;
-            elements += keys.len();
-        }
-        let (heads, positions) = (queries.len() / head_dim, elements / head_dim);
-        if positions == 0 {
-            return Err(ShapeError::new("positions, at least", 1, 0));
-        }
-        if scores.len() < heads.min(4) * positions {
-            return Err(ShapeError::new("length of the scores, at least", heads.min(4) * positions, scores.len()));
-        }
-        (self.ops.attend)(&Attention { queries, head_dim, scale, keys, values }, scores, out);
+        attention.check(scratch.len(), out.len(), stride)?;
+        (self.ops.attend)(attention, scratch, out, stride);
         Ok(())
     }
 }

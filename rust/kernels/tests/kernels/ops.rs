@@ -1,6 +1,6 @@
 //! Vector operations: right against double precision, and the same bits on every tier.
 
-use nibble_kernels::{Kernels, RopeStyle};
+use nibble_kernels::{Attention, Kernels, RopeStyle};
 use proptest::prelude::*;
 
 use crate::support::{Random, difference, scalar, variants};
@@ -89,7 +89,7 @@ proptest! {
     }
 }
 
-/// Attention over segments of random rows, one more position than `cuts` adds up to.
+/// Attention of one row over segments of random rows, one more position than `cuts` adds up to.
 fn attend(kernels: &Kernels, seed: u64, heads: usize, head_dim: usize, cuts: &[usize]) -> Vec<f32> {
     let (queries, keys, values) = attention_inputs(seed, heads, head_dim, cuts);
     let positions = cuts.iter().sum::<usize>() + 1;
@@ -107,9 +107,25 @@ fn attend(kernels: &Kernels, seed: u64, heads: usize, head_dim: usize, cuts: &[u
     let (keys, values) = (segments(&keys), segments(&values));
     let keys: Vec<&[u16]> = keys.iter().map(Vec::as_slice).collect();
     let values: Vec<&[u16]> = values.iter().map(Vec::as_slice).collect();
-    let mut scores = vec![0.0; heads.min(4) * positions];
-    let mut out = vec![f32::NAN; heads * head_dim];
-    kernels.attend(&queries, head_dim, 0.125, &keys, &values, &mut scores, &mut out).unwrap();
+    let stride = heads * head_dim;
+    let attention = Attention {
+        queries: &queries,
+        stride,
+        heads,
+        head_dim,
+        scale: 0.125,
+        keys: &keys,
+        values: &values,
+        seen: &[0..positions],
+    };
+    run(kernels, &attention, positions, stride)
+}
+
+fn run(kernels: &Kernels, attention: &Attention<'_>, positions: usize, stride: usize) -> Vec<f32> {
+    let rows = attention.seen.len();
+    let mut scratch = vec![f32::NAN; Attention::scratch(rows, attention.heads, attention.head_dim, positions)];
+    let mut out = vec![f32::NAN; rows * stride];
+    kernels.attend(attention, &mut scratch, &mut out, stride).unwrap();
     out
 }
 
@@ -163,20 +179,80 @@ fn one_segment_or_several_is_the_same_attention() {
 }
 
 #[test]
+fn rows_attend_together_as_they_do_alone() {
+    // Forty positions, more than two blocks; rows see a prefix, a window, the whole, a single one.
+    let seen = [0..3, 0..16, 5..21, 0..40, 39..40, 17..36];
+    for (heads, head_dim) in [(3, 64), (4, 256), (2, 20), (1, 100)] {
+        let (row, stride) = (heads * head_dim, heads * head_dim + 7);
+        let mut random = Random(11);
+        let queries = random.floats(seen.len() * stride);
+        let mut halves = || {
+            let mut halves = vec![0; 40 * head_dim];
+            scalar().f32_to_f16(&random.floats(40 * head_dim), &mut halves);
+            halves
+        };
+        let (keys, values) = (halves(), halves());
+        let attention = Attention {
+            queries: &queries,
+            stride,
+            heads,
+            head_dim,
+            scale: 0.3,
+            keys: &[&keys],
+            values: &[&values],
+            seen: &seen,
+        };
+        for kernels in Kernels::available() {
+            let together = run(kernels, &attention, 40, stride);
+            for (r, range) in seen.iter().enumerate() {
+                let range_of = range.start * head_dim..range.end * head_dim;
+                let alone = Attention {
+                    queries: &queries[r * stride..],
+                    keys: &[&keys[range_of.clone()]],
+                    values: &[&values[range_of]],
+                    seen: &[0..range.len()],
+                    ..attention
+                };
+                let alone = run(scalar(), &alone, range.len(), stride);
+                let got = &together[r * stride..][..row];
+                assert_eq!(difference(&alone[..row], got), None, "row {r} on {}", kernels.tier());
+            }
+        }
+    }
+}
+
+#[test]
 fn wrong_attention_shapes_are_errors() {
     let kernels = Kernels::best();
     let (row, queries) = ([0u16; 32], [0.0; 64]);
-    let attend = |head_dim, keys: &[&[u16]], values: &[&[u16]], scores: usize, out: usize| {
-        kernels.attend(&queries, head_dim, 1.0, keys, values, &mut vec![0.0; scores], &mut vec![0.0; out])
+    let right = Attention {
+        queries: &queries,
+        stride: 64,
+        heads: 2,
+        head_dim: 32,
+        scale: 1.0,
+        keys: &[&row],
+        values: &[&row],
+        seen: &[0..1],
     };
-    assert!(attend(32, &[&row], &[&row], 2, 64).is_ok());
-    assert!(attend(32, &[&row], &[&row], 1, 64).is_err());
-    assert!(attend(32, &[&row], &[&row], 2, 63).is_err());
-    assert!(attend(32, &[&row], &[], 2, 64).is_err());
-    assert!(attend(32, &[&row], &[&row[1..]], 2, 64).is_err());
-    assert!(attend(32, &[], &[], 2, 64).is_err());
-    assert!(attend(0, &[&row], &[&row], 2, 64).is_err());
-    assert!(attend(33, &[&row], &[&row], 2, 64).is_err());
+    let attend = |attention: Attention<'_>, missing: usize, out: usize, stride: usize| {
+        let mut scratch = vec![0.0; Attention::scratch(1, 2, 32, 1) - missing];
+        kernels.attend(&attention, &mut scratch, &mut vec![0.0; out], stride)
+    };
+    assert!(attend(right, 0, 64, 64).is_ok());
+    assert!(attend(right, 1, 64, 64).is_err());
+    assert!(attend(right, 0, 63, 64).is_err());
+    assert!(attend(right, 0, 64, 63).is_err());
+    assert!(attend(Attention { queries: &queries[1..], ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { stride: 63, ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { values: &[], ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { values: &[&row[1..]], ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { keys: &[], values: &[], ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { seen: &[0..2], ..right }, 64, 64, 64).is_err());
+    assert!(attend(Attention { seen: &[1..1], ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { head_dim: 0, ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { head_dim: 33, ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { seen: &[0..1, 0..1], ..right }, 0, 128, 64).is_err());
 }
 
 #[test]
