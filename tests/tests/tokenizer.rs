@@ -102,6 +102,63 @@ fn every_variant_has_llama_cpps_tokens() {
     }
 }
 
+/// The `tokenizers` crate's BPE on the tables of a `gpt2` tokenizer.
+fn reference_by_rank(source: &TokenizerSource) -> BPE {
+    let vocabulary = &source.vocabulary;
+    let normal = |t: &TokenId| vocabulary.kind(*t) == TokenKind::Normal;
+    let pieces: Vocab =
+        (0..vocabulary.len() as TokenId).filter(normal).map(|t| (source.piece(t).into_owned(), t)).collect();
+    let mut merges: Vec<_> = source.merges.iter().collect();
+    merges.sort_by_key(|merge| merge.rank);
+    let merges = merges.iter().map(|merge| [merge.left, merge.right].map(|token| source.piece(token).into_owned()));
+    BPE::builder().vocab_and_merges(pieces, merges.map(|[a, b]| (a, b)).collect::<Merges>()).build().unwrap()
+}
+
+#[test]
+fn encoding_by_rank_is_the_tokenizers_crates_too() {
+    let (_, tokenizer) = TOKENIZERS.iter().find(|(_, t)| t.source().kind == TokenizerKind::Gpt2).unwrap();
+    let source = tokenizer.source();
+    assert!(source.merges.len() > 40_000);
+    let bpe = reference_by_rank(source);
+    let alphabet: Vec<String> = (0..=255u8)
+        .map(|byte| {
+            source
+                .vocabulary
+                .find_kind(&[byte], TokenKind::Normal)
+                .map_or_else(String::new, |t| source.piece(t).into_owned())
+        })
+        .collect();
+    // Runs of letters are one word each to the pre-tokenizer, with a space before them or without.
+    let letters = regex::Regex::new(r"\p{L}+").unwrap();
+    let mut random = Random(7);
+    let noise: String = (0..300_000).filter_map(|_| char::from_u32(random.next() % 0x1_2000)).collect();
+    let dense: String = (0..300_000).map(|_| char::from(b"etaoinshr "[random.next() as usize % 10])).collect();
+    let corpus = corpus().join(" ") + " " + &noise + " " + &dense + " " + &"aaabababbb".repeat(500);
+    let mut compared = 0;
+    for word in letters.find_iter(&corpus) {
+        for word in [word.as_str().to_owned(), format!(" {}", word.as_str())] {
+            if word.bytes().any(|byte| alphabet[usize::from(byte)].is_empty()) {
+                continue;
+            }
+            let spelt: String = word.bytes().map(|byte| &*alphabet[usize::from(byte)]).collect();
+            let expected: Vec<TokenId> = bpe.tokenize(&spelt).unwrap().iter().map(|token| token.id).collect();
+            assert_eq!(tokenizer.encode(&word), expected, "{word:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100_000, "only {compared} words compared");
+}
+
+/// A linear congruential generator: the same texts every time.
+struct Random(u32);
+
+impl Random {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.0 >> 8
+    }
+}
+
 /// The `tokenizers` crate's BPE on the tables of a `llama` tokenizer: merges made from the scores, as Hugging Face's
 /// converter of SentencePiece models makes them.
 fn reference(source: &TokenizerSource) -> BPE {

@@ -207,7 +207,10 @@ pub fn pack(store: &Store, file: &Path, force: bool) -> Result<Packing> {
     });
     bar.finish_and_clear();
     match done {
-        Ok(()) => Ok(Packing::Done { packed, made: true }),
+        Ok(()) => {
+            store.delete_earlier(&packed);
+            Ok(Packing::Done { packed, made: true })
+        }
         Err(error @ Error::Unsupported { .. }) => Ok(Packing::Unsupported(error)),
         Err(error) => Err(error.into()),
     }

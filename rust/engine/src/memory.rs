@@ -46,8 +46,10 @@ mod tests {
             let options =
                 |context| SessionOptions { context, prefill_chunk: 8, max_nodes: 8, threads: 1, ..Default::default() };
             let memory = |context| opened.session(options(context)).unwrap().memory();
-            // Beside the keys and values, only the scores of attention grow with the context.
-            let scores = 4 * 4 * 100;
+            // Beside the keys and values, only the scores of attention grow with the context: for eight rows of a chunk, of the
+            // query heads that share keys.
+            let sharing = opened.config().heads / opened.config().kv_heads;
+            let scores = (4 * sharing * 8 * 100) as u64;
             assert_eq!(memory(200) - memory(100), plan.kv + scores);
             assert!(memory(100) > plan.kv);
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header    16 KiB: magic "NIBBLEMF", version u32, flags u32 (0), SHA-256 of the source, length of the file u64,
-//!           8 sections of { offset u64, length u64, checksum u64 }, zeros, checksum of all that u64
+//!           7 sections of { offset u64, length u64, checksum u64 }, zeros, checksum of all that u64
 //! tensors   matrices as `nibble_kernels::pack` lays them out, vectors as f32
 //! sections  manifest (JSON: the GGUF's metadata and the table of tensors), then the tables of `Section`
 //! ```
@@ -29,7 +29,8 @@ pub(crate) use read::PackedFile;
 const _: () = assert!(cfg!(target_endian = "little"), "tables are used as they lie in the file");
 
 const MAGIC: [u8; 8] = *b"NIBBLEMF";
-const VERSION: u32 = 1;
+/// The version of the format, in every file; others are refused, since a file can be packed again from its GGUF.
+pub const VERSION: u32 = 2;
 /// Length of the header, and the largest page size of the systems we run on.
 const PAGE: u64 = 16 << 10;
 /// What tensors and sections begin on.
@@ -47,22 +48,20 @@ enum Section {
     TokenKinds,
     /// The text tokens sorted by bytes (u32).
     TokensSorted,
-    /// The merges' text, and where each ends (u32).
-    MergeBytes,
-    MergeEnds,
+    /// The merges: left, right, rank, merged (u32 each), sorted.
+    Merges,
     /// The score of each token (f32).
     Scores,
 }
 
 impl Section {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 7] = [
         Self::Manifest,
         Self::TokenBytes,
         Self::TokenEnds,
         Self::TokenKinds,
         Self::TokensSorted,
-        Self::MergeBytes,
-        Self::MergeEnds,
+        Self::Merges,
         Self::Scores,
     ];
 }

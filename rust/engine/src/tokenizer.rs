@@ -5,6 +5,7 @@
 //! [`Tokenizer::encode_prompt`].
 
 mod byte_level;
+mod merge;
 mod pre;
 mod special;
 mod spm;
@@ -186,7 +187,8 @@ impl Tokenizer {
                     let space = self.source.add_space_prefix && *after_special;
                     match &self.encoder {
                         Encoder::ByteLevel { kind, tables } => {
-                            tables.get_or_init(|| Box::new(ByteLevel::new(&self.source, *kind))).encode(text, out);
+                            let tables = tables.get_or_init(|| Box::new(ByteLevel::new(&self.source, *kind)));
+                            tables.encode(&self.source, text, out);
                         }
                         Encoder::Spm { bytes } if space => {
                             spm::encode(&self.source, bytes, &[" ", text].concat(), out);

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use crate::error::Fault;
 use crate::metadata::Metadata;
 use crate::mmap::Table;
-use crate::strings::Strings;
-use crate::{TokenId, TokenKind, Vocabulary};
+use crate::{Merges, TokenId, TokenKind, Vocabulary};
 
 /// GGUF's `tokenizer.ggml.model`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,8 @@ pub struct TokenizerSource {
     pub pre: String,
     /// Bytes and kinds of the tokens.
     pub vocabulary: Arc<Vocabulary>,
-    /// Merges in order of rank, each two pieces in the GPT-2 byte alphabet with a space between; empty for `llama`.
-    pub merges: Strings,
+    /// What is merged, and in what order; empty for `llama`.
+    pub merges: Merges,
     /// Score of every token; empty for `gpt2`.
     pub scores: Table<f32>,
     /// Whether a text begins with `bos`.
@@ -54,7 +53,7 @@ impl TokenizerSource {
     pub(crate) fn new(
         metadata: &Metadata,
         vocabulary: Arc<Vocabulary>,
-        merges: Strings,
+        merges: Merges,
         scores: Table<f32>,
     ) -> Result<Self, Fault> {
         let kind = kind(metadata)?;
@@ -90,12 +89,6 @@ impl TokenizerSource {
             merges,
             scores,
         })
-    }
-
-    /// The merges in order of rank, as pairs of pieces.
-    pub fn merge_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        // A piece may itself begin with a space only in alphabets other than GPT-2's, where a space is `Ġ`.
-        self.merges.iter().filter_map(|merge| std::str::from_utf8(merge).ok()?.split_once(' '))
     }
 
     /// The token as the file's alphabet spells it: GPT-2's byte alphabet, or with `▁` for a space and `<0xNN>` for bytes.
@@ -211,13 +204,8 @@ mod tests {
             metadata.insert("tokenizer.ggml.model".into(), name.into());
             let filler = std::iter::repeat_n((Vec::new(), TokenKind::Unused), 2);
             let vocabulary = Vocabulary::new(std::iter::once((bytes.to_vec(), token)).chain(filler)).unwrap();
-            let source = TokenizerSource::new(
-                &metadata,
-                Arc::new(vocabulary),
-                Strings::collect([""; 0]).unwrap(),
-                vec![0.0; 3].into(),
-            )
-            .unwrap();
+            let merges = Merges::new(&vocabulary, []);
+            let source = TokenizerSource::new(&metadata, Arc::new(vocabulary), merges, vec![0.0; 3].into()).unwrap();
             assert_eq!(source.piece(0), piece);
             assert_eq!(source.add_bos, kind == TokenizerKind::Llama);
         }

@@ -123,6 +123,13 @@ impl Vocabulary {
         let start = self.sorted.partition_point(|&t| self.bytes(t) < bytes);
         self.sorted.get(start).copied().filter(|&t| self.bytes(t) == bytes)
     }
+
+    /// As [`find`](Self::find), among text tokens of one kind.
+    pub fn find_kind(&self, bytes: &[u8], kind: TokenKind) -> Option<TokenId> {
+        let start = self.sorted.partition_point(|&t| self.bytes(t) < bytes);
+        let mut same = self.sorted[start..].iter().copied().take_while(|&t| self.bytes(t) == bytes);
+        same.find(|&t| self.kind(t) == kind)
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +155,8 @@ mod tests {
         assert_eq!(vocabulary.prefix_range(b"x").len(), 0);
         assert_eq!(vocabulary.find(b"the"), Some(1), "the lowest id of equals");
         assert_eq!(vocabulary.find(b"<s>"), None, "control tokens are not text");
+        let of_kind = |kind| vocabulary.find_kind(b"than", kind);
+        assert_eq!((of_kind(TokenKind::Normal), of_kind(TokenKind::UserDefined)), (None, Some(4)));
         assert_eq!((vocabulary.bytes(0), vocabulary.kind(0)), (&b"<s>"[..], TokenKind::Control));
     }
 

@@ -17,7 +17,7 @@ pub struct Model {
 /// The `nibble` command as people run it, compiled first if need be.
 pub fn nibble() -> Command {
     let mut nibble = shell::cargo();
-    nibble.args(["run", "--quiet", "--release", "-p", "nibble-cli", "--"]);
+    nibble.args(["run", "--quiet", "--profile", "quick", "-p", "nibble-cli", "--"]);
     nibble
 }
 

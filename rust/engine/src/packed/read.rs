@@ -12,7 +12,7 @@ use crate::metadata::Metadata;
 use crate::mmap::{MappedFile, Plain, Table};
 use crate::strings::Strings;
 use crate::weights::Tensor;
-use crate::{Error, Result, Vocabulary};
+use crate::{Error, Merges, Result, Vocabulary};
 
 /// How much of a packed file is checked when it is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct PackedFile {
     pub length: u64,
     pub metadata: Metadata,
     pub vocabulary: Vocabulary,
-    pub merges: Strings,
+    pub merges: Merges,
     pub scores: Table<f32>,
     pub tensors: HashMap<String, Tensor>,
 }
@@ -82,17 +82,19 @@ impl PackedFile {
         if options.verify == Verify::Full {
             verify(file, &manifest.tensors)?;
         }
+        let vocabulary = Vocabulary::from_tables(
+            sections.strings(Section::TokenBytes, Section::TokenEnds)?,
+            sections.table(Section::TokenKinds)?,
+            sections.table(Section::TokensSorted)?,
+        );
+        let vocabulary = vocabulary.ok_or_else(|| Fault::damaged("its vocabulary tables do not belong together"))?;
+        let merges = Merges::from_table(sections.table(Section::Merges)?, vocabulary.len());
         Ok(Self {
             source: header.source,
             length: header.length,
             metadata: manifest.metadata,
-            vocabulary: Vocabulary::from_tables(
-                sections.strings(Section::TokenBytes, Section::TokenEnds)?,
-                sections.table(Section::TokenKinds)?,
-                sections.table(Section::TokensSorted)?,
-            )
-            .ok_or_else(|| Fault::damaged("its vocabulary tables do not belong together"))?,
-            merges: sections.strings(Section::MergeBytes, Section::MergeEnds)?,
+            merges: merges.ok_or_else(|| Fault::damaged("its merges do not belong to its vocabulary"))?,
+            vocabulary,
             scores: sections.table(Section::Scores)?,
             tensors,
         })

@@ -134,7 +134,7 @@ fn tokens_metadata_and_fingerprint_are_those_of_the_source() {
     }
     assert_eq!(ours.vocabulary.sorted(), theirs.vocabulary.sorted());
     assert_eq!(*ours.scores, *theirs.scores);
-    assert!(ours.merges.iter().eq(theirs.merges.iter()));
+    assert!(ours.merges.is_empty() && theirs.merges.is_empty());
     assert_eq!((ours.bos, ours.eos, ours.unknown), (Some(2), Some(1), Some(3)));
     assert_eq!(ours.chat_template.as_deref(), Some(template));
     assert_eq!(ours.vocabulary.find(b" the").map(|t| ours.vocabulary.kind(t)), Some(TokenKind::Normal));
@@ -204,8 +204,9 @@ fn a_file_cut_or_grown_is_refused() {
 fn another_version_a_foreign_file_and_another_model_are_told_apart() {
     let fixture = Fixture::new(&SyntheticModel::llama(Format::Q4_0));
     let mut newer = fixture.bytes.clone();
-    newer[8] = 2;
-    assert!(fixture.refusal(&newer).contains("version 2, and this Nibble reads version 1"));
+    newer[8] = 99;
+    let expected = format!("version 99, and this Nibble reads version {VERSION}");
+    assert!(fixture.refusal(&newer).contains(&expected));
     assert!(fixture.refusal(&[b'x'; 20_000]).contains("not a Nibble model file"));
     let gguf = fs::read(fixture.folder.path().join("synthetic.gguf")).unwrap();
     assert!(fixture.refusal(&gguf).contains("is a GGUF"));

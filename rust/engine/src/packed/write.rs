@@ -138,7 +138,6 @@ impl GgufTensor {
 fn sections(manifest: &Manifest, tokenizer: &TokenizerSource) -> [Vec<u8>; Section::ALL.len()] {
     let (tokens, kinds, sorted) = tokenizer.vocabulary.tables();
     let (token_bytes, token_ends) = tokens.tables();
-    let (merge_bytes, merge_ends) = tokenizer.merges.tables();
     let u32s = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     Section::ALL.map(|section| match section {
         Section::Manifest => serde_json::to_vec_pretty(manifest).expect("maps with string keys are JSON"),
@@ -146,8 +145,7 @@ fn sections(manifest: &Manifest, tokenizer: &TokenizerSource) -> [Vec<u8>; Secti
         Section::TokenEnds => u32s(token_ends),
         Section::TokenKinds => kinds.to_vec(),
         Section::TokensSorted => u32s(sorted),
-        Section::MergeBytes => merge_bytes.to_vec(),
-        Section::MergeEnds => u32s(merge_ends),
+        Section::Merges => u32s(tokenizer.merges.table()),
         Section::Scores => tokenizer.scores.iter().flat_map(|score| score.to_le_bytes()).collect(),
     })
 }

@@ -8,39 +8,23 @@
 //! private memory, which a keyboard does not have; a test shows that the `tokenizers` crate gives the same tokens.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
+use super::merge::{Symbol, merge};
 use crate::{TokenId, TokenKind, TokenizerSource};
 
-/// A piece of the text. Pieces form a list; a piece that was merged into its left neighbour has length 0.
-struct Symbol {
-    start: usize,
-    len: usize,
-    /// The token that the piece is, once it has been merged.
-    token: Option<TokenId>,
-    previous: Option<usize>,
-    next: Option<usize>,
-}
-
-/// Two neighbours whose concatenation is a token.
+/// How early a merge is made.
 #[derive(PartialEq)]
-struct Pair {
-    score: f32,
-    token: TokenId,
-    left: usize,
-    right: usize,
-    len: usize,
-}
+struct Score(f32);
 
-impl Eq for Pair {}
+impl Eq for Score {}
 
-impl Ord for Pair {
+impl Ord for Score {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.score.total_cmp(&other.score).then(other.left.cmp(&self.left))
+        self.0.total_cmp(&other.0)
     }
 }
 
-impl PartialOrd for Pair {
+impl PartialOrd for Score {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -48,10 +32,7 @@ impl PartialOrd for Pair {
 
 /// The token for a text. Only normal tokens: byte tokens stand for bytes, and whole-text tokens were cut out before.
 fn find(source: &TokenizerSource, text: &[u8]) -> Option<TokenId> {
-    let vocabulary = &source.vocabulary;
-    let start = vocabulary.sorted().partition_point(|&t| vocabulary.bytes(t) < text);
-    let same = vocabulary.sorted()[start..].iter().copied().take_while(|&t| vocabulary.bytes(t) == text);
-    same.into_iter().find(|&t| vocabulary.kind(t) == TokenKind::Normal)
+    source.vocabulary.find_kind(text, TokenKind::Normal)
 }
 
 /// The token of every byte, in order of the byte; a byte without one is the unknown token, if there is one.
@@ -69,51 +50,17 @@ pub(super) fn byte_tokens(source: &TokenizerSource) -> [Option<TokenId>; 256] {
 /// Appends the tokens of `text`, whose `▁` counts as a space, as the model's alphabet has it.
 pub(super) fn encode(source: &TokenizerSource, bytes: &[Option<TokenId>; 256], text: &str, out: &mut Vec<TokenId>) {
     let text = text.replace('▁', " ");
-    let mut symbols: Vec<Symbol> = Vec::with_capacity(text.len());
-    for (i, (start, c)) in text.char_indices().enumerate() {
-        symbols.push(Symbol { start, len: c.len_utf8(), token: None, previous: i.checked_sub(1), next: Some(i + 1) });
-    }
-    let Some(last) = symbols.last_mut() else { return };
-    last.next = None;
-
-    let mut pairs = BinaryHeap::new();
-    let offer = |pairs: &mut BinaryHeap<Pair>, symbols: &[Symbol], left: usize, right: usize| {
-        let start = symbols[left].start;
-        let len = symbols[left].len + symbols[right].len;
-        if let Some(token) = find(source, &text.as_bytes()[start..start + len]) {
-            // Adding zero makes -0 and 0 the same score.
-            pairs.push(Pair { score: source.scores[token as usize] + 0.0, token, left, right, len });
-        }
-    };
-    for right in 1..symbols.len() {
-        offer(&mut pairs, &symbols, right - 1, right);
-    }
-    while let Some(Pair { token, left, right, len, .. }) = pairs.pop() {
-        let (a, b) = (symbols[left].len, symbols[right].len);
-        if a == 0 || b == 0 || a + b != len {
-            continue; // one of the two was merged with another since
-        }
-        symbols[left].len = len;
-        symbols[left].token = Some(token);
-        symbols[right].len = 0;
-        let next = symbols[right].next;
-        symbols[left].next = next;
-        if let Some(previous) = symbols[left].previous {
-            offer(&mut pairs, &symbols, previous, left);
-        }
-        if let Some(next) = next {
-            symbols[next].previous = Some(left);
-            offer(&mut pairs, &symbols, left, next);
-        }
-    }
-
-    let mut at = Some(0);
-    while let Some(i) = at {
-        let piece = &text.as_bytes()[symbols[i].start..][..symbols[i].len];
-        match symbols[i].token.or_else(|| find(source, piece)) {
+    let piece = |symbol: &Symbol| &text.as_bytes()[symbol.start..symbol.start + symbol.len];
+    let characters = text.chars().map(|c| (c.len_utf8(), None));
+    let merged = merge(characters, |left, right| {
+        let token = find(source, &text.as_bytes()[left.start..right.start + right.len])?;
+        // Adding zero makes -0 and 0 the same score.
+        Some((Score(source.scores[token as usize] + 0.0), token))
+    });
+    for symbol in merged {
+        match symbol.token.or_else(|| find(source, piece(&symbol))) {
             Some(token) => out.push(token),
-            None => out.extend(piece.iter().filter_map(|&byte| bytes[usize::from(byte)])),
+            None => out.extend(piece(&symbol).iter().filter_map(|&byte| bytes[usize::from(byte)])),
         }
-        at = symbols[i].next;
     }
 }

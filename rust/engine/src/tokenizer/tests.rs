@@ -1,7 +1,7 @@
 //! Tests on vocabularies small enough to see through. The real models' are in the `nibble-tests` crate.
 
 use super::*;
-use crate::Strings;
+use crate::Merges;
 
 /// A byte-level tokenizer: control tokens `<s>` and `<e>`, one user-defined token, all bytes but 0x04, and the merges
 /// `a b`, `ab a`.
@@ -14,11 +14,13 @@ fn gpt2(chat_template: Option<&str>) -> TokenizerSource {
     let bytes = (0..=255u8).filter(|&byte| byte != 4).map(|byte| (vec![byte], TokenKind::Normal));
     let merged = ["ab", "aba"].map(|text| (text.into(), TokenKind::Normal));
     let tokens = special.map(|(text, kind)| (text.into(), kind)).into_iter().chain(bytes).chain(merged);
+    let vocabulary = Vocabulary::new(tokens).unwrap();
+    let pairs = [("a", "b"), ("ab", "a"), ("no", "such")].map(|(a, b)| (a.into(), b.into()));
     TokenizerSource {
         kind: TokenizerKind::Gpt2,
         pre: "gpt-2".into(),
-        vocabulary: Arc::new(Vocabulary::new(tokens).unwrap()),
-        merges: Strings::collect(["a b", "ab a", "no such"]).unwrap(),
+        merges: Merges::new(&vocabulary, pairs),
+        vocabulary: Arc::new(vocabulary),
         scores: Vec::new().into(),
         add_bos: false,
         add_eos: false,
@@ -39,10 +41,11 @@ fn llama(texts: &[&str], add_space_prefix: bool) -> Tokenizer {
     let tokens: Vec<_> =
         special.map(|(text, kind)| (text.into(), kind)).into_iter().chain(bytes).chain(texts).collect();
     let scores: Vec<f32> = (0..tokens.len()).map(|i| -(i as f32)).collect();
+    let vocabulary = Vocabulary::new(tokens).unwrap();
     let source = TokenizerSource {
         kind: TokenizerKind::Llama,
-        vocabulary: Arc::new(Vocabulary::new(tokens).unwrap()),
-        merges: Strings::collect([""; 0]).unwrap(),
+        merges: Merges::new(&vocabulary, []),
+        vocabulary: Arc::new(vocabulary),
         scores: scores.into(),
         add_bos: true,
         add_eos: true,
