@@ -1,36 +1,20 @@
 //! The tokenizers of the real models against llama.cpp's tokens (`tests/golden/tokenizer`), and their properties.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use nibble_engine::{
-    ChatTemplate, Message, Model, Prompt, TokenId, TokenKind, Tokenizer, TokenizerKind, TokenizerSource,
-};
+use nibble_engine::{ChatTemplate, Message, Prompt, TokenId, TokenKind, Tokenizer, TokenizerKind, TokenizerSource};
+use nibble_tests::models::{GEMMA3, SMOLLM2};
 use proptest::prelude::*;
 use tokenizers::Model as _;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 
-/// The models by the registry's names, which the golden files have too, and their GGUF files.
-const MODELS: [(&str, &str); 2] =
-    [("smollm2-135m-instruct", "SmolLM2-135M-Instruct.Q4_1.gguf"), ("gemma-3-270m", "gemma-3-270m-q4_k_m.gguf")];
 /// Every how many lines of the corpus a variant has a hash: `make.py`'s `HASH_EVERY`.
 const HASH_EVERY: usize = 3;
 
 /// The two models' tokenizers.
 static TOKENIZERS: LazyLock<[(&str, Arc<Tokenizer>); 2]> =
-    LazyLock::new(|| MODELS.map(|(name, file)| (name, model(name, file).tokenizer().clone())));
-
-/// The model packed from `file`, which is in the folder `NIBBLE_MODELS` or else where `nibble pull` puts it.
-fn model(name: &str, file: &str) -> Model {
-    let given = std::env::var_os("NIBBLE_MODELS").map(PathBuf::from);
-    let places = given.into_iter().chain([nibble_engine::cache_dir().join("models")]).map(|folder| folder.join(file));
-    let gguf = places.into_iter().find(|path| path.is_file());
-    let gguf = gguf.unwrap_or_else(|| panic!("{file} is not on this machine: run `cargo xtask setup`"));
-    let packed = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("tokenizer-{name}.nibble"));
-    nibble_engine::pack(&gguf, &packed, &mut |_| ControlFlow::Continue(())).unwrap();
-    Model::open(&packed).unwrap()
-}
+    LazyLock::new(|| [&SMOLLM2, &GEMMA3].map(|model| (model.name, model.open().tokenizer().clone())));
 
 fn golden(file: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/tokenizer").join(file);

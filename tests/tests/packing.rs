@@ -6,23 +6,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use nibble_engine::{Error, Format, Gate, Model, OpenOptions, TokenKind, Verify, cache_dir, pack};
+use nibble_engine::{Error, Format, Gate, Model, OpenOptions, TokenKind, Verify, pack};
+use nibble_tests::models::{GEMMA3, SMOLLM2, TestModel};
 
-/// The GGUF called `file`, in the folder `NIBBLE_MODELS` or else where `nibble pull` puts it.
-fn gguf(file: &str) -> PathBuf {
-    let given = std::env::var_os("NIBBLE_MODELS").map(PathBuf::from);
-    let found = given
-        .into_iter()
-        .chain([cache_dir().join("models")])
-        .map(|folder| folder.join(file))
-        .find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{file} is not on this machine: run `cargo xtask setup`"))
-}
-
-/// Packs the model of `file` into `folder`.
-fn packed(file: &str, folder: &Path) -> PathBuf {
+/// Packs the model into `folder`.
+fn packed(model: &TestModel, folder: &Path) -> PathBuf {
     let dest = folder.join("model.nibble");
-    pack(&gguf(file), &dest, &mut |_| ControlFlow::Continue(())).unwrap();
+    pack(&model.gguf(), &dest, &mut |_| ControlFlow::Continue(())).unwrap();
     dest
 }
 
@@ -34,13 +24,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const SMOLLM2: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const SMOLLM2_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
 #[test]
 fn smollm2_opens_as_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let model = Model::open(&packed(SMOLLM2, folder.path())).unwrap();
+    let model = Model::open(&packed(&SMOLLM2, folder.path())).unwrap();
     let c = model.config();
     assert_eq!((c.layers.len(), c.embedding, c.feed_forward, c.heads, c.kv_heads), (30, 576, 1536, 9, 3));
     assert_eq!((c.head_dim, c.vocabulary, c.context_length, c.gate), (64, 49152, 8192, Gate::Silu));
@@ -57,7 +46,7 @@ fn smollm2_opens_as_what_it_is() {
 #[test]
 fn gemma3_opens_as_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let model = Model::open(&packed("gemma-3-270m-q4_k_m.gguf", folder.path())).unwrap();
+    let model = Model::open(&packed(&GEMMA3, folder.path())).unwrap();
     let c = model.config();
     assert_eq!((c.layers.len(), c.embedding, c.feed_forward, c.heads, c.kv_heads), (18, 640, 2048, 4, 1));
     assert_eq!((c.head_dim, c.vocabulary, c.context_length, c.gate), (256, 262144, 32768, Gate::Gelu));
@@ -74,7 +63,7 @@ fn gemma3_opens_as_what_it_is() {
 #[test]
 fn damage_to_a_real_file_is_found_and_named() {
     let folder = tempfile::tempdir().unwrap();
-    let path = packed(SMOLLM2, folder.path());
+    let path = packed(&SMOLLM2, folder.path());
     let len = fs::metadata(&path).unwrap().len();
     let mut file = FileOptions::new().read(true).write(true).open(&path).unwrap();
     let mut flip = |at: u64| {
@@ -96,7 +85,7 @@ fn damage_to_a_real_file_is_found_and_named() {
 #[test]
 fn a_model_is_not_taken_for_another() {
     let folder = tempfile::tempdir().unwrap();
-    let path = packed(SMOLLM2, folder.path());
+    let path = packed(&SMOLLM2, folder.path());
     let options = |source| OpenOptions { verify: Verify::Header, expect_source: Some(source) };
     let fingerprint = *Model::open(&path).unwrap().fingerprint();
     Model::open_with(&path, &options(fingerprint)).unwrap();
