@@ -3,7 +3,7 @@
 //! In turns, because a machine's clock drifts with its heat and its neighbours: what is compared has to share it.
 
 use crate::models;
-use crate::python;
+use crate::python::Python;
 use crate::shell::{self, Result};
 use crate::table;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    python: python::Options,
+    python: Python,
 }
 
 /// One run of one of the two.

@@ -1,7 +1,7 @@
 //! `cargo xtask golden`: remakes the golden vectors, each folder's by the `make.py` in it.
 
 use crate::models;
-use crate::python;
+use crate::python::Python;
 use crate::shell::{self, Result};
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub struct Options {
     #[arg(value_name = "PART")]
     part: Option<String>,
     #[command(flatten)]
-    python: python::Options,
+    python: Python,
 }
 
 /// Runs every script, with the folder that holds the models as its argument.

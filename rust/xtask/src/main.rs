@@ -58,3 +58,14 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_of_all_tasks_fit_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 const REQUIREMENTS: &str = "rust/xtask/python/requirements.txt";
 
 #[derive(clap::Args)]
-pub struct Options {
+pub struct Python {
     /// A Python that has the packages of rust/xtask/python/requirements.txt; without it, one is set up under target/
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
 }
 
-impl Options {
+impl Python {
     /// The interpreter; sets it up if it is not there, which builds llama.cpp and takes some ten minutes the first time.
     pub fn interpreter(&self) -> Result<PathBuf> {
         self.python.clone().map_or_else(set_up, Ok)
