@@ -3,6 +3,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use crate::activation::TILE;
 use crate::attention::TOGETHER;
@@ -117,32 +118,45 @@ impl Variant for Maddubs {
         tile: &[u8],
         results: &mut [[f32; GROUP]; TILE],
     ) {
-        let mut at = Block {
-            codes: w.codes(group).as_ptr(),
-            high: w.high(group).as_ptr(),
-            scales: w.scales(group).as_ptr(),
-            record: tile.as_ptr(),
-        };
-        let mut acc = [[_mm256_setzero_ps(); 2]; T];
-        for _ in 0..w.blocks() {
-            // SAFETY: `at` is in turn at each of the blocks that `w` and the tile have.
+        let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        // SAFETY: the caller's promise; these are the group's codes.
+        unsafe { group_times_tile::<F, _, T>(codes, w, group, tile, results) }
+    }
+
+    /// Unpacking ahead costs about as much as it saves in two tiles.
+    const TOKENS_WORTH_UNPACKING: usize = 4 * TILE;
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn unpack<F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]) {
+        let mut codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        for run in panel[..w.cols() * GROUP].chunks_exact_mut(32 * GROUP) {
+            // SAFETY: `codes` is in turn at each run of 32 columns, which are as many as `panel` has room for.
             unsafe {
-                match F::FORMAT.block() {
-                    32 => block::<F, T>(at, &mut acc),
-                    _ => superblock::<F, T>(at, &mut acc),
+                macro_rules! steps {
+                    ($($i:literal)*) => {
+                        $(for r in 0..2 {
+                            let rows = codes.rows::<F, $i>(r);
+                            _mm256_storeu_si256(run.as_mut_ptr().add($i * 64 + r * 32).cast(), rows);
+                        })*
+                    };
                 }
+                steps!(0 1 2 3 4 5 6 7);
             }
-            at.codes = at.codes.wrapping_add(F::FORMAT.code_bytes());
-            at.high = at.high.wrapping_add(F::FORMAT.high_bytes());
-            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
-            at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
+            codes = codes.skip::<F>(1);
         }
-        for (result, acc) in results.iter_mut().zip(acc) {
-            for (result, acc) in result.as_chunks_mut::<8>().0.iter_mut().zip(acc) {
-                // SAFETY: eight floats.
-                unsafe { _mm256_storeu_ps(result.as_mut_ptr(), acc) };
-            }
-        }
+    }
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn unpacked_blocks<F: Marker>(
+        w: &Matrix<'_>,
+        group: usize,
+        panel: &[MaybeUninit<u8>],
+        tile: &[u8],
+        results: &mut [[f32; GROUP]; TILE],
+    ) {
+        let codes = Unpacked(panel[..w.cols() * GROUP].as_ptr().cast());
+        // SAFETY: the caller's promise; these are the group's codes.
+        unsafe { group_times_tile::<F, _, TILE>(codes, w, group, tile, results) }
     }
 
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -181,13 +195,60 @@ const AHEAD: usize = 12;
 /// The 16 rows of a group, in two registers.
 type Rows<V> = [V; 2];
 
+/// The codes of a group, from some column on.
+trait Codes: Copy {
+    /// Those of columns 4 * I to 4 * I + 3 for half of the rows, a byte each.
+    ///
+    /// # Safety
+    /// There are 32 columns of format F, the CPU has the tier's instructions, and r is below 2.
+    unsafe fn rows<F: Marker, const I: usize>(self, r: usize) -> __m256i;
+
+    /// The same, `runs` runs of 32 columns further on.
+    fn skip<F: Marker>(self, runs: usize) -> Self;
+
+    /// Asks for what lies [`AHEAD`] runs further on.
+    fn prefetch<F: Marker>(self);
+}
+
 /// Where one block of a group and of a tile lies.
 #[derive(Clone, Copy)]
-struct Block {
-    codes: *const u8,
-    high: *const u8,
+struct Block<C> {
+    codes: C,
     scales: *const u8,
     record: *const u8,
+}
+
+/// A group of rows times a tile of T tokens.
+///
+/// # Safety
+/// As [`Variant::blocks`]; `codes` is at the group's first column.
+#[inline(always)]
+unsafe fn group_times_tile<F: Marker, C: Codes, const T: usize>(
+    codes: C,
+    w: &Matrix<'_>,
+    group: usize,
+    tile: &[u8],
+    results: &mut [[f32; GROUP]; TILE],
+) {
+    let mut at = Block { codes, scales: w.scales(group).as_ptr(), record: tile.as_ptr() };
+    // SAFETY: the caller's promise; `at` is in turn at each of the blocks that `w` and the tile have.
+    unsafe {
+        let mut acc = [[_mm256_setzero_ps(); 2]; T];
+        for _ in 0..w.blocks() {
+            match F::FORMAT.block() {
+                32 => block::<F, C, T>(at, &mut acc),
+                _ => superblock::<F, C, T>(at, &mut acc),
+            }
+            at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
+            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+            at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
+        }
+        for (result, acc) in results.iter_mut().zip(acc) {
+            for (result, acc) in result.as_chunks_mut::<8>().0.iter_mut().zip(acc) {
+                _mm256_storeu_ps(result.as_mut_ptr(), acc);
+            }
+        }
+    }
 }
 
 /// 32 columns with one scale.
@@ -195,13 +256,13 @@ struct Block {
 /// # Safety
 /// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
 #[inline(always)]
-unsafe fn block<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T]) {
+unsafe fn block<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Rows<__m256>; T]) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
-        prefetch::<F>(at.codes, at.high);
+        at.codes.prefetch::<F>();
         _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
         let mut s = [[_mm256_setzero_si256(); 2]; T];
-        dot::<F, T>(at.codes, at.high, at.record, [[_mm256_set1_epi16(1); 2]; 2], &mut s);
+        dot::<F, C, T>(at.codes, at.record, [[_mm256_set1_epi16(1); 2]; 2], &mut s);
         let (d, m) = (halves(at.scales), at.scales.wrapping_add(2 * GROUP));
         let per_token = at.record.add(32 * T).cast::<f32>();
         for t in 0..T {
@@ -228,19 +289,18 @@ unsafe fn block<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T
 /// # Safety
 /// As [`block`].
 #[inline(always)]
-unsafe fn superblock<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m256>; T]) {
+unsafe fn superblock<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Rows<__m256>; T]) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let six = matches!(F::FORMAT, Format::Q6_K);
-        let (code_bytes, high_bytes) = (F::FORMAT.code_bytes() / 8, F::FORMAT.high_bytes() / 8);
         // Both in i16 pairs of adjacent sub-blocks: what has to be added up per pair (minima, or scales for the offset).
         let (scales, minima) = (at.scales.add(if six { 32 } else { 64 }), at.scales.add(if six { 32 } else { 192 }));
         let sums = at.record.add(T * if six { 260 } else { 292 });
         let mut s = [[_mm256_setzero_si256(); 2]; T];
         let mut m = [[_mm256_setzero_si256(); 2]; T];
         for sub in 0..8 {
-            let (codes, high) = (at.codes.add(sub * code_bytes), at.high.add(sub * high_bytes));
-            prefetch::<F>(codes, high);
+            let codes = at.codes.skip::<F>(sub);
+            codes.prefetch::<F>();
             _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
             let mut factors = [[_mm256_setzero_si256(); 2]; 2];
             for r in 0..2 {
@@ -249,7 +309,7 @@ unsafe fn superblock<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m25
                 let same = if sub % 2 == 0 { even } else { odd };
                 (factors[0][r], factors[1][r]) = if six { (even, odd) } else { (same, same) };
             }
-            dot::<F, T>(codes, high, at.record.add(sub * 32 * T), factors, &mut s);
+            dot::<F, C, T>(codes, at.record.add(sub * 32 * T), factors, &mut s);
             if six || sub % 2 == 0 {
                 let p = if six { sub } else { sub / 2 };
                 for r in 0..2 {
@@ -280,11 +340,10 @@ unsafe fn superblock<F: Marker, const T: usize>(at: Block, acc: &mut [Rows<__m25
 /// multiplication with `factors`: one for the first 16 columns, one for the others.
 ///
 /// # Safety
-/// The pointers are at 32 columns of format F, and of a tile of T tokens.
+/// There are 32 columns of format F, and of a tile of T tokens.
 #[inline(always)]
-unsafe fn dot<F: Marker, const T: usize>(
-    codes: *const u8,
-    high: *const u8,
+unsafe fn dot<F: Marker, C: Codes, const T: usize>(
+    codes: C,
     activations: *const u8,
     factors: [Rows<__m256i>; 2],
     s: &mut [Rows<__m256i>; T],
@@ -295,7 +354,7 @@ unsafe fn dot<F: Marker, const T: usize>(
         // Spelt out, since the shifts of each step are constants.
         macro_rules! steps {
             ($($i:literal)*) => {
-                $(step::<F, T, $i>(codes, high, activations, factors[$i / 4], &mut part, s);)*
+                $(step::<F, C, T, $i>(codes, activations, factors[$i / 4], &mut part, s);)*
             };
         }
         steps!(0 1 2 3 4 5 6 7);
@@ -307,9 +366,8 @@ unsafe fn dot<F: Marker, const T: usize>(
 /// # Safety
 /// As [`dot`].
 #[inline(always)]
-unsafe fn step<F: Marker, const T: usize, const I: usize>(
-    codes: *const u8,
-    high: *const u8,
+unsafe fn step<F: Marker, C: Codes, const T: usize, const I: usize>(
+    codes: C,
     activations: *const u8,
     factors: Rows<__m256i>,
     part: &mut [Rows<__m256i>; T],
@@ -324,7 +382,7 @@ unsafe fn step<F: Marker, const T: usize, const I: usize>(
     };
     // SAFETY: the caller's promise.
     unsafe {
-        let w = [unpack::<F, I>(codes, high, 0), unpack::<F, I>(codes, high, 1)];
+        let w = [codes.rows::<F, I>(0), codes.rows::<F, I>(1)];
         for t in 0..T {
             let x = _mm256_set1_epi32(activations.cast::<i32>().add(I * T + t).read_unaligned());
             for r in 0..2 {
@@ -360,62 +418,98 @@ unsafe fn pin(mut x: __m256i) -> __m256i {
     x
 }
 
-/// The codes of columns 4 * I to 4 * I + 3 for eight rows, a byte each.
-///
-/// # Safety
-/// As [`dot`], with r below 2.
-#[inline(always)]
-unsafe fn unpack<F: Marker, const I: usize>(codes: *const u8, high: *const u8, r: usize) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let load = |p: *const u8, i: usize| _mm256_loadu_si256(p.add(i * 64 + r * 32).cast());
-        if let Format::Q8_0 = F::FORMAT {
-            return load(codes, I);
+/// Codes as they lie in the model file.
+#[derive(Clone, Copy)]
+struct Packed {
+    codes: *const u8,
+    high: *const u8,
+}
+
+impl Codes for Packed {
+    #[inline(always)]
+    unsafe fn rows<F: Marker, const I: usize>(self, r: usize) -> __m256i {
+        // SAFETY: the caller's promise; the layout is `format.rs`'s.
+        unsafe {
+            let load = |p: *const u8, i: usize| _mm256_loadu_si256(p.add(i * 64 + r * 32).cast());
+            if let Format::Q8_0 = F::FORMAT {
+                return load(self.codes, I);
+            }
+            let x = load(self.codes, I % 4);
+            let x = if I < 4 { x } else { _mm256_srli_epi16::<4>(x) };
+            let nibble = _mm256_and_si256(x, _mm256_set1_epi8(15));
+            // Shifts by 16 bits: what crosses from one byte to the next is masked out.
+            match F::FORMAT {
+                Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
+                    let x = load(self.high, 0);
+                    let x = match I {
+                        0 => _mm256_slli_epi16::<4>(x),
+                        1 => _mm256_slli_epi16::<3>(x),
+                        2 => _mm256_slli_epi16::<2>(x),
+                        3 => _mm256_slli_epi16::<1>(x),
+                        4 => x,
+                        5 => _mm256_srli_epi16::<1>(x),
+                        6 => _mm256_srli_epi16::<2>(x),
+                        _ => _mm256_srli_epi16::<3>(x),
+                    };
+                    _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x10)))
+                }
+                Format::Q6_K => {
+                    let x = load(self.high, I / 4);
+                    let x = match I % 4 {
+                        0 => _mm256_slli_epi16::<4>(x),
+                        1 => _mm256_slli_epi16::<2>(x),
+                        2 => x,
+                        _ => _mm256_srli_epi16::<2>(x),
+                    };
+                    _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x30)))
+                }
+                _ => nibble,
+            }
         }
-        let x = load(codes, I % 4);
-        let x = if I < 4 { x } else { _mm256_srli_epi16::<4>(x) };
-        let nibble = _mm256_and_si256(x, _mm256_set1_epi8(15));
-        // Shifts by 16 bits: what crosses from one byte to the next is masked out.
-        match F::FORMAT {
-            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
-                let x = load(high, 0);
-                let x = match I {
-                    0 => _mm256_slli_epi16::<4>(x),
-                    1 => _mm256_slli_epi16::<3>(x),
-                    2 => _mm256_slli_epi16::<2>(x),
-                    3 => _mm256_slli_epi16::<1>(x),
-                    4 => x,
-                    5 => _mm256_srli_epi16::<1>(x),
-                    6 => _mm256_srli_epi16::<2>(x),
-                    _ => _mm256_srli_epi16::<3>(x),
-                };
-                _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x10)))
+    }
+
+    #[inline(always)]
+    fn skip<F: Marker>(self, runs: usize) -> Self {
+        let in_block = F::FORMAT.block() / 32;
+        Self {
+            codes: self.codes.wrapping_add(runs * (F::FORMAT.code_bytes() / in_block)),
+            high: self.high.wrapping_add(runs * (F::FORMAT.high_bytes() / in_block)),
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<F: Marker>(self) {
+        let in_block = F::FORMAT.block() / 32;
+        for (plane, bytes) in
+            [(self.codes, F::FORMAT.code_bytes() / in_block), (self.high, F::FORMAT.high_bytes() / in_block)]
+        {
+            for line in (0..bytes).step_by(64) {
+                // SAFETY: a prefetch of any address is allowed.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(plane.wrapping_add(AHEAD * bytes + line).cast()) };
             }
-            Format::Q6_K => {
-                let x = load(high, I / 4);
-                let x = match I % 4 {
-                    0 => _mm256_slli_epi16::<4>(x),
-                    1 => _mm256_slli_epi16::<2>(x),
-                    2 => x,
-                    _ => _mm256_srli_epi16::<2>(x),
-                };
-                _mm256_or_si256(nibble, _mm256_and_si256(x, _mm256_set1_epi8(0x30)))
-            }
-            _ => nibble,
         }
     }
 }
 
-/// Asks for the weights that lie [`AHEAD`] runs of 32 columns further on.
-#[inline(always)]
-fn prefetch<F: Marker>(codes: *const u8, high: *const u8) {
-    let runs = F::FORMAT.block() / 32;
-    for (plane, bytes) in [(codes, F::FORMAT.code_bytes() / runs), (high, F::FORMAT.high_bytes() / runs)] {
-        for line in (0..bytes).step_by(64) {
-            // SAFETY: a prefetch of any address is allowed.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(plane.wrapping_add(AHEAD * bytes + line).cast()) };
-        }
+/// Codes that were unpacked to a byte each: `[run of 32 columns][I 0..8][row 16][4]`.
+#[derive(Clone, Copy)]
+struct Unpacked(*const u8);
+
+impl Codes for Unpacked {
+    #[inline(always)]
+    unsafe fn rows<F: Marker, const I: usize>(self, r: usize) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_si256(self.0.add(I * 64 + r * 32).cast()) }
     }
+
+    #[inline(always)]
+    fn skip<F: Marker>(self, runs: usize) -> Self {
+        Self(self.0.wrapping_add(runs * 32 * GROUP))
+    }
+
+    /// They were just written.
+    #[inline(always)]
+    fn prefetch<F: Marker>(self) {}
 }
 
 /// 16 halves, widened.

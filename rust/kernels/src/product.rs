@@ -1,5 +1,6 @@
 //! What the matrix products of all SIMD tiers share: the walk over a run of tokens, tile by tile.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::activation::{Activations, TILE};
@@ -25,6 +26,30 @@ pub(crate) trait Variant {
         results: &mut [[f32; GROUP]; TILE],
     );
 
+    /// From how many tokens on the codes of a group are unpacked once for all of them.
+    const TOKENS_WORTH_UNPACKING: usize = usize::MAX;
+
+    /// Unpacks the codes of a group into `panel`, a byte each.
+    ///
+    /// # Safety
+    /// The CPU has the tier's instructions; `w` has format F; `panel` has room for all columns of [`GROUP`] rows.
+    unsafe fn unpack<F: Marker>(_w: &Matrix<'_>, _group: usize, _panel: &mut [MaybeUninit<u8>]) {}
+
+    /// As [`Self::blocks`] for a tile of [`TILE`] tokens, with codes from [`Self::unpack`].
+    ///
+    /// # Safety
+    /// As both.
+    unsafe fn unpacked_blocks<F: Marker>(
+        w: &Matrix<'_>,
+        group: usize,
+        _panel: &[MaybeUninit<u8>],
+        tile: &[u8],
+        results: &mut [[f32; GROUP]; TILE],
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::blocks::<F, TILE>(w, group, tile, results) }
+    }
+
     /// A group of rows of floats, column by column, times one token.
     ///
     /// # Safety
@@ -49,6 +74,10 @@ pub(crate) fn of<V: Variant>(format: Format) -> Product {
     }
 }
 
+/// Room for the unpacked codes of a group, on a cache line; a group that is longer is unpacked as it is used.
+#[repr(align(64))]
+struct Panel([MaybeUninit<u8>; 64 << 10]);
+
 fn block_product<V: Variant, F: Marker>(
     w: &Matrix<'_>,
     group: usize,
@@ -56,16 +85,25 @@ fn block_product<V: Variant, F: Marker>(
     tokens: Range<usize>,
     out: &mut OutMut<'_>,
 ) {
+    let mut panel = Panel([MaybeUninit::uninit(); _]);
+    // Bytes need no unpacking.
+    let worth_it = !matches!(F::FORMAT, Format::Q8_0) && tokens.len() >= V::TOKENS_WORTH_UNPACKING;
+    let panel = panel.0.get_mut(..w.cols() * GROUP).filter(|_| worth_it).map(|panel| {
+        // SAFETY: `of` is called where the CPU has the instructions, and the panel has room for all columns.
+        unsafe { V::unpack::<F>(w, group, panel) };
+        &*panel
+    });
     for first in tokens.step_by(TILE) {
         let (tile, width) = x.tile(first);
         let mut results = [[0.0; GROUP]; TILE];
-        // SAFETY: `of` is called where the CPU has the instructions, and the tile is `width` tokens wide.
+        // SAFETY: as above; the tile is `width` tokens wide, and the panel was filled.
         unsafe {
-            match width {
-                1 => V::blocks::<F, 1>(w, group, tile, &mut results),
-                2 => V::blocks::<F, 2>(w, group, tile, &mut results),
-                3 => V::blocks::<F, 3>(w, group, tile, &mut results),
-                _ => V::blocks::<F, 4>(w, group, tile, &mut results),
+            match (width, panel) {
+                (1, _) => V::blocks::<F, 1>(w, group, tile, &mut results),
+                (2, _) => V::blocks::<F, 2>(w, group, tile, &mut results),
+                (3, _) => V::blocks::<F, 3>(w, group, tile, &mut results),
+                (_, None) => V::blocks::<F, TILE>(w, group, tile, &mut results),
+                (_, Some(panel)) => V::unpacked_blocks::<F>(w, group, panel, tile, &mut results),
             }
         }
         for (t, result) in results[..width].iter().enumerate() {

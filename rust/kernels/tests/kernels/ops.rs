@@ -1,4 +1,5 @@
 //! Vector operations: right against double precision, and the same bits on every tier.
+#![allow(clippy::single_range_in_vec_init, reason = "a row sees a range of positions")]
 
 use nibble_kernels::{Attention, Kernels, RopeStyle};
 use proptest::prelude::*;
