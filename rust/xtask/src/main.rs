@@ -3,7 +3,9 @@
 //! CI runs these commands and nothing else, so that what CI does is what a person can do.
 #![forbid(unsafe_code)]
 
+mod arm;
 mod bench;
+mod counts;
 mod golden;
 mod layers;
 mod models;
@@ -41,6 +43,8 @@ enum Task {
     Golden(golden::Options),
     /// Measures Nibble beside llama.cpp: the same file, the same threads, in turns.
     Bench(bench::Options),
+    /// Says what the kernels take on phones, without one: instructions, cycles, tokens per second at best.
+    ArmReport(arm::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Golden(options) => golden::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::ArmReport(options) => arm::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

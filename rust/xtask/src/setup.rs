@@ -28,6 +28,8 @@ pub enum Need {
     CrossCompiler,
     /// An emulator that runs aarch64 Linux programs.
     Emulator,
+    /// The same emulator in the form that takes plugins, and a C compiler to make one.
+    Counter,
     /// The models, pulled and packed.
     Models,
 }
@@ -45,7 +47,7 @@ pub struct Unmet {
 /// `cargo xtask setup`.
 pub fn everything() -> Result<()> {
     use Need::*;
-    let unmet = ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Models]);
+    let unmet = ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Counter, Models]);
     let missing = unmet.iter().filter(|unmet| !unmet.impossible).count();
     if missing == 0 { Ok(()) } else { Err(format!("{missing} of the things above are missing")) }
 }
@@ -83,6 +85,7 @@ impl Need {
                         && Path::new(SYSROOT).join("lib/libc.so.6").exists()
             }
             Self::Emulator => emulator().is_some(),
+            Self::Counter => shell::find(DYNAMIC).is_some() && shell::find("cc").is_some(),
             // Only the command itself knows; it looks before it fetches.
             Self::Models => false,
         }
@@ -94,6 +97,7 @@ impl Need {
             Self::Std(target) => rust::add_std(target),
             Self::CrossCompiler => debian::install(&["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]),
             Self::Emulator => debian::install(&["qemu-user-static"]),
+            Self::Counter => debian::install(&["qemu-user", "gcc", "libc6-dev"]),
             Self::Models => {
                 for model in models::pull_all()? {
                     println!("           {}: {}", model.name, model.file.display());
@@ -106,7 +110,7 @@ impl Need {
     /// Why this platform can never meet it.
     fn impossible(self) -> Option<&'static str> {
         match self {
-            Self::CrossCompiler | Self::Emulator if consts::OS != "linux" => Some("this is Linux only"),
+            Self::CrossCompiler | Self::Emulator | Self::Counter if consts::OS != "linux" => Some("this is Linux only"),
             _ => None,
         }
     }
@@ -121,6 +125,11 @@ impl Need {
             Self::Emulator => {
                 "install QEMU's user-mode emulator (Debian, Ubuntu: `apt-get install qemu-user-static`)".to_owned()
             }
+            Self::Counter => {
+                "install QEMU's user-mode emulator, not the static one, and a C compiler (Debian, Ubuntu: \
+                 `apt-get install qemu-user gcc libc6-dev`)"
+                    .to_owned()
+            }
             Self::Models => "run `cargo nibble pull --all`".to_owned(),
         }
     }
@@ -133,6 +142,7 @@ impl std::fmt::Display for Need {
             Self::Std(target) => write!(f, "Rust's standard library for {target}"),
             Self::CrossCompiler => f.write_str("C compiler and library for aarch64 Linux"),
             Self::Emulator => f.write_str("emulator for aarch64 Linux"),
+            Self::Counter => f.write_str("emulator for aarch64 Linux that takes plugins, and C compiler"),
             Self::Models => f.write_str("models"),
         }
     }
@@ -141,14 +151,26 @@ impl std::fmt::Display for Need {
 /// Where Debian's cross C library lies.
 const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 
+/// QEMU's user mode in the form that takes plugins, which the static one does not.
+const DYNAMIC: &str = "qemu-aarch64";
+
 /// The program that runs aarch64 Linux binaries as one of its processors.
 fn emulator() -> Option<&'static str> {
-    ["qemu-aarch64-static", "qemu-aarch64"].into_iter().find(|name| shell::find(name).is_some())
+    ["qemu-aarch64-static", DYNAMIC].into_iter().find(|name| shell::find(name).is_some())
 }
 
 /// The command line that runs an aarch64 Linux binary on a given processor.
 pub fn emulate(processor: &str) -> String {
     let program = emulator().unwrap_or("qemu-aarch64-static");
+    emulation(program, processor).join(" ")
+}
+
+/// The words that start a command with plugins.
+pub fn emulate_with_plugins(processor: &str) -> [&str; 5] {
+    emulation(DYNAMIC, processor)
+}
+
+fn emulation<'a>(program: &'a str, processor: &'a str) -> [&'a str; 5] {
     let library = if consts::ARCH == "aarch64" { "/" } else { SYSROOT };
-    format!("{program} -cpu {processor} -L {library}")
+    [program, "-cpu", processor, "-L", library]
 }

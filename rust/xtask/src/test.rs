@@ -3,7 +3,7 @@
 use crate::setup::{self, ANDROID, IOS, LINUX, Need, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
-use crate::{layers, table};
+use crate::{arm, counts, layers, table};
 use clap::ValueEnum;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ enum Part {
     Doc,
     /// Kernels and engine on emulated phone processors.
     Aarch64,
+    /// The aarch64 kernels take no more instructions than they did.
+    Counts,
     /// The SDK's crates compile for Android and iOS.
     Mobile,
 }
@@ -80,6 +82,7 @@ impl Part {
             Self::Layers | Self::Doc => &[],
             Self::Tests => &[Need::Models],
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
+            Self::Counts => &arm::NEEDS,
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS)],
         }
     }
@@ -133,6 +136,7 @@ impl Part {
                 tally += sum(PROCESSORS.map(|processor| Tally::suite(&mut emulated_tests(processor))));
                 tally
             }
+            Self::Counts => counts::check(),
             Self::Mobile => sum([ANDROID, IOS].map(|target| {
                 Tally::check(cargo_for(target, "build").args(CROSS).args([
                     "-p",
