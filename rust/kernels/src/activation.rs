@@ -4,15 +4,23 @@
 //!
 //! | kind | one block of a tile |
 //! |---|---|
-//! | Q8, 32 columns | i8 `codes[8][w][4]`, f32 `d[w]`, f32 `d * sum[w]`, i32 `sum[w]` |
-//! | Q8K, 256 columns | i8 `codes[64][w][4]`, f32 `d[w]`, i16 `sums of 16[8][w][2]`, i16 `sums of 32[4][w][2]` |
+//! | Q8, 32 columns | i8 `codes[4][w][8]`, f32 `d[w]`, f32 `d * sum[w]`, i32 `sum[w]` |
+//! | Q8K, 256 columns | i8 `codes[32][w][8]`, f32 `d[w]`, i16 `sums of 16[8][w][2]`, i16 `sums of 32[4][w][2]` |
 //!
-//! where `codes[k][token][b]` is column 4k+b, and sums are of codes. F32 activations are plain rows `[token][cols]`.
+//! where `codes[k][token][b]` is column 8k+b, and sums are of codes. F32 activations are plain rows `[token][cols]`.
+//!
+//! Most instructions multiply four columns at a time ([`word`] says where they are); matrix multiplication wants eight.
 
 use crate::format::ShapeError;
 
 /// Tokens that are computed together.
 pub const TILE: usize = 4;
+
+/// Where, in words of four codes, columns 4 * i to 4 * i + 3 of token `t` are in a tile of `width` tokens.
+#[inline(always)]
+pub(crate) const fn word(i: usize, width: usize, t: usize) -> usize {
+    (i / 2 * width + t) * 2 + i % 2
+}
 
 /// How activations are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
-use crate::activation::TILE;
+use crate::activation::{TILE, word};
 use crate::attention::TOGETHER;
 use crate::cpu::Avx2;
 use crate::format::marker::Marker;
@@ -384,7 +384,7 @@ unsafe fn step<F: Marker, C: Codes, const T: usize, const I: usize>(
     unsafe {
         let w = [codes.rows::<F, I>(0), codes.rows::<F, I>(1)];
         for t in 0..T {
-            let x = _mm256_set1_epi32(activations.cast::<i32>().add(I * T + t).read_unaligned());
+            let x = _mm256_set1_epi32(activations.cast::<i32>().add(word(I, T, t)).read_unaligned());
             for r in 0..2 {
                 let product = if let Format::Q8_0 = F::FORMAT {
                     // The instruction wants one side unsigned: |w| and x with the sign of w.

@@ -74,7 +74,7 @@ impl Tier {
             #[cfg(target_arch = "aarch64")]
             Self::NeonDot => NeonDot::detect().is_some(),
             #[cfg(target_arch = "aarch64")]
-            Self::NeonI8mm => NeonDot::detect().is_some() && std::arch::is_aarch64_feature_detected!("i8mm"),
+            Self::NeonI8mm => NeonI8mm::detect().is_some(),
             _ => false,
         }
     }
@@ -114,6 +114,7 @@ macro_rules! proof {
 proof!("x86_64", Avx2, is_x86_feature_detected, "avx2", "fma", "f16c");
 proof!("aarch64", Neon, is_aarch64_feature_detected, "neon");
 proof!("aarch64", NeonDot, is_aarch64_feature_detected, "neon", "dotprod");
+proof!("aarch64", NeonI8mm, is_aarch64_feature_detected, "neon", "dotprod", "i8mm");
 
 #[cfg(test)]
 mod tests {

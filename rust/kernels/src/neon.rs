@@ -1,16 +1,20 @@
-//! Variants for aarch64: plain NEON, and NEON with dot products.
-#![allow(clippy::needless_range_loop, reason = "t and q run over registers, several arrays of them at a time")]
+//! Variants for aarch64: plain NEON, NEON with dot products, and with 8-bit matrix multiplication.
+#![allow(clippy::needless_range_loop, reason = "t, u, p and r run over registers, several arrays of them at a time")]
+
+mod dot;
 
 use std::arch::aarch64::*;
 use std::arch::asm;
+use std::ops::Range;
 
 use crate::activation::TILE;
-use crate::cpu::{Neon, NeonDot};
+use crate::cpu::{Neon, NeonDot, NeonI8mm};
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, offset};
 use crate::ops::{LANES, Lanes, Simd};
 use crate::product::{self, Product, Variant};
+use dot::{ALL, Columns, FIRST, Grid, Masks, Multiply, SECOND, Sdot, Smlal, Smmla, dot, pin};
 
 /// Sixteen floats in four registers.
 pub(crate) struct Vector;
@@ -75,141 +79,69 @@ impl Simd for Vector {
 
 /// The matrix products of the baseline.
 pub(crate) fn product(_: Neon) -> fn(Format) -> Product {
-    product::of::<Smlal>
+    product::of::<Plain>
 }
 
 /// The matrix products with dot product instructions.
 pub(crate) fn product_dot(_: NeonDot) -> fn(Format) -> Product {
-    product::of::<Sdot>
+    product::of::<Dot>
 }
 
-/// How to multiply four bytes of each of four rows by four bytes of a token, and add up.
-trait Multiply {
-    /// Sums so far.
-    type Part: Copy;
-
-    /// How many steps a sum can take before it has to be widened.
-    fn run(format: Format) -> usize;
-
-    fn zero() -> Self::Part;
-
-    /// # Safety
-    /// The CPU has the instructions.
-    unsafe fn step<const LANE: i32>(part: Self::Part, w: int8x16_t, x: int8x16_t) -> Self::Part;
-
-    /// One sum per row.
-    fn widen(part: Self::Part) -> int32x4_t;
+/// The matrix products with 8-bit matrix multiplication.
+pub(crate) fn product_i8mm(_: NeonI8mm) -> fn(Format) -> Product {
+    product::of::<I8mm>
 }
 
-/// Baseline: 16-bit sums for each row and byte.
-struct Smlal;
+/// Makes a tier's products of one of the ways to multiply.
+macro_rules! tier {
+    ($(#[$doc:meta])* $name:ident, $features:literal, $multiply:ident $(, odd: $odd:ident)?) => {
+        $(#[$doc])*
+        struct $name;
 
-impl Multiply for Smlal {
-    type Part = [int16x8_t; 2];
+        impl Variant for $name {
+            #[target_feature(enable = $features)]
+            unsafe fn blocks<F: Marker, const T: usize>(
+                w: &Matrix<'_>,
+                group: usize,
+                tile: &[u8],
+                results: &mut [[f32; GROUP]; TILE],
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match T {
+                        $(1 | 3 => blocks::<$odd, F, T>(w, group, tile, results),)?
+                        _ => blocks::<$multiply, F, T>(w, group, tile, results),
+                    }
+                }
+            }
 
-    #[inline(always)]
-    fn run(format: Format) -> usize {
-        // A product is at most 127 times the largest code, and 32767 holds this many. Q6_K has a scale every four steps.
-        match format {
-            Format::Q8_0 => 2,
-            Format::Q6_K => 4,
-            _ => 8,
+            unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
+                floats::<F>(columns, x, result);
+            }
         }
-    }
-
-    #[inline(always)]
-    fn zero() -> Self::Part {
-        // SAFETY: NEON is in the baseline, here and below.
-        unsafe { [vdupq_n_s16(0); 2] }
-    }
-
-    #[inline(always)]
-    unsafe fn step<const LANE: i32>([low, high]: Self::Part, w: int8x16_t, x: int8x16_t) -> Self::Part {
-        // SAFETY: as above.
-        unsafe {
-            let x = vreinterpretq_s8_s32(vdupq_laneq_s32::<LANE>(vreinterpretq_s32_s8(x)));
-            [vmlal_s8(low, vget_low_s8(w), vget_low_s8(x)), vmlal_high_s8(high, w, x)]
-        }
-    }
-
-    #[inline(always)]
-    fn widen([low, high]: Self::Part) -> int32x4_t {
-        // SAFETY: as above.
-        unsafe { vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)) }
-    }
+    };
 }
+tier!(
+    /// Baseline.
+    Plain,
+    "neon",
+    Smlal
+);
+tier!(
+    /// With dot products.
+    Dot,
+    "neon,dotprod",
+    Sdot
+);
+tier!(
+    /// With 8-bit matrix multiplication, which is of no use without a pair of tokens.
+    I8mm,
+    "neon,dotprod,i8mm",
+    Smmla,
+    odd: Sdot
+);
 
-/// Dot products of four bytes, straight into 32 bits.
-struct Sdot;
-
-impl Multiply for Sdot {
-    type Part = int32x4_t;
-
-    #[inline(always)]
-    fn run(format: Format) -> usize {
-        if format == Format::Q6_K { 4 } else { 8 }
-    }
-
-    #[inline(always)]
-    fn zero() -> Self::Part {
-        // SAFETY: NEON is in the baseline.
-        unsafe { vdupq_n_s32(0) }
-    }
-
-    #[inline(always)]
-    unsafe fn step<const LANE: i32>(mut part: Self::Part, w: int8x16_t, x: int8x16_t) -> Self::Part {
-        // Rust 1.95 has no stable intrinsic for it; `vdotq_laneq_s32` takes over when it has.
-        // SAFETY: the caller's promise; nothing but `part` changes.
-        unsafe {
-            asm!(
-                "sdot {part:v}.4s, {w:v}.16b, {x:v}.4b[{lane}]",
-                part = inout(vreg) part, w = in(vreg) w, x = in(vreg) x, lane = const LANE,
-                options(pure, nomem, nostack, preserves_flags)
-            );
-        }
-        part
-    }
-
-    #[inline(always)]
-    fn widen(part: Self::Part) -> int32x4_t {
-        part
-    }
-}
-
-impl Variant for Smlal {
-    unsafe fn blocks<F: Marker, const T: usize>(
-        w: &Matrix<'_>,
-        group: usize,
-        tile: &[u8],
-        results: &mut [[f32; GROUP]; TILE],
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { blocks::<Self, F, T>(w, group, tile, results) };
-    }
-
-    unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
-        floats::<F>(columns, x, result);
-    }
-}
-
-impl Variant for Sdot {
-    #[target_feature(enable = "neon,dotprod")]
-    unsafe fn blocks<F: Marker, const T: usize>(
-        w: &Matrix<'_>,
-        group: usize,
-        tile: &[u8],
-        results: &mut [[f32; GROUP]; TILE],
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { blocks::<Self, F, T>(w, group, tile, results) };
-    }
-
-    unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
-        floats::<F>(columns, x, result);
-    }
-}
-
-/// How far ahead of their use weights are fetched, in blocks.
+/// How far ahead of their use weights are fetched, in runs of 32 columns.
 const AHEAD: usize = 12;
 
 /// The 16 rows of a group, in four registers.
@@ -218,10 +150,8 @@ type Rows<V> = [V; 4];
 /// Where one block of a group and of a tile lies.
 #[derive(Clone, Copy)]
 struct Block {
-    codes: *const u8,
-    high: *const u8,
+    columns: Columns,
     scales: *const u8,
-    record: *const u8,
 }
 
 /// A group of rows times a tile of T tokens.
@@ -235,230 +165,373 @@ unsafe fn blocks<M: Multiply, F: Marker, const T: usize>(
     tile: &[u8],
     results: &mut [[f32; GROUP]; TILE],
 ) {
+    // The sums of all rows and of several tokens take more registers than there are.
+    // SAFETY: the caller's promise.
+    unsafe {
+        if T == 1 {
+            rows::<M, F, T, 4>(w, group, tile, 0, results);
+        } else {
+            rows::<M, F, T, 2>(w, group, tile, 0, results);
+            rows::<M, F, T, 2>(w, group, tile, 2, results);
+        }
+    }
+}
+
+/// R registers of rows, from `q` on, times a tile of T tokens.
+///
+/// # Safety
+/// As [`Variant::blocks`]; q + R is at most 4.
+#[inline(always)]
+unsafe fn rows<M: Multiply, F: Marker, const T: usize, const R: usize>(
+    w: &Matrix<'_>,
+    group: usize,
+    tile: &[u8],
+    q: usize,
+    results: &mut [[f32; GROUP]; TILE],
+) {
+    // Sizes that are known need not be computed.
+    // SAFETY: the caller's promise.
+    unsafe { std::hint::assert_unchecked(w.format() == F::FORMAT) };
     let mut at = Block {
-        codes: w.codes(group).as_ptr(),
-        high: w.high(group).as_ptr(),
+        columns: Columns {
+            codes: w.codes(group).as_ptr(),
+            high: w.high(group).as_ptr(),
+            activations: tile.as_ptr(),
+            masks: Masks::new::<F>(),
+        },
         scales: w.scales(group).as_ptr(),
-        record: tile.as_ptr(),
     };
     // SAFETY: `at` is in turn at each of the blocks that `w` and the tile have; a row of results has four times four floats.
     unsafe {
-        let mut acc = [[vdupq_n_f32(0.0); 4]; T];
+        let mut acc = [[vdupq_n_f32(0.0); 4]; TILE];
         for _ in 0..w.blocks() {
-            for (plane, bytes) in [
-                (at.codes, F::FORMAT.code_bytes()),
-                (at.high, F::FORMAT.high_bytes()),
-                (at.scales, F::FORMAT.scale_bytes()),
-            ] {
-                prefetch(plane.wrapping_add(AHEAD * bytes * 32 / F::FORMAT.block()), bytes);
-            }
             match F::FORMAT.block() {
-                32 => block::<M, F, T>(at, &mut acc),
-                _ => superblock::<M, F, T>(at, &mut acc),
+                32 => block::<M, F, T, R>(at, q, &mut acc),
+                _ => superblock::<M, F, T, R>(at, q, &mut acc),
             }
-            at.codes = at.codes.wrapping_add(F::FORMAT.code_bytes());
-            at.high = at.high.wrapping_add(F::FORMAT.high_bytes());
+            at.columns.codes = at.columns.codes.wrapping_add(F::FORMAT.code_bytes());
+            at.columns.high = at.columns.high.wrapping_add(F::FORMAT.high_bytes());
+            at.columns.activations = at.columns.activations.wrapping_add(T * F::FORMAT.activation().record());
             at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
-            at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
         }
-        for (result, acc) in results.iter_mut().zip(acc) {
-            for (q, acc) in acc.into_iter().enumerate() {
-                vst1q_f32(result.as_mut_ptr().add(4 * q), acc);
+        for t in 0..T {
+            for r in 0..R {
+                vst1q_f32(results[t].as_mut_ptr().add(4 * (q + r)), M::result(&acc, t, r));
             }
         }
     }
 }
 
-/// Asks for some bytes that will be read soon.
+/// Asks for the codes and high bits that lie [`AHEAD`] runs of 32 columns further on than `at`, RUNS runs of them.
 #[inline(always)]
-fn prefetch(start: *const u8, bytes: usize) {
-    for line in (0..bytes).step_by(64) {
-        // SAFETY: a prefetch of any address is allowed.
-        unsafe {
-            asm!(
-                "prfm pldl1keep, [{0}]", in(reg) start.wrapping_add(line),
-                options(readonly, nostack, preserves_flags)
-            );
-        }
-    }
-}
-
-/// 32 columns with one scale.
-///
-/// # Safety
-/// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
-#[inline(always)]
-unsafe fn block<M: Multiply, F: Marker, const T: usize>(at: Block, acc: &mut [Rows<float32x4_t>; T]) {
-    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
-    unsafe {
-        let per_token = at.record.add(32 * T).cast::<f32>();
-        for q in [0, 2] {
-            let mut s = [[vdupq_n_s32(0); 2]; T];
-            dot::<M, F, T>(at.codes, at.high, at.record, q, |_, t, r, sum| s[t][r] = vaddq_s32(s[t][r], sum));
-            for t in 0..T {
-                let offset = match F::FORMAT {
-                    Format::Q4_0 => 8,
-                    Format::Q5_0 => 16,
-                    _ => 0,
-                };
-                let sum = per_token.add(2 * T + t).cast::<i32>().read_unaligned();
-                let (da, da_sum) = (per_token.add(t).read_unaligned(), per_token.add(T + t).read_unaligned());
-                for r in 0..2 {
-                    let s = if offset == 0 { s[t][r] } else { vsubq_s32(s[t][r], vdupq_n_s32(offset * sum)) };
-                    let (d, acc) = (halves(at.scales.cast::<u16>().add(4 * (q + r))), &mut acc[t][q + r]);
-                    *acc = vfmaq_f32(*acc, vcvtq_f32_s32(s), vmulq_n_f32(d, da));
-                    if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
-                        let m = halves(at.scales.cast::<u16>().add(GROUP + 4 * (q + r)));
-                        *acc = vfmaq_n_f32(*acc, m, da_sum);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// 256 columns with sub-scales.
-///
-/// # Safety
-/// As [`block`].
-#[inline(always)]
-unsafe fn superblock<M: Multiply, F: Marker, const T: usize>(at: Block, acc: &mut [Rows<float32x4_t>; T]) {
-    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
-    unsafe {
-        let six = matches!(F::FORMAT, Format::Q6_K);
-        let (code_bytes, high_bytes) = (F::FORMAT.code_bytes() / 8, F::FORMAT.high_bytes() / 8);
-        // Pairs of adjacent sub-blocks: scales, and what goes with the sums of codes (minima, or scales for the offset).
-        let (scales, minima) = (at.scales.add(if six { 32 } else { 64 }), at.scales.add(if six { 32 } else { 192 }));
-        let sums = at.record.add(T * if six { 260 } else { 292 }).cast::<i16>();
-        for q in [0, 2] {
-            let mut s = [[vdupq_n_s32(0); 2]; T];
-            let mut m = [[vdupq_n_s32(0); 2]; T];
-            for sub in 0..8 {
-                let pair = if six { sub } else { sub / 2 };
-                let mut factors = [[vdupq_n_s32(0); 2]; 2];
-                for r in 0..2 {
-                    let (even, odd) = split_pairs::<F>(scales.add(pair * 32 + (q + r) * 8));
-                    let same = if sub % 2 == 0 { even } else { odd };
-                    (factors[0][r], factors[1][r]) = if six { (even, odd) } else { (same, same) };
-                }
-                let (codes, high) = (at.codes.add(sub * code_bytes), at.high.add(sub * high_bytes));
-                dot::<M, F, T>(codes, high, at.record.add(sub * 32 * T), q, |half, t, r, sum| {
-                    s[t][r] = vmlaq_s32(s[t][r], sum, factors[half][r]);
-                });
-                if six || sub % 2 == 0 {
-                    for r in 0..2 {
-                        let (even, odd) = split_pairs::<F>(minima.add(pair * 32 + (q + r) * 8));
-                        for t in 0..T {
-                            let sum = sums.add((pair * T + t) * 2);
-                            m[t][r] = vmlaq_n_s32(m[t][r], even, i32::from(sum.read_unaligned()));
-                            m[t][r] = vmlaq_n_s32(m[t][r], odd, i32::from(sum.add(1).read_unaligned()));
-                        }
-                    }
-                }
-            }
-            for t in 0..T {
-                let da = at.record.add(T * 256).cast::<f32>().add(t).read_unaligned();
-                for r in 0..2 {
-                    let s = if six { vsubq_s32(s[t][r], vshlq_n_s32::<5>(m[t][r])) } else { s[t][r] };
-                    let (d, acc) = (halves(at.scales.cast::<u16>().add(4 * (q + r))), &mut acc[t][q + r]);
-                    *acc = vfmaq_f32(*acc, vcvtq_f32_s32(s), vmulq_n_f32(d, da));
-                    if !six {
-                        let dmin = halves(at.scales.cast::<u16>().add(GROUP + 4 * (q + r)));
-                        *acc = vfmsq_f32(*acc, vmulq_n_f32(dmin, da), vcvtq_f32_s32(m[t][r]));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The products of 32 columns for the rows of registers `q` and `q + 1`, handed on by halves (16 columns), tokens and
-/// registers in one or more sums.
-///
-/// # Safety
-/// The pointers are at 32 columns of format F, and of a tile of T tokens; q is 0 or 2.
-#[inline(always)]
-unsafe fn dot<M: Multiply, F: Marker, const T: usize>(
-    codes: *const u8,
-    high: *const u8,
-    activations: *const u8,
-    q: usize,
-    mut add: impl FnMut(usize, usize, usize, int32x4_t),
-) {
-    let mut part = [[M::zero(); 2]; T];
-    let run = M::run(F::FORMAT);
-    // Spelt out, since shifts and lanes are constants.
-    macro_rules! steps {
-        ($($i:literal)*) => {$(
-            // SAFETY: the caller's promise.
-            let w = unsafe { [unpack::<F, $i>(codes, high, q), unpack::<F, $i>(codes, high, q + 1)] };
-            for t in 0..T {
-                let word = $i * T + t;
-                for r in 0..2 {
-                    // SAFETY: as above; words come four to a register.
-                    part[t][r] = unsafe {
-                        let x = vld1q_s8(activations.add(word / 4 * 16).cast());
-                        match word % 4 {
-                            0 => M::step::<0>(part[t][r], w[r], x),
-                            1 => M::step::<1>(part[t][r], w[r], x),
-                            2 => M::step::<2>(part[t][r], w[r], x),
-                            _ => M::step::<3>(part[t][r], w[r], x),
-                        }
-                    };
-                    if $i % run == run - 1 {
-                        add($i / 4, t, r, M::widen(part[t][r]));
-                        part[t][r] = M::zero();
-                    }
+fn prefetch<F: Marker, const RUNS: usize>(at: Columns) {
+    macro_rules! lines {
+        ($plane:ident, $bytes:ident: $($line:literal)*) => {$(
+            if 64 * $line < RUNS * F::FORMAT.$bytes() * 32 / F::FORMAT.block() {
+                // SAFETY: a prefetch of any address is allowed.
+                unsafe {
+                    asm!(
+                        "prfm pldl1keep, [{0}, {1}]",
+                        in(reg) at.$plane,
+                        const AHEAD * F::FORMAT.$bytes() * 32 / F::FORMAT.block() + 64 * $line,
+                        options(readonly, nostack, preserves_flags)
+                    );
                 }
             }
         )*};
     }
-    steps!(0 1 2 3 4 5 6 7);
+    lines!(codes, code_bytes: 0 1 2 3 4 5 6 7);
+    lines!(high, high_bytes: 0 1 2 3);
 }
 
-/// The codes of columns 4 * I to 4 * I + 3 for the four rows of register `q`, a byte each.
+/// A product of 32 columns with one scale.
 ///
 /// # Safety
-/// As [`dot`], with q below 4.
+/// `at` is at a block of format F and of a tile of T tokens, all of which may be read; q + R is at most 4.
 #[inline(always)]
-unsafe fn unpack<F: Marker, const I: usize>(codes: *const u8, high: *const u8, q: usize) -> int8x16_t {
+unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(
+    at: Block,
+    q: usize,
+    acc: &mut Grid<float32x4_t>,
+) {
+    if q == 0 {
+        prefetch::<F, 1>(at.columns);
+    }
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        let per_token = at.columns.activations.add(32 * T).cast::<i32>();
+        let tokens = |i: usize| M::by_token::<T>(per_lane::<T>(per_token.add(i * T)));
+        let zero = [vdupq_n_s32(0); TILE];
+        let from = match offset(F::FORMAT) {
+            0 => zero,
+            offset => {
+                let sums = per_lane::<T>(per_token.add(2 * T));
+                M::by_token::<T>(vmulq_n_s32(sums, -offset))
+            }
+        };
+        let s = dot::<M, F, T, R, ALL>(at.columns, q, by_token(from));
+        let d = M::by_row(scales::<R>(at.scales, q));
+        add_scaled::<M, T, R>(acc, s, d, tokens(0));
+        if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
+            let m = M::by_row(scales::<R>(at.scales.add(2 * GROUP), q));
+            let da_sum = tokens(1);
+            for u in 0..M::tokens(T) {
+                for p in 0..M::rows(R) {
+                    acc[u][p] = vfmaq_f32(acc[u][p], m[p], vreinterpretq_f32_s32(da_sum[u]));
+                }
+            }
+        }
+    }
+}
+
+/// What is the same for all rows.
+#[inline(always)]
+fn by_token([a, b, c, d]: [int32x4_t; TILE]) -> Grid<int32x4_t> {
+    // Not `map`, which is not always inlined.
+    [[a; 4], [b; 4], [c; 4], [d; 4]]
+}
+
+/// `acc = fma(s, d * da, acc)`
+#[inline(always)]
+fn add_scaled<M: Multiply, const T: usize, const R: usize>(
+    acc: &mut Grid<float32x4_t>,
+    s: Grid<int32x4_t>,
+    d: [float32x4_t; 4],
+    da: [int32x4_t; TILE],
+) {
+    for u in 0..M::tokens(T) {
+        for p in 0..M::rows(R) {
+            // SAFETY: NEON is in the baseline.
+            unsafe {
+                let scale = vmulq_f32(d[p], vreinterpretq_f32_s32(da[u]));
+                acc[u][p] = vfmaq_f32(acc[u][p], vcvtq_f32_s32(s[u][p]), scale);
+            }
+        }
+    }
+}
+
+/// A product of 256 columns with sub-scales.
+///
+/// # Safety
+/// As [`block`].
+#[inline(always)]
+unsafe fn superblock<M: Multiply, F: Marker, const T: usize, const R: usize>(
+    at: Block,
+    q: usize,
+    acc: &mut Grid<float32x4_t>,
+) {
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        let six = matches!(F::FORMAT, Format::Q6_K);
+        in_memory(acc);
+        let activations = at.columns.activations;
+        let da = M::by_token::<T>(per_lane::<T>(activations.add(256 * T).cast()));
+        let sums = activations.add(T * if six { 260 } else { 292 }).cast::<i16>();
+        // Sub-scales come in pairs, of 16 columns each or of 32.
+        let sub_scales = at.scales.add(if six { 32 } else { 64 } + 8 * q);
+        let mut s = [[vdupq_n_s32(0); 4]; TILE];
+        let mut columns = at.columns;
+        for pair in 0..if six { 8 } else { 4 } {
+            if q == 0 && six {
+                prefetch::<F, 1>(columns);
+            } else if q == 0 {
+                prefetch::<F, 2>(columns);
+            }
+            let factors = sub_scales_of::<M, F, R>(sub_scales.add(32 * pair));
+            if six {
+                let [first, second] = pair_of_sums::<M, T>(sums.add(2 * T * pair), -offset(F::FORMAT) as i16);
+                multiply_add::<M, F, T, R, FIRST>(&mut s, columns, q, by_token(first), factors[0]);
+                multiply_add::<M, F, T, R, SECOND>(&mut s, columns, q, by_token(second), factors[1]);
+                columns = columns.next::<F, T>();
+            } else {
+                let zero = [[vdupq_n_s32(0); 4]; TILE];
+                multiply_add::<M, F, T, R, ALL>(&mut s, columns, q, zero, factors[0]);
+                columns = columns.next::<F, T>();
+                multiply_add::<M, F, T, R, ALL>(&mut s, columns, q, zero, factors[1]);
+                columns = columns.next::<F, T>();
+            }
+        }
+        let d = M::by_row(scales::<R>(at.scales, q));
+        add_scaled::<M, T, R>(acc, s, d, da);
+        if six {
+            return;
+        }
+        let mut m = [[vdupq_n_s32(0); 4]; TILE];
+        for pair in 0..4 {
+            let tokens = vreinterpretq_s16_s32(per_lane::<T>(sums.add(2 * T * pair).cast()));
+            for r in (0..R).step_by(2) {
+                let minima = vreinterpretq_u16_u8(vld1q_u8(sub_scales.add(128 + 32 * pair + 8 * r)));
+                let (even, odd) = (vandq_u16(minima, vdupq_n_u16(255)), vshrq_n_u16::<8>(minima));
+                M::multiply_add::<T, 0>(&mut m, r, vreinterpretq_s16_u16(even), tokens);
+                M::multiply_add::<T, 1>(&mut m, r, vreinterpretq_s16_u16(odd), tokens);
+            }
+        }
+        let dmin = M::by_row(scales::<R>(at.scales.add(2 * GROUP), q));
+        for u in 0..M::tokens(T) {
+            for p in 0..M::rows(R) {
+                let scale = vmulq_f32(dmin[p], vreinterpretq_f32_s32(da[u]));
+                acc[u][p] = vfmsq_f32(acc[u][p], scale, vcvtq_f32_s32(m[u][p]));
+            }
+        }
+    }
+}
+
+/// Leaves room for the integer sums of a superblock: all sums together take more registers than there are, and LLVM would
+/// move them to and fro in the inner loop.
+#[inline(always)]
+fn in_memory(acc: &mut Grid<float32x4_t>) {
+    // SAFETY: it does nothing; that LLVM does not know is the point.
+    unsafe { asm!("/* {0} */", in(reg) acc, options(nostack, preserves_flags)) };
+}
+
+/// `s += dot * factors`, with a factor for each row.
+///
+/// # Safety
+/// As [`dot`].
+#[inline(always)]
+unsafe fn multiply_add<M: Multiply, F: Marker, const T: usize, const R: usize, const HALF: usize>(
+    s: &mut Grid<int32x4_t>,
+    columns: Columns,
+    q: usize,
+    from: Grid<int32x4_t>,
+    factors: [int32x4_t; 4],
+) {
     // SAFETY: the caller's promise.
     unsafe {
-        let load = |p: *const u8, i: usize| vld1q_u8(p.add(i * 64 + q * 16));
-        if let Format::Q8_0 = F::FORMAT {
-            return vreinterpretq_s8_u8(load(codes, I));
+        let half = M::rows(R / 2);
+        if M::at_once::<F>(R) == R {
+            add_multiplied::<M, T>(s, dot::<M, F, T, R, HALF>(columns, q, from), factors, 0..M::rows(R));
+        } else if R == 2 {
+            add_multiplied::<M, T>(s, dot::<M, F, T, 1, HALF>(columns, q, from), factors, 0..half);
+            // What is not done now would be done last, and take registers until then.
+            hold::<M, T>(s, 0..half);
+            add_multiplied::<M, T>(s, dot::<M, F, T, 1, HALF>(columns, q + 1, from), factors, half..2 * half);
+            hold::<M, T>(s, half..2 * half);
+        } else {
+            add_multiplied::<M, T>(s, dot::<M, F, T, 2, HALF>(columns, q, from), factors, 0..half);
+            hold::<M, T>(s, 0..half);
+            add_multiplied::<M, T>(s, dot::<M, F, T, 2, HALF>(columns, q + 2, from), factors, half..2 * half);
+            hold::<M, T>(s, half..2 * half);
         }
-        let x = load(codes, I % 4);
-        let nibble = if I < 4 { vandq_u8(x, vdupq_n_u8(15)) } else { vshrq_n_u8::<4>(x) };
-        let code = match F::FORMAT {
-            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
-                let x = load(high, 0);
-                let x = match I {
-                    0 => vshlq_n_u8::<4>(x),
-                    1 => vshlq_n_u8::<3>(x),
-                    2 => vshlq_n_u8::<2>(x),
-                    3 => vshlq_n_u8::<1>(x),
-                    4 => x,
-                    5 => vshrq_n_u8::<1>(x),
-                    6 => vshrq_n_u8::<2>(x),
-                    _ => vshrq_n_u8::<3>(x),
-                };
-                vorrq_u8(nibble, vandq_u8(x, vdupq_n_u8(0x10)))
-            }
-            Format::Q6_K => {
-                let x = load(high, I / 4);
-                let x = match I % 4 {
-                    0 => vshlq_n_u8::<4>(x),
-                    1 => vshlq_n_u8::<2>(x),
-                    2 => x,
-                    _ => vshrq_n_u8::<2>(x),
-                };
-                vorrq_u8(nibble, vandq_u8(x, vdupq_n_u8(0x30)))
-            }
-            _ => nibble,
-        };
-        vreinterpretq_s8_u8(code)
     }
+}
+
+/// Keeps the order of what is computed before and after it.
+#[inline(always)]
+fn hold<M: Multiply, const T: usize>(s: &mut Grid<int32x4_t>, rows: Range<usize>) {
+    for s in &mut s[..M::tokens(T)] {
+        for p in rows.clone() {
+            s[p] = pin(s[p]);
+        }
+    }
+}
+
+/// `s += x * factors` for some vectors of rows, the first of which is the first of `x`.
+#[inline(always)]
+fn add_multiplied<M: Multiply, const T: usize>(
+    s: &mut Grid<int32x4_t>,
+    x: Grid<int32x4_t>,
+    factors: [int32x4_t; 4],
+    rows: Range<usize>,
+) {
+    for u in 0..M::tokens(T) {
+        for p in rows.clone() {
+            // SAFETY: NEON is in the baseline.
+            s[u][p] = unsafe { vmlaq_s32(s[u][p], x[u][p - rows.start], factors[p]) };
+        }
+    }
+}
+
+/// A value of each of T tokens, in as many lanes; of one token, in all lanes.
+///
+/// # Safety
+/// T values may be read.
+#[inline(always)]
+unsafe fn per_lane<const T: usize>(p: *const i32) -> int32x4_t {
+    // SAFETY: the caller's promise; values need not be aligned.
+    unsafe {
+        let two = |p: *const i32| vreinterpret_s32_s8(vld1_s8(p.cast()));
+        match T {
+            1 => vdupq_n_s32(p.read_unaligned()),
+            2 => vcombine_s32(two(p), two(p)),
+            3 => vcombine_s32(two(p), vdup_n_s32(p.add(2).read_unaligned())),
+            _ => vreinterpretq_s32_s8(vld1q_s8(p.cast())),
+        }
+    }
+}
+
+/// The sums of a pair of sub-blocks, times `factor`, as vectors of T tokens.
+///
+/// # Safety
+/// T pairs may be read.
+#[inline(always)]
+unsafe fn pair_of_sums<M: Multiply, const T: usize>(p: *const i16, factor: i16) -> [[int32x4_t; TILE]; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let pairs = vreinterpretq_s16_s32(per_lane::<T>(p.cast()));
+        let (a, b) = (vget_low_s16(pairs), vget_high_s16(pairs));
+        let (a, b) = (vmull_n_s16(a, factor), vmull_n_s16(b, factor));
+        let (first, second) = match T {
+            1 => (vdupq_laneq_s32::<0>(a), vdupq_laneq_s32::<1>(a)),
+            _ => (vuzp1q_s32(a, b), vuzp2q_s32(a, b)),
+        };
+        [M::by_token::<T>(first), M::by_token::<T>(second)]
+    }
+}
+
+/// The f16 scales of R registers of rows, from `q` on.
+///
+/// # Safety
+/// A group's 16 may be read.
+#[inline(always)]
+unsafe fn scales<const R: usize>(p: *const u8, q: usize) -> [float32x4_t; 4] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut scales = [vdupq_n_f32(0.0); 4];
+        for r in (0..R).step_by(2) {
+            let two = vreinterpretq_f16_u16(vld1q_u16(p.cast::<u16>().add(4 * (q + r))));
+            (scales[r], scales[r + 1]) = (vcvt_f32_f16(vget_low_f16(two)), vcvt_high_f32_f16(two));
+        }
+        scales
+    }
+}
+
+/// The sub-scales of two adjacent sub-blocks for R registers of rows, as vectors of rows.
+///
+/// # Safety
+/// 8 * R bytes may be read.
+#[inline(always)]
+unsafe fn sub_scales_of<M: Multiply, F: Marker, const R: usize>(p: *const u8) -> [[int32x4_t; 4]; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut vectors = [[vdupq_n_s32(0); 4]; 2];
+        for r in (0..R).step_by(2) {
+            let even = vld1q_u8(p.add(8 * r));
+            let odd = vreinterpretq_u8_u16(vshrq_n_u16::<8>(vreinterpretq_u16_u8(even)));
+            for (vectors, bytes) in vectors.iter_mut().zip([even, odd]) {
+                let signs = match F::FORMAT {
+                    Format::Q6_K => vreinterpretq_u8_s8(vshrq_n_s8::<7>(vreinterpretq_s8_u8(bytes))),
+                    _ => vdupq_n_u8(0),
+                };
+                for (p, lanes) in M::LANES.iter().enumerate() {
+                    vectors[M::rows(r) + p] = widen(bytes, signs, lanes);
+                }
+            }
+        }
+        vectors
+    }
+}
+
+/// The even bytes with these indices, each with its sign to a lane.
+#[inline(always)]
+fn widen(bytes: uint8x16_t, signs: uint8x16_t, lanes: &[u8; 4]) -> int32x4_t {
+    let mut indices = [0; 16];
+    for (i, lane) in lanes.iter().enumerate() {
+        indices[4 * i] = 2 * lane;
+        indices[4 * i + 1..4 * i + 4].fill(16 + 2 * lane);
+    }
+    // SAFETY: NEON is in the baseline.
+    unsafe { vreinterpretq_s32_u8(vqtbl2q_u8(uint8x16x2_t(bytes, signs), vld1q_u8(indices.as_ptr()))) }
 }
 
 /// Four halves, widened.
@@ -469,23 +542,6 @@ unsafe fn unpack<F: Marker, const I: usize>(codes: *const u8, high: *const u8, q
 unsafe fn halves(p: *const u16) -> float32x4_t {
     // SAFETY: the caller's promise.
     unsafe { vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))) }
-}
-
-/// The sub-scales of two adjacent sub-blocks for four rows.
-///
-/// # Safety
-/// Eight bytes may be read.
-#[inline(always)]
-unsafe fn split_pairs<F: Marker>(p: *const u8) -> (int32x4_t, int32x4_t) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let pairs = match F::FORMAT {
-            Format::Q6_K => vmovl_s8(vld1_s8(p.cast())),
-            _ => vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p))),
-        };
-        let pairs = vreinterpretq_s32_s16(pairs);
-        (vshrq_n_s32::<16>(vshlq_n_s32::<16>(pairs)), vshrq_n_s32::<16>(pairs))
-    }
 }
 
 /// A group of rows of floats times one token.

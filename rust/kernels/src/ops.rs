@@ -223,7 +223,7 @@ mod body {
         if d >= f32::MIN_POSITIVE { (d, 1.0 / d) } else { (0.0, 0.0) }
     }
 
-    /// Writes the codes of one token's run of 32 columns at stride 4 * width, and returns their sums by halves.
+    /// Writes the codes of one token's run of 32 columns at stride 8 * width, and returns their sums by halves.
     #[inline(always)]
     fn codes(x: &[f32; 32], inverse: f32, out: &mut [u8], width: usize, t: usize) -> [i32; 2] {
         let mut codes = [0i32; 32];
@@ -238,8 +238,8 @@ mod body {
         for i in 0..32 {
             bytes[i] = codes[i] as u8;
         }
-        for (k, four) in bytes.as_chunks::<4>().0.iter().enumerate() {
-            out[(k * width + t) * 4..][..4].copy_from_slice(four);
+        for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+            out[(k * width + t) * 8..][..8].copy_from_slice(eight);
         }
         [codes[..16].iter().sum(), codes[16..].iter().sum()]
     }

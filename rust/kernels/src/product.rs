@@ -108,7 +108,11 @@ fn block_product<V: Variant, F: Marker>(
         }
         for (t, result) in results[..width].iter().enumerate() {
             let out = out.token_mut(first + t);
-            out.copy_from_slice(&result[..out.len()]);
+            match out.as_mut_array::<GROUP>() {
+                // No call, which is what it is for whole groups, which are most.
+                Some(out) => *out = *result,
+                None => out.copy_from_slice(&result[..out.len()]),
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use crate::activation::{ActivationKind, Activations, TILE};
+use crate::activation::{self, ActivationKind, Activations, TILE};
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, OutMut, code, element, half, offset, sub_scale};
 
@@ -31,7 +31,7 @@ pub(crate) fn product(w: &Matrix<'_>, group: usize, x: &Activations<'_>, tokens:
 /// The code of column `c` of token `t` in a block's record.
 #[inline(always)]
 fn activation(record: &[u8], width: usize, t: usize, c: usize) -> i32 {
-    i32::from(record[(c / 4 * width + t) * 4 + c % 4] as i8)
+    i32::from(record[activation::word(c / 4, width, t) * 4 + c % 4] as i8)
 }
 
 /// The four bytes with index `i`, after `start` bytes.

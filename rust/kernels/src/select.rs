@@ -15,7 +15,7 @@ use crate::scalar;
 use crate::{avx2, cpu::Avx2};
 #[cfg(target_arch = "aarch64")]
 use crate::{
-    cpu::{Neon, NeonDot},
+    cpu::{Neon, NeonDot, NeonI8mm},
     neon,
 };
 
@@ -38,6 +38,9 @@ static TABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
         table.push(Kernels { tier: Tier::Neon, product: neon::product(proof), ops: Ops::neon(proof) });
         if let Some(dot) = NeonDot::detect() {
             table.push(Kernels { tier: Tier::NeonDot, product: neon::product_dot(dot), ops: Ops::neon(proof) });
+        }
+        if let Some(i8mm) = NeonI8mm::detect() {
+            table.push(Kernels { tier: Tier::NeonI8mm, product: neon::product_i8mm(i8mm), ops: Ops::neon(proof) });
         }
     }
     table
@@ -251,8 +254,12 @@ mod tests {
 
     #[cfg(target_arch = "aarch64")]
     #[test]
-    fn dot_products_are_used_where_the_cpu_has_them() {
-        let has = std::arch::is_aarch64_feature_detected!("dotprod");
-        assert_eq!(Kernels::choose(None).tier(), if has { Tier::NeonDot } else { Tier::Neon });
+    fn the_best_multiplications_that_the_cpu_has_are_used() {
+        let tier = match () {
+            () if std::arch::is_aarch64_feature_detected!("i8mm") => Tier::NeonI8mm,
+            () if std::arch::is_aarch64_feature_detected!("dotprod") => Tier::NeonDot,
+            () => Tier::Neon,
+        };
+        assert_eq!(Kernels::choose(None).tier(), tier);
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub const FORMATS: [&str; 8] = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
 
 /// The tiers of aarch64, by the names that `NIBBLE_TIER` takes.
-pub const TIERS: [&str; 2] = ["neon", "neon-dot"];
+pub const TIERS: [&str; 3] = ["neon", "neon-dot", "neon-i8mm"];
 
 /// Matrix times vector, one tile of tokens, several tiles.
 pub const TOKENS: [usize; 3] = [1, 4, 16];

@@ -1,0 +1,730 @@
+//! Three ways to multiply 32 columns of some rows by a tile of tokens, for the instructions that a CPU has.
+//!
+//! Rows come in registers of four, and R registers are computed together. The sums lie in a [`Grid`] whose order is that of
+//! the instructions; what is multiplied by the sums, or added to them, is brought into the same order first.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use crate::activation::{TILE, word};
+use crate::format::Format;
+use crate::format::marker::Marker;
+
+/// Registers of sums. `[u][p]` belongs to vector u of tokens and vector p of rows; see [`Multiply`] for what these are and
+/// how many. What lies beyond them is not used.
+pub(super) type Grid<V> = [[V; 4]; TILE];
+
+/// Where 32 columns of a group and of a tile lie.
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    pub codes: *const u8,
+    pub high: *const u8,
+    pub activations: *const u8,
+    pub masks: Masks,
+}
+
+/// What [`join`] needs; see there.
+#[derive(Clone, Copy)]
+pub(super) struct Masks {
+    nibble: uint8x16_t,
+    high: uint8x16_t,
+}
+
+impl Masks {
+    pub fn new<F: Marker>() -> Self {
+        // LLVM would rather make a constant anew, each time it is used, than keep it in a register.
+        let opaque = |byte: u8| {
+            // SAFETY: NEON is in the baseline; the assembly does nothing.
+            unsafe {
+                let mut mask = vdupq_n_u8(byte);
+                asm!("/* {0:v} */", inout(vreg) mask, options(pure, nomem, nostack, preserves_flags));
+                mask
+            }
+        };
+        Self { nibble: opaque(15), high: opaque(if let Format::Q6_K = F::FORMAT { 0x30 } else { 0x10 }) }
+    }
+}
+
+impl Columns {
+    /// The 32 columns after these, in a superblock of format F and of a tile of T tokens.
+    #[inline(always)]
+    pub fn next<F: Marker, const T: usize>(self) -> Self {
+        Self {
+            codes: self.codes.wrapping_add(F::FORMAT.code_bytes() / 8),
+            high: self.high.wrapping_add(F::FORMAT.high_bytes() / 8),
+            activations: self.activations.wrapping_add(32 * T),
+            ..self
+        }
+    }
+}
+
+/// Which of 32 columns are meant: the first 16, the others, or all.
+pub(super) const FIRST: usize = 0;
+pub(super) const SECOND: usize = 1;
+pub(super) const ALL: usize = 2;
+
+/// A way to multiply. Its methods may only be called where the CPU has its instructions.
+pub(super) trait Multiply {
+    /// Sums on their way.
+    type Part: Copy;
+
+    /// For each vector of rows that two registers of rows make, which of their eight rows are in its lanes.
+    const LANES: &[[u8; 4]];
+
+    /// How many vectors R registers of rows make.
+    fn rows(r: usize) -> usize;
+
+    /// How many vectors T tokens make.
+    fn tokens(t: usize) -> usize;
+
+    /// Vectors of rows, from registers of four.
+    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4];
+
+    /// Vectors of T tokens, from a lane for each (or, of one token, all lanes).
+    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE];
+
+    /// Adds to the sums of registers `r` and `r + 1` of rows their eight 16-bit `rows` times lanes 2 * t + I of `tokens`,
+    /// t being a token.
+    fn multiply_add<const T: usize, const I: i32>(
+        sums: &mut Grid<int32x4_t>,
+        r: usize,
+        rows: int16x8_t,
+        tokens: int16x8_t,
+    );
+
+    /// Register `r` of four rows and token `t`.
+    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t;
+
+    /// Where a sum starts that shall end as `from` plus products.
+    fn start(from: Grid<int32x4_t>) -> Self::Part;
+
+    /// How many of R registers of rows to multiply at once, if there is something between the products and the sums: R, or
+    /// half of that if the registers would not suffice.
+    fn at_once<F: Marker>(r: usize) -> usize;
+
+    /// How often the columns are gone through, once or twice, each time for a part of the sums: as often as it takes for
+    /// the registers to suffice.
+    fn turns<F: Marker, const T: usize, const R: usize>() -> usize;
+
+    /// Adds the products of columns 4 * I to 4 * I + 3 for one turn; the steps that are taken are those of HALF.
+    ///
+    /// # Safety
+    /// As [`dot`].
+    unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
+        at: Columns,
+        q: usize,
+        turn: usize,
+        part: &mut Self::Part,
+    );
+
+    /// `from` and the sums of T tokens and R registers of rows.
+    fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, from: Grid<int32x4_t>) -> Grid<int32x4_t>;
+}
+
+/// `from`, and the products of columns HALF of R registers of rows, the first of which is `q`.
+///
+/// # Safety
+/// `at` is at 32 columns of format F and of a tile of T tokens, which may be read; q + R is at most 4; the CPU has the
+/// instructions.
+#[inline(always)]
+pub(super) unsafe fn dot<M: Multiply, F: Marker, const T: usize, const R: usize, const HALF: usize>(
+    at: Columns,
+    q: usize,
+    from: Grid<int32x4_t>,
+) -> Grid<int32x4_t> {
+    let mut part = M::start(from);
+    // In an order in which the two codes of a byte follow one another. Spelt out: an array with a variable index would not
+    // be in registers.
+    macro_rules! steps {
+        ($turn:literal: $($i:literal)*) => {$(
+            if $turn < M::turns::<F, T, R>() && (HALF == ALL || $i / 4 == HALF) {
+                // SAFETY: the caller's promise.
+                unsafe { M::step::<F, T, R, HALF, $i>(at, q, $turn, &mut part) };
+            }
+        )*};
+    }
+    steps!(0: 0 4 1 5 2 6 3 7);
+    steps!(1: 0 4 1 5 2 6 3 7);
+    M::finish::<F, T, R>(part, from)
+}
+
+/// Calls `$f::<LANE>` with the lane in which the word of four activations with this index lies.
+macro_rules! by_lane {
+    ($word:expr, $f:ident, $($argument:expr),*) => {
+        match $word % 4 {
+            0 => $f::<0>($($argument),*),
+            1 => $f::<1>($($argument),*),
+            2 => $f::<2>($($argument),*),
+            _ => $f::<3>($($argument),*),
+        }
+    };
+}
+
+/// The register that holds the word of four activations with this index.
+///
+/// # Safety
+/// `at` is at the activations of 32 columns of a tile, which have this word.
+#[inline(always)]
+unsafe fn words(at: Columns, word: usize) -> int8x16_t {
+    // SAFETY: the caller's promise; whole registers, since a tile of T tokens has 8 * T words.
+    unsafe { vld1q_s8(at.activations.add(word / 4 * 16).cast()) }
+}
+
+/// Baseline: products are added in 16 bits, for each row and byte, as far as that is exact.
+pub(super) struct Smlal;
+
+/// The rows of a register, two in each, and for each row a sum of every fourth column.
+#[derive(Clone, Copy)]
+pub(super) struct Halves<V>(V, V);
+
+impl Multiply for Smlal {
+    /// 16-bit sums, and what was widened to 32 bits.
+    type Part = (Grid<Halves<int16x8_t>>, Grid<Halves<int32x4_t>>);
+
+    const LANES: &[[u8; 4]] = &[[0, 1, 2, 3], [4, 5, 6, 7]];
+
+    #[inline(always)]
+    fn at_once<F: Marker>(r: usize) -> usize {
+        r
+    }
+
+    #[inline(always)]
+    fn rows(r: usize) -> usize {
+        r
+    }
+
+    #[inline(always)]
+    fn tokens(t: usize) -> usize {
+        t
+    }
+
+    #[inline(always)]
+    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        rows
+    }
+
+    #[inline(always)]
+    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE] {
+        splats::<T>(tokens)
+    }
+
+    #[inline(always)]
+    fn multiply_add<const T: usize, const I: i32>(
+        sums: &mut Grid<int32x4_t>,
+        r: usize,
+        rows: int16x8_t,
+        tokens: int16x8_t,
+    ) {
+        multiply_add_splats::<T, I>(sums, r, rows, tokens);
+    }
+
+    #[inline(always)]
+    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
+        grid[t][r]
+    }
+
+    #[inline(always)]
+    fn start(_: Grid<int32x4_t>) -> Self::Part {
+        // SAFETY: NEON is in the baseline, here and below.
+        unsafe {
+            let (narrow, wide) = (vdupq_n_s16(0), vdupq_n_s32(0));
+            ([[Halves(narrow, narrow); 4]; TILE], [[Halves(wide, wide); 4]; TILE])
+        }
+    }
+
+    #[inline(always)]
+    fn turns<F: Marker, const T: usize, const R: usize>() -> usize {
+        // The 32-bit sums of Q8_0 take twice the registers.
+        if matches!(F::FORMAT, Format::Q8_0) { T.div_ceil(2) } else { 1 }
+    }
+
+    #[inline(always)]
+    unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
+        at: Columns,
+        q: usize,
+        turn: usize,
+        (narrow, wide): &mut Self::Part,
+    ) {
+        // A product is at most 127 times the largest code: 32767 holds two of Q8_0, four of Q6_K, which has a scale every
+        // four steps, and eight of the others.
+        let eight = matches!(F::FORMAT, Format::Q8_0);
+        let is_first = if eight { I < 4 } else { I == if HALF == SECOND { 4 } else { 0 } };
+        let tokens = T.div_ceil(Self::turns::<F, T, R>());
+        for t in 0..T {
+            if t / tokens != turn {
+                continue;
+            }
+            // SAFETY: the caller's promise.
+            unsafe {
+                let x = by_lane!(word(I, T, t), repeat, words(at, word(I, T, t)));
+                for r in 0..R {
+                    let (w, sum) = (unpack::<F, I>(at, q + r), &mut narrow[t][r]);
+                    *sum = if is_first { smull(w, x) } else { smlal(*sum, w, x) };
+                    if eight && !is_first {
+                        let wide = &mut wide[t][r];
+                        *wide = Halves(pin(vpadalq_s16(wide.0, sum.0)), pin(vpadalq_s16(wide.1, sum.1)));
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish<F: Marker, const T: usize, const R: usize>(
+        (narrow, wide): Self::Part,
+        mut from: Grid<int32x4_t>,
+    ) -> Grid<int32x4_t> {
+        for t in 0..T {
+            for r in 0..R {
+                // SAFETY: as above.
+                from[t][r] = unsafe {
+                    let Halves(low, high) = match F::FORMAT {
+                        Format::Q8_0 => wide[t][r],
+                        _ => Halves(vpaddlq_s16(narrow[t][r].0), vpaddlq_s16(narrow[t][r].1)),
+                    };
+                    vaddq_s32(from[t][r], vpaddq_s32(low, high))
+                };
+            }
+        }
+        from
+    }
+}
+
+/// Each of T lanes (or, of one, all) everywhere.
+#[inline(always)]
+fn splats<const T: usize>(x: int32x4_t) -> [int32x4_t; TILE] {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        match T {
+            1 => [x; TILE],
+            _ => [vdupq_laneq_s32::<0>(x), vdupq_laneq_s32::<1>(x), vdupq_laneq_s32::<2>(x), vdupq_laneq_s32::<3>(x)],
+        }
+    }
+}
+
+/// [`Multiply::multiply_add`] for vectors of four rows and of one token.
+#[inline(always)]
+fn multiply_add_splats<const T: usize, const I: i32>(
+    sums: &mut Grid<int32x4_t>,
+    r: usize,
+    rows: int16x8_t,
+    tokens: int16x8_t,
+) {
+    macro_rules! token {
+        ($($t:literal)*) => {$(
+            if $t < T {
+                // SAFETY: NEON is in the baseline.
+                unsafe {
+                    let low = vget_low_s16(rows);
+                    sums[$t][r] = match I {
+                        0 => vmlal_laneq_s16::<{ 2 * $t }>(sums[$t][r], low, tokens),
+                        _ => vmlal_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r], low, tokens),
+                    };
+                    sums[$t][r + 1] = match I {
+                        0 => vmlal_high_laneq_s16::<{ 2 * $t }>(sums[$t][r + 1], rows, tokens),
+                        _ => vmlal_high_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r + 1], rows, tokens),
+                    };
+                }
+            }
+        )*};
+    }
+    token!(0 1 2 3);
+}
+
+/// One word everywhere.
+#[inline(always)]
+unsafe fn repeat<const LANE: i32>(x: int8x16_t) -> int8x16_t {
+    // SAFETY: NEON is in the baseline.
+    unsafe { vreinterpretq_s8_s32(vdupq_laneq_s32::<LANE>(vreinterpretq_s32_s8(x))) }
+}
+
+/// Products of bytes. Not the intrinsic: LLVM sees that codes are small, widens them beforehand and multiplies 16 bits,
+/// which takes twice the instructions.
+#[inline(always)]
+fn smull(w: int8x16_t, x: int8x16_t) -> Halves<int16x8_t> {
+    let (low, high);
+    // SAFETY: NEON is in the baseline; nothing but the outputs changes.
+    unsafe {
+        asm!("smull {0:v}.8h, {1:v}.8b, {2:v}.8b", out(vreg) low, in(vreg) w, in(vreg) x,
+            options(pure, nomem, nostack, preserves_flags));
+        asm!("smull2 {0:v}.8h, {1:v}.16b, {2:v}.16b", out(vreg) high, in(vreg) w, in(vreg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    Halves(low, high)
+}
+
+/// The same, added.
+#[inline(always)]
+fn smlal(Halves(mut low, mut high): Halves<int16x8_t>, w: int8x16_t, x: int8x16_t) -> Halves<int16x8_t> {
+    // SAFETY: as above.
+    unsafe {
+        asm!("smlal {0:v}.8h, {1:v}.8b, {2:v}.8b", inout(vreg) low, in(vreg) w, in(vreg) x,
+            options(pure, nomem, nostack, preserves_flags));
+        asm!("smlal2 {0:v}.8h, {1:v}.16b, {2:v}.16b", inout(vreg) high, in(vreg) w, in(vreg) x,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    Halves(low, high)
+}
+
+/// With dot products: four bytes of each of four rows by four bytes of a token.
+pub(super) struct Sdot;
+
+impl Multiply for Sdot {
+    type Part = Grid<int32x4_t>;
+
+    const LANES: &[[u8; 4]] = Smlal::LANES;
+
+    #[inline(always)]
+    fn at_once<F: Marker>(r: usize) -> usize {
+        if r == 4 && matches!(F::FORMAT, Format::Q6_K) { 2 } else { r }
+    }
+
+    #[inline(always)]
+    fn rows(r: usize) -> usize {
+        r
+    }
+
+    #[inline(always)]
+    fn tokens(t: usize) -> usize {
+        t
+    }
+
+    #[inline(always)]
+    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        rows
+    }
+
+    #[inline(always)]
+    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE] {
+        splats::<T>(tokens)
+    }
+
+    #[inline(always)]
+    fn multiply_add<const T: usize, const I: i32>(
+        sums: &mut Grid<int32x4_t>,
+        r: usize,
+        rows: int16x8_t,
+        tokens: int16x8_t,
+    ) {
+        multiply_add_splats::<T, I>(sums, r, rows, tokens);
+    }
+
+    #[inline(always)]
+    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
+        grid[t][r]
+    }
+
+    #[inline(always)]
+    fn start(from: Grid<int32x4_t>) -> Self::Part {
+        from
+    }
+
+    #[inline(always)]
+    fn turns<F: Marker, const T: usize, const R: usize>() -> usize {
+        1
+    }
+
+    #[inline(always)]
+    unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
+        at: Columns,
+        q: usize,
+        _: usize,
+        part: &mut Self::Part,
+    ) {
+        for r in 0..R {
+            // SAFETY: the caller's promise.
+            let w = unsafe { unpack::<F, I>(at, q + r) };
+            for t in 0..T {
+                // SAFETY: as above.
+                part[t][r] = unsafe { by_lane!(word(I, T, t), sdot, part[t][r], w, words(at, word(I, T, t))) };
+                if T > 1 && matches!(F::FORMAT, Format::Q6_K) {
+                    part[t][r] = pin(part[t][r]);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, _: Grid<int32x4_t>) -> Grid<int32x4_t> {
+        part
+    }
+}
+
+/// # Safety
+/// The CPU has dot products.
+#[inline(always)]
+unsafe fn sdot<const LANE: i32>(mut sum: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
+    // Rust 1.95 has no stable intrinsic for it; `vdotq_laneq_s32` takes over when it has.
+    // SAFETY: the caller's promise; nothing but `sum` changes.
+    unsafe {
+        asm!(
+            "sdot {sum:v}.4s, {w:v}.16b, {x:v}.4b[{lane}]",
+            sum = inout(vreg) sum, w = in(vreg) w, x = in(vreg) x, lane = const LANE,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
+/// With 8-bit matrix multiplication: eight bytes of two rows by eight bytes of two tokens. A vector of rows is a pair of them,
+/// twice; a vector of tokens is a pair, each twice: `[row 0, row 1, row 0, row 1]` and `[token 0, token 0, token 1, token 1]`.
+/// T is even.
+pub(super) struct Smmla;
+
+impl Multiply for Smmla {
+    type Part = Grid<int32x4_t>;
+
+    const LANES: &[[u8; 4]] = &[[0, 1, 0, 1], [2, 3, 2, 3], [4, 5, 4, 5], [6, 7, 6, 7]];
+
+    #[inline(always)]
+    fn at_once<F: Marker>(r: usize) -> usize {
+        r / 2
+    }
+
+    #[inline(always)]
+    fn rows(r: usize) -> usize {
+        2 * r
+    }
+
+    #[inline(always)]
+    fn tokens(t: usize) -> usize {
+        t / 2
+    }
+
+    #[inline(always)]
+    fn by_row([a, b, ..]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        let repeat = |rows: float32x4_t| {
+            // SAFETY: NEON is in the baseline, here and below.
+            let pairs = unsafe {
+                let rows = vreinterpretq_f64_f32(rows);
+                [vdupq_laneq_f64::<0>(rows), vdupq_laneq_f64::<1>(rows)]
+            };
+            // SAFETY: as above.
+            pairs.map(|pair| unsafe { vreinterpretq_f32_f64(pair) })
+        };
+        let ([a, b], [c, d]) = (repeat(a), repeat(b));
+        [a, b, c, d]
+    }
+
+    #[inline(always)]
+    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE] {
+        // SAFETY: as above.
+        unsafe {
+            let (low, high) = (vzip1q_s32(tokens, tokens), vzip2q_s32(tokens, tokens));
+            [low, high, low, high]
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add<const T: usize, const I: i32>(
+        sums: &mut Grid<int32x4_t>,
+        r: usize,
+        rows: int16x8_t,
+        tokens: int16x8_t,
+    ) {
+        // SAFETY: as above.
+        unsafe {
+            let rows = vreinterpretq_s32_s16(rows);
+            let rows = [vzip1q_s32(rows, rows), vzip2q_s32(rows, rows)].map(|rows| vreinterpretq_s16_s32(rows));
+            let tokens = if I == 0 { vtrn1q_s16(tokens, tokens) } else { vtrn2q_s16(tokens, tokens) };
+            let tokens = vreinterpretq_s64_s16(tokens);
+            let tokens = [vdupq_laneq_s64::<0>(tokens), vdupq_laneq_s64::<1>(tokens)];
+            for (sums, tokens) in sums.iter_mut().zip(tokens).take(T / 2) {
+                let tokens = vreinterpretq_s16_s64(tokens);
+                for (i, rows) in rows.into_iter().enumerate() {
+                    let sums = &mut sums[2 * r + 2 * i..];
+                    sums[0] = vmlal_s16(sums[0], vget_low_s16(rows), vget_low_s16(tokens));
+                    sums[1] = vmlal_high_s16(sums[1], rows, tokens);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
+        // SAFETY: as above.
+        unsafe {
+            let [a, b] = [grid[t / 2][2 * r], grid[t / 2][2 * r + 1]].map(|pair| vreinterpretq_f64_f32(pair));
+            vreinterpretq_f32_f64(if t.is_multiple_of(2) { vzip1q_f64(a, b) } else { vzip2q_f64(a, b) })
+        }
+    }
+
+    #[inline(always)]
+    fn start(from: Grid<int32x4_t>) -> Self::Part {
+        from
+    }
+
+    #[inline(always)]
+    fn turns<F: Marker, const T: usize, const R: usize>() -> usize {
+        1
+    }
+
+    /// Two steps at once: nothing in the odd ones.
+    #[inline(always)]
+    unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
+        at: Columns,
+        q: usize,
+        _: usize,
+        part: &mut Self::Part,
+    ) {
+        if !I.is_multiple_of(2) {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            // Two tokens are one register.
+            let x = [words(at, word(I, T, 0)), words(at, word(I, T, T - 2))];
+            for r in 0..R {
+                let w = unpack_pairs::<F, I>(at, q + r);
+                for u in 0..T / 2 {
+                    for i in 0..2 {
+                        part[u][2 * r + i] = smmla(part[u][2 * r + i], x[u], w[i]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, _: Grid<int32x4_t>) -> Grid<int32x4_t> {
+        part
+    }
+}
+
+/// # Safety
+/// The CPU has 8-bit matrix multiplication.
+#[inline(always)]
+unsafe fn smmla(mut sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
+    // As for `sdot`; the intrinsic will be `vmmlaq_s32`.
+    // SAFETY: the caller's promise; nothing but `sum` changes.
+    unsafe {
+        asm!(
+            "smmla {sum:v}.4s, {x:v}.16b, {w:v}.16b",
+            sum = inout(vreg) sum, x = in(vreg) x, w = in(vreg) w,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
+/// The codes of columns 4 * I to 4 * I + 3 for the four rows of register `q`, a byte each.
+///
+/// # Safety
+/// As [`dot`], with q below 4.
+#[inline(always)]
+unsafe fn unpack<F: Marker, const I: usize>(at: Columns, q: usize) -> int8x16_t {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let load = |p: *const u8, i: usize| vld1q_u8(p.add(i * 64 + q * 16));
+        if let Format::Q8_0 = F::FORMAT {
+            return vreinterpretq_s8_u8(load(at.codes, I));
+        }
+        let high = match F::FORMAT {
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => load(at.high, 0),
+            Format::Q6_K => load(at.high, I / 4),
+            _ => vdupq_n_u8(0),
+        };
+        join::<F, I>(load(at.codes, I % 4), high, at.masks)
+    }
+}
+
+/// The codes of columns 4 * I to 4 * I + 7, I even, for the first two rows of register `q` and for the others: eight bytes of
+/// the one row, eight of the other.
+///
+/// # Safety
+/// As [`unpack`].
+#[inline(always)]
+unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, q: usize) -> [int8x16_t; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let load = |p: *const u8, i: usize| vld1q_u8(p.add(i * 64 + q * 16));
+        if let Format::Q8_0 = F::FORMAT {
+            return zip(load(at.codes, I), load(at.codes, I + 1)).map(|codes| vreinterpretq_s8_u8(codes));
+        }
+        // What is a step further on is shifted to where the first step's bits are.
+        let high = match F::FORMAT {
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
+                let bits = load(at.high, 0);
+                zip(bits, vshrq_n_u8::<1>(bits))
+            }
+            Format::Q6_K => {
+                let bits = load(at.high, I / 4);
+                zip(bits, vshrq_n_u8::<2>(bits))
+            }
+            _ => [vdupq_n_u8(0); 2],
+        };
+        let [a, b] = zip(load(at.codes, I % 4), load(at.codes, I % 4 + 1));
+        [join::<F, I>(a, high[0], at.masks), join::<F, I>(b, high[1], at.masks)]
+    }
+}
+
+/// The words of the first halves in turns, and those of the second halves.
+#[inline(always)]
+fn zip(a: uint8x16_t, b: uint8x16_t) -> [uint8x16_t; 2] {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        let (a, b) = (vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b));
+        [vreinterpretq_u8_u32(vzip1q_u32(a, b)), vreinterpretq_u8_u32(vzip2q_u32(a, b))]
+    }
+}
+
+/// The codes of step I: a nibble of `codes`, and the bits of `high` that belong to it.
+#[inline(always)]
+fn join<F: Marker, const I: usize>(codes: uint8x16_t, high: uint8x16_t, masks: Masks) -> int8x16_t {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        let nibbles = if I < 4 { vandq_u8(codes, masks.nibble) } else { vshrq_n_u8::<4>(codes) };
+        let bits = match F::FORMAT {
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => up_to_four::<I>(high),
+            Format::Q6_K => match I % 4 {
+                0 => vshlq_n_u8::<4>(high),
+                1 => vshlq_n_u8::<2>(high),
+                2 => high,
+                _ => vshrq_n_u8::<2>(high),
+            },
+            _ => return vreinterpretq_s8_u8(nibbles),
+        };
+        vreinterpretq_s8_u8(insert(nibbles, bits, masks.high))
+    }
+}
+
+/// With bit I where bit 4 was.
+#[inline(always)]
+fn up_to_four<const I: usize>(x: uint8x16_t) -> uint8x16_t {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        match I {
+            0 => vshlq_n_u8::<4>(x),
+            1 => vshlq_n_u8::<3>(x),
+            2 => vshlq_n_u8::<2>(x),
+            3 => vshlq_n_u8::<1>(x),
+            4 => x,
+            5 => vshrq_n_u8::<1>(x),
+            6 => vshrq_n_u8::<2>(x),
+            _ => vshrq_n_u8::<3>(x),
+        }
+    }
+}
+
+/// `x` with the bits of `mask` taken from `bits`. Not the intrinsic: LLVM sees that these bits of `x` are zero, and makes two
+/// instructions of it.
+#[inline(always)]
+fn insert(mut x: uint8x16_t, bits: uint8x16_t, mask: uint8x16_t) -> uint8x16_t {
+    // SAFETY: NEON is in the baseline; nothing but `x` changes.
+    unsafe {
+        asm!(
+            "bit {x:v}.16b, {bits:v}.16b, {mask:v}.16b",
+            x = inout(vreg) x, bits = in(vreg) bits, mask = in(vreg) mask,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    x
+}
+
+/// Nothing, at a fixed place: what is written before it is not computed after it.
+#[inline(always)]
+pub(super) fn pin(mut x: int32x4_t) -> int32x4_t {
+    // SAFETY: it does nothing.
+    unsafe { asm!("/* {0:v} */", inout(vreg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}
