@@ -1,6 +1,6 @@
 //! The native engine against llama.cpp (golden logits) and against a float reference, on real models.
 //!
-//! `cargo test -p nibble-tests --test parity -- --nocapture` shows the figures.
+//! `cargo test --workspace --all-features --test parity -- --nocapture` shows the figures.
 #![forbid(unsafe_code)]
 
 use nibble_engine::{CandleModel, LanguageModel, Session, SessionOptions};
