@@ -437,7 +437,8 @@ impl Multiply for Sdot {
             for t in 0..T {
                 // SAFETY: as above.
                 part[t][r] = unsafe { by_lane!(word(I, T, t), sdot, part[t][r], w, words(at, word(I, T, t))) };
-                if T > 1 && matches!(F::FORMAT, Format::Q6_K) {
+                if matches!(F::FORMAT, Format::Q6_K) {
+                    // Otherwise LLVM computes both halves of the columns at once, and runs out of registers.
                     part[t][r] = pin(part[t][r]);
                 }
             }
