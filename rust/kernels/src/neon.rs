@@ -32,7 +32,7 @@ impl Simd for Vector {
     #[inline(always)]
     fn load(x: &Lanes) -> Self::V {
         // SAFETY: see above.
-        [0, 4, 8, 12].map(|i| unsafe { vld1q_f32(x.as_ptr().add(i)) })
+        [0, 4, 8, 12].map(|i| unsafe { vld1q_f32(x.as_ptr().wrapping_add(i)) })
     }
 
     #[inline(always)]
@@ -40,7 +40,7 @@ impl Simd for Vector {
         let mut out = [0.0; LANES];
         for q in 0..4 {
             // SAFETY: see above.
-            unsafe { vst1q_f32(out.as_mut_ptr().add(4 * q), v[q]) };
+            unsafe { vst1q_f32(out.as_mut_ptr().wrapping_add(4 * q), v[q]) };
         }
         out
     }
@@ -63,7 +63,7 @@ impl Simd for Vector {
     #[inline(always)]
     fn widen(x: &[u16; LANES]) -> Self::V {
         // SAFETY: see above.
-        [0, 4, 8, 12].map(|i| unsafe { halves(x.as_ptr().add(i)) })
+        [0, 4, 8, 12].map(|i| unsafe { halves(x.as_ptr().wrapping_add(i)) })
     }
 
     #[inline(always)]
@@ -71,7 +71,7 @@ impl Simd for Vector {
         let mut out = [0; LANES];
         for q in 0..4 {
             // SAFETY: see above.
-            unsafe { vst1_u16(out.as_mut_ptr().add(4 * q), vreinterpret_u16_f16(vcvt_f16_f32(v[q]))) };
+            unsafe { vst1_u16(out.as_mut_ptr().wrapping_add(4 * q), vreinterpret_u16_f16(vcvt_f16_f32(v[q]))) };
         }
         out
     }
@@ -92,7 +92,7 @@ pub(crate) fn product_i8mm(_: NeonI8mm) -> fn(Format) -> Product {
     product::of::<I8mm>
 }
 
-/// Makes a tier's products of one of the ways to multiply.
+/// Makes a tier's products of one of the ways to multiply; those of an odd number of tokens can be another tier's.
 macro_rules! tier {
     ($(#[$doc:meta])* $name:ident, $features:literal, $multiply:ident $(, odd: $odd:ident)?) => {
         $(#[$doc])*
@@ -109,7 +109,7 @@ macro_rules! tier {
                 // SAFETY: the caller's promise.
                 unsafe {
                     match T {
-                        $(1 | 3 => blocks::<$odd, F, T>(w, group, tile, results),)?
+                        $(1 | 3 => $odd::blocks::<F, T>(w, group, tile, results),)?
                         _ => blocks::<$multiply, F, T>(w, group, tile, results),
                     }
                 }
@@ -138,7 +138,7 @@ tier!(
     I8mm,
     "neon,dotprod,i8mm",
     Smmla,
-    odd: Sdot
+    odd: Dot
 );
 
 /// How far ahead of their use weights are fetched, in runs of 32 columns.
@@ -147,11 +147,13 @@ const AHEAD: usize = 12;
 /// The 16 rows of a group, in four registers.
 type Rows<V> = [V; 4];
 
-/// Where one block of a group and of a tile lies.
+/// Where one block of a group and of a tile lies, from the first row on that is computed.
 #[derive(Clone, Copy)]
 struct Block {
     columns: Columns,
     scales: *const u8,
+    /// Whether what comes later shall be fetched: not again for the other rows.
+    fetches: bool,
 }
 
 /// A group of rows times a tile of T tokens.
@@ -168,11 +170,12 @@ unsafe fn blocks<M: Multiply, F: Marker, const T: usize>(
     // The sums of all rows and of several tokens take more registers than there are.
     // SAFETY: the caller's promise.
     unsafe {
-        if T == 1 {
+        if const { T == 1 } {
             rows::<M, F, T, 4>(w, group, tile, 0, results);
         } else {
-            rows::<M, F, T, 2>(w, group, tile, 0, results);
-            rows::<M, F, T, 2>(w, group, tile, 2, results);
+            for q in [0, 2] {
+                rows::<M, F, T, 2>(w, group, tile, q, results);
+            }
         }
     }
 }
@@ -194,20 +197,23 @@ unsafe fn rows<M: Multiply, F: Marker, const T: usize, const R: usize>(
     unsafe { std::hint::assert_unchecked(w.format() == F::FORMAT) };
     let mut at = Block {
         columns: Columns {
-            codes: w.codes(group).as_ptr(),
-            high: w.high(group).as_ptr(),
+            codes: w.codes(group).as_ptr().wrapping_add(16 * q),
+            high: w.high(group).as_ptr().wrapping_add(16 * q),
             activations: tile.as_ptr(),
             masks: Masks::new::<F>(),
         },
-        scales: w.scales(group).as_ptr(),
+        // Halves, and pairs of bytes, of four rows are 8 bytes, whichever these are.
+        scales: w.scales(group).as_ptr().wrapping_add(8 * q),
+        fetches: q == 0,
     };
     // SAFETY: `at` is in turn at each of the blocks that `w` and the tile have; a row of results has four times four floats.
     unsafe {
         let mut acc = [[vdupq_n_f32(0.0); 4]; TILE];
         for _ in 0..w.blocks() {
-            match F::FORMAT.block() {
-                32 => block::<M, F, T, R>(at, q, &mut acc),
-                _ => superblock::<M, F, T, R>(at, q, &mut acc),
+            if const { F::FORMAT.block() == 32 } {
+                block::<M, F, T, R>(at, &mut acc);
+            } else {
+                superblock::<M, F, T, R>(at, &mut acc);
             }
             at.columns.codes = at.columns.codes.wrapping_add(F::FORMAT.code_bytes());
             at.columns.high = at.columns.high.wrapping_add(F::FORMAT.high_bytes());
@@ -216,7 +222,7 @@ unsafe fn rows<M: Multiply, F: Marker, const T: usize, const R: usize>(
         }
         for t in 0..T {
             for r in 0..R {
-                vst1q_f32(results[t].as_mut_ptr().add(4 * (q + r)), M::result(&acc, t, r));
+                vst1q_f32(results[t].as_mut_ptr().wrapping_add(4 * (q + r)), M::result(&acc, t, r));
             }
         }
     }
@@ -247,33 +253,29 @@ fn prefetch<F: Marker, const RUNS: usize>(at: Columns) {
 /// A product of 32 columns with one scale.
 ///
 /// # Safety
-/// `at` is at a block of format F and of a tile of T tokens, all of which may be read; q + R is at most 4.
+/// `at` is at a block of format F and of a tile of T tokens, all of which may be read, of R registers of rows.
 #[inline(always)]
-unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(
-    at: Block,
-    q: usize,
-    acc: &mut Grid<float32x4_t>,
-) {
-    if q == 0 {
+unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(at: Block, acc: &mut Grid<float32x4_t>) {
+    if at.fetches {
         prefetch::<F, 1>(at.columns);
     }
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
-        let per_token = at.columns.activations.add(32 * T).cast::<i32>();
-        let tokens = |i: usize| M::by_token::<T>(per_lane::<T>(per_token.add(i * T)));
+        let per_token = at.columns.activations.wrapping_add(32 * T).cast::<i32>();
+        let tokens = |i: usize| M::by_token::<T>(per_lane::<T>(per_token.wrapping_add(i * T)));
         let zero = [vdupq_n_s32(0); TILE];
         let from = match offset(F::FORMAT) {
             0 => zero,
             offset => {
-                let sums = per_lane::<T>(per_token.add(2 * T));
+                let sums = per_lane::<T>(per_token.wrapping_add(2 * T));
                 M::by_token::<T>(vmulq_n_s32(sums, -offset))
             }
         };
-        let s = dot::<M, F, T, R, ALL>(at.columns, q, by_token(from));
-        let d = M::by_row(scales::<R>(at.scales, q));
+        let s = dot::<M, F, T, R, ALL>(at.columns, by_token(from));
+        let d = M::by_row(scales::<R>(at.scales));
         add_scaled::<M, T, R>(acc, s, d, tokens(0));
         if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
-            let m = M::by_row(scales::<R>(at.scales.add(2 * GROUP), q));
+            let m = M::by_row(scales::<R>(at.scales.wrapping_add(2 * GROUP)));
             let da_sum = tokens(1);
             for u in 0..M::tokens(T) {
                 for p in 0..M::rows(R) {
@@ -315,58 +317,54 @@ fn add_scaled<M: Multiply, const T: usize, const R: usize>(
 /// # Safety
 /// As [`block`].
 #[inline(always)]
-unsafe fn superblock<M: Multiply, F: Marker, const T: usize, const R: usize>(
-    at: Block,
-    q: usize,
-    acc: &mut Grid<float32x4_t>,
-) {
+unsafe fn superblock<M: Multiply, F: Marker, const T: usize, const R: usize>(at: Block, acc: &mut Grid<float32x4_t>) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let six = matches!(F::FORMAT, Format::Q6_K);
         in_memory(acc);
         let activations = at.columns.activations;
-        let da = M::by_token::<T>(per_lane::<T>(activations.add(256 * T).cast()));
-        let sums = activations.add(T * if six { 260 } else { 292 }).cast::<i16>();
+        let da = M::by_token::<T>(per_lane::<T>(activations.wrapping_add(256 * T).cast()));
+        let sums = activations.wrapping_add(T * if six { 260 } else { 292 }).cast::<i16>();
         // Sub-scales come in pairs, of 16 columns each or of 32.
-        let sub_scales = at.scales.add(if six { 32 } else { 64 } + 8 * q);
+        let sub_scales = at.scales.wrapping_add(if six { 32 } else { 64 });
         let mut s = [[vdupq_n_s32(0); 4]; TILE];
         let mut columns = at.columns;
         for pair in 0..if six { 8 } else { 4 } {
-            if q == 0 && six {
+            if at.fetches && six {
                 prefetch::<F, 1>(columns);
-            } else if q == 0 {
+            } else if at.fetches {
                 prefetch::<F, 2>(columns);
             }
-            let factors = sub_scales_of::<M, F, R>(sub_scales.add(32 * pair));
-            if six {
-                let [first, second] = pair_of_sums::<M, T>(sums.add(2 * T * pair), -offset(F::FORMAT) as i16);
-                multiply_add::<M, F, T, R, FIRST>(&mut s, columns, q, by_token(first), factors[0]);
-                multiply_add::<M, F, T, R, SECOND>(&mut s, columns, q, by_token(second), factors[1]);
+            let factors = sub_scales_of::<M, F, R>(sub_scales.wrapping_add(32 * pair));
+            if const { matches!(F::FORMAT, Format::Q6_K) } {
+                let [first, second] = pair_of_sums::<M, T>(sums.wrapping_add(2 * T * pair), -offset(F::FORMAT) as i16);
+                multiply_add::<M, F, T, R, FIRST>(&mut s, columns, by_token(first), factors[0]);
+                multiply_add::<M, F, T, R, SECOND>(&mut s, columns, by_token(second), factors[1]);
                 columns = columns.next::<F, T>();
             } else {
                 let zero = [[vdupq_n_s32(0); 4]; TILE];
-                multiply_add::<M, F, T, R, ALL>(&mut s, columns, q, zero, factors[0]);
+                multiply_add::<M, F, T, R, ALL>(&mut s, columns, zero, factors[0]);
                 columns = columns.next::<F, T>();
-                multiply_add::<M, F, T, R, ALL>(&mut s, columns, q, zero, factors[1]);
+                multiply_add::<M, F, T, R, ALL>(&mut s, columns, zero, factors[1]);
                 columns = columns.next::<F, T>();
             }
         }
-        let d = M::by_row(scales::<R>(at.scales, q));
+        let d = M::by_row(scales::<R>(at.scales));
         add_scaled::<M, T, R>(acc, s, d, da);
         if six {
             return;
         }
         let mut m = [[vdupq_n_s32(0); 4]; TILE];
         for pair in 0..4 {
-            let tokens = vreinterpretq_s16_s32(per_lane::<T>(sums.add(2 * T * pair).cast()));
+            let tokens = vreinterpretq_s16_s32(per_lane::<T>(sums.wrapping_add(2 * T * pair).cast()));
             for r in (0..R).step_by(2) {
-                let minima = vreinterpretq_u16_u8(vld1q_u8(sub_scales.add(128 + 32 * pair + 8 * r)));
+                let minima = vreinterpretq_u16_u8(vld1q_u8(sub_scales.wrapping_add(128 + 32 * pair + 8 * r)));
                 let (even, odd) = (vandq_u16(minima, vdupq_n_u16(255)), vshrq_n_u16::<8>(minima));
                 M::multiply_add::<T, 0>(&mut m, r, vreinterpretq_s16_u16(even), tokens);
                 M::multiply_add::<T, 1>(&mut m, r, vreinterpretq_s16_u16(odd), tokens);
             }
         }
-        let dmin = M::by_row(scales::<R>(at.scales.add(2 * GROUP), q));
+        let dmin = M::by_row(scales::<R>(at.scales.wrapping_add(2 * GROUP)));
         for u in 0..M::tokens(T) {
             for p in 0..M::rows(R) {
                 let scale = vmulq_f32(dmin[p], vreinterpretq_f32_s32(da[u]));
@@ -392,25 +390,24 @@ fn in_memory(acc: &mut Grid<float32x4_t>) {
 unsafe fn multiply_add<M: Multiply, F: Marker, const T: usize, const R: usize, const HALF: usize>(
     s: &mut Grid<int32x4_t>,
     columns: Columns,
-    q: usize,
     from: Grid<int32x4_t>,
     factors: [int32x4_t; 4],
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let half = M::rows(R / 2);
-        if M::at_once::<F>(R) == R {
-            add_multiplied::<M, T>(s, dot::<M, F, T, R, HALF>(columns, q, from), factors, 0..M::rows(R));
-        } else if R == 2 {
-            add_multiplied::<M, T>(s, dot::<M, F, T, 1, HALF>(columns, q, from), factors, 0..half);
+        if const { !(M::HALVES_ROWS || M::HALVES_SIX && R == 4 && matches!(F::FORMAT, Format::Q6_K)) } {
+            add_multiplied::<M, T>(s, dot::<M, F, T, R, HALF>(columns, from), factors, 0..M::rows(R));
+        } else if const { R == 2 } {
+            add_multiplied::<M, T>(s, dot::<M, F, T, 1, HALF>(columns, from), factors, 0..half);
             // What is not done now would be done last, and take registers until then.
             hold::<M, T>(s, 0..half);
-            add_multiplied::<M, T>(s, dot::<M, F, T, 1, HALF>(columns, q + 1, from), factors, half..2 * half);
+            add_multiplied::<M, T>(s, dot::<M, F, T, 1, HALF>(columns.after(1), from), factors, half..2 * half);
             hold::<M, T>(s, half..2 * half);
         } else {
-            add_multiplied::<M, T>(s, dot::<M, F, T, 2, HALF>(columns, q, from), factors, 0..half);
+            add_multiplied::<M, T>(s, dot::<M, F, T, 2, HALF>(columns, from), factors, 0..half);
             hold::<M, T>(s, 0..half);
-            add_multiplied::<M, T>(s, dot::<M, F, T, 2, HALF>(columns, q + 2, from), factors, half..2 * half);
+            add_multiplied::<M, T>(s, dot::<M, F, T, 2, HALF>(columns.after(2), from), factors, half..2 * half);
             hold::<M, T>(s, half..2 * half);
         }
     }
@@ -454,7 +451,7 @@ unsafe fn per_lane<const T: usize>(p: *const i32) -> int32x4_t {
         match T {
             1 => vdupq_n_s32(p.read_unaligned()),
             2 => vcombine_s32(two(p), two(p)),
-            3 => vcombine_s32(two(p), vdup_n_s32(p.add(2).read_unaligned())),
+            3 => vcombine_s32(two(p), vdup_n_s32(p.wrapping_add(2).read_unaligned())),
             _ => vreinterpretq_s32_s8(vld1q_s8(p.cast())),
         }
     }
@@ -479,17 +476,17 @@ unsafe fn pair_of_sums<M: Multiply, const T: usize>(p: *const i16, factor: i16) 
     }
 }
 
-/// The f16 scales of R registers of rows, from `q` on.
+/// The f16 scales of R registers of rows.
 ///
 /// # Safety
-/// A group's 16 may be read.
+/// 8 * R bytes may be read.
 #[inline(always)]
-unsafe fn scales<const R: usize>(p: *const u8, q: usize) -> [float32x4_t; 4] {
+unsafe fn scales<const R: usize>(p: *const u8) -> [float32x4_t; 4] {
     // SAFETY: the caller's promise.
     unsafe {
         let mut scales = [vdupq_n_f32(0.0); 4];
         for r in (0..R).step_by(2) {
-            let two = vreinterpretq_f16_u16(vld1q_u16(p.cast::<u16>().add(4 * (q + r))));
+            let two = vreinterpretq_f16_u16(vld1q_u16(p.cast::<u16>().wrapping_add(4 * r)));
             (scales[r], scales[r + 1]) = (vcvt_f32_f16(vget_low_f16(two)), vcvt_high_f32_f16(two));
         }
         scales
@@ -506,7 +503,7 @@ unsafe fn sub_scales_of<M: Multiply, F: Marker, const R: usize>(p: *const u8) ->
     unsafe {
         let mut vectors = [[vdupq_n_s32(0); 4]; 2];
         for r in (0..R).step_by(2) {
-            let even = vld1q_u8(p.add(8 * r));
+            let even = vld1q_u8(p.wrapping_add(8 * r));
             let odd = vreinterpretq_u8_u16(vshrq_n_u16::<8>(vreinterpretq_u16_u8(even)));
             for (vectors, bytes) in vectors.iter_mut().zip([even, odd]) {
                 let signs = match F::FORMAT {
@@ -568,7 +565,7 @@ fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
         }
         for q in 0..4 {
             let [a, b, c, d] = chains.map(|chain| chain[q]);
-            vst1q_f32(result.as_mut_ptr().add(4 * q), vaddq_f32(vaddq_f32(a, b), vaddq_f32(c, d)));
+            vst1q_f32(result.as_mut_ptr().wrapping_add(4 * q), vaddq_f32(vaddq_f32(a, b), vaddq_f32(c, d)));
         }
     }
 }
@@ -580,10 +577,11 @@ fn float_column<F: Marker>(column: &[u8]) -> Rows<float32x4_t> {
     // SAFETY: the slice has 16 elements of the format's size.
     unsafe {
         match F::FORMAT {
-            Format::F16 => [0, 4, 8, 12].map(|i| halves(column.as_ptr().cast::<u16>().add(i))),
-            Format::BF16 => [0, 4, 8, 12]
-                .map(|i| vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(column.as_ptr().cast::<u16>().add(i))))),
-            _ => [0, 4, 8, 12].map(|i| vld1q_f32(column.as_ptr().cast::<f32>().add(i))),
+            Format::F16 => [0, 4, 8, 12].map(|i| halves(column.as_ptr().cast::<u16>().wrapping_add(i))),
+            Format::BF16 => [0, 4, 8, 12].map(|i| {
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(column.as_ptr().cast::<u16>().wrapping_add(i))))
+            }),
+            _ => [0, 4, 8, 12].map(|i| vld1q_f32(column.as_ptr().cast::<f32>().wrapping_add(i))),
         }
     }
 }

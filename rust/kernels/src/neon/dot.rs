@@ -14,7 +14,7 @@ use crate::format::marker::Marker;
 /// how many. What lies beyond them is not used.
 pub(super) type Grid<V> = [[V; 4]; TILE];
 
-/// Where 32 columns of a group and of a tile lie.
+/// Where 32 columns of a group and of a tile lie, from the first row on that is computed.
 #[derive(Clone, Copy)]
 pub(super) struct Columns {
     pub codes: *const u8,
@@ -55,6 +55,12 @@ impl Columns {
             activations: self.activations.wrapping_add(32 * T),
             ..self
         }
+    }
+
+    /// The same columns, `r` registers of rows further on.
+    #[inline(always)]
+    pub fn after(self, r: usize) -> Self {
+        Self { codes: self.codes.wrapping_add(16 * r), high: self.high.wrapping_add(16 * r), ..self }
     }
 }
 
@@ -98,13 +104,13 @@ pub(super) trait Multiply {
     /// Where a sum starts that shall end as `from` plus products.
     fn start(from: Grid<int32x4_t>) -> Self::Part;
 
-    /// How many of R registers of rows to multiply at once, if there is something between the products and the sums: R, or
-    /// half of that if the registers would not suffice.
-    fn at_once<F: Marker>(r: usize) -> usize;
+    /// Whether the registers do not suffice for all rows at once, if there is something between the products and the sums:
+    /// always, or for the most rows of the largest blocks.
+    const HALVES_ROWS: bool;
+    const HALVES_SIX: bool;
 
-    /// How often the columns are gone through, once or twice, each time for a part of the sums: as often as it takes for
-    /// the registers to suffice.
-    fn turns<F: Marker, const T: usize, const R: usize>() -> usize;
+    /// Whether the registers do not suffice for four tokens of Q8_0, so that columns are gone through in two turns.
+    const HALVES_EIGHT: bool;
 
     /// Adds the products of columns 4 * I to 4 * I + 3 for one turn; the steps that are taken are those of HALF.
     ///
@@ -112,7 +118,6 @@ pub(super) trait Multiply {
     /// As [`dot`].
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        q: usize,
         turn: usize,
         part: &mut Self::Part,
     );
@@ -121,31 +126,36 @@ pub(super) trait Multiply {
     fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, from: Grid<int32x4_t>) -> Grid<int32x4_t>;
 }
 
-/// `from`, and the products of columns HALF of R registers of rows, the first of which is `q`.
+/// `from`, and the products of columns HALF of R registers of rows.
 ///
 /// # Safety
-/// `at` is at 32 columns of format F and of a tile of T tokens, which may be read; q + R is at most 4; the CPU has the
+/// `at` is at 32 columns of format F and of a tile of T tokens, which may be read; the CPU has the
 /// instructions.
 #[inline(always)]
 pub(super) unsafe fn dot<M: Multiply, F: Marker, const T: usize, const R: usize, const HALF: usize>(
     at: Columns,
-    q: usize,
     from: Grid<int32x4_t>,
 ) -> Grid<int32x4_t> {
     let mut part = M::start(from);
     // In an order in which the two codes of a byte follow one another. Spelt out: an array with a variable index would not
-    // be in registers.
+    // be in registers. `const` here and elsewhere spares LLVM what would be inlined only to be thrown away: it halves the
+    // time that this crate takes to compile.
     macro_rules! steps {
         ($turn:literal: $($i:literal)*) => {$(
-            if $turn < M::turns::<F, T, R>() && (HALF == ALL || $i / 4 == HALF) {
+            if const { $turn < turns::<M, F, T>() && (HALF == ALL || $i / 4 == HALF) } {
                 // SAFETY: the caller's promise.
-                unsafe { M::step::<F, T, R, HALF, $i>(at, q, $turn, &mut part) };
+                unsafe { M::step::<F, T, R, HALF, $i>(at, $turn, &mut part) };
             }
         )*};
     }
     steps!(0: 0 4 1 5 2 6 3 7);
     steps!(1: 0 4 1 5 2 6 3 7);
     M::finish::<F, T, R>(part, from)
+}
+
+/// How often the columns are gone through.
+const fn turns<M: Multiply, F: Marker, const T: usize>() -> usize {
+    if M::HALVES_EIGHT && matches!(F::FORMAT, Format::Q8_0) && T > 2 { 2 } else { 1 }
 }
 
 /// Calls `$f::<LANE>` with the lane in which the word of four activations with this index lies.
@@ -167,7 +177,7 @@ macro_rules! by_lane {
 #[inline(always)]
 unsafe fn words(at: Columns, word: usize) -> int8x16_t {
     // SAFETY: the caller's promise; whole registers, since a tile of T tokens has 8 * T words.
-    unsafe { vld1q_s8(at.activations.add(word / 4 * 16).cast()) }
+    unsafe { vld1q_s8(at.activations.wrapping_add(word / 4 * 16).cast()) }
 }
 
 /// Baseline: products are added in 16 bits, for each row and byte, as far as that is exact.
@@ -183,10 +193,9 @@ impl Multiply for Smlal {
 
     const LANES: &[[u8; 4]] = &[[0, 1, 2, 3], [4, 5, 6, 7]];
 
-    #[inline(always)]
-    fn at_once<F: Marker>(r: usize) -> usize {
-        r
-    }
+    const HALVES_ROWS: bool = false;
+    const HALVES_SIX: bool = false;
+    const HALVES_EIGHT: bool = true;
 
     #[inline(always)]
     fn rows(r: usize) -> usize {
@@ -233,15 +242,8 @@ impl Multiply for Smlal {
     }
 
     #[inline(always)]
-    fn turns<F: Marker, const T: usize, const R: usize>() -> usize {
-        // The 32-bit sums of Q8_0 take twice the registers.
-        if matches!(F::FORMAT, Format::Q8_0) { T.div_ceil(2) } else { 1 }
-    }
-
-    #[inline(always)]
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        q: usize,
         turn: usize,
         (narrow, wide): &mut Self::Part,
     ) {
@@ -249,7 +251,7 @@ impl Multiply for Smlal {
         // four steps, and eight of the others.
         let eight = matches!(F::FORMAT, Format::Q8_0);
         let is_first = if eight { I < 4 } else { I == if HALF == SECOND { 4 } else { 0 } };
-        let tokens = T.div_ceil(Self::turns::<F, T, R>());
+        let tokens = T.div_ceil(const { turns::<Self, F, T>() });
         for t in 0..T {
             if t / tokens != turn {
                 continue;
@@ -258,7 +260,7 @@ impl Multiply for Smlal {
             unsafe {
                 let x = by_lane!(word(I, T, t), repeat, words(at, word(I, T, t)));
                 for r in 0..R {
-                    let (w, sum) = (unpack::<F, I>(at, q + r), &mut narrow[t][r]);
+                    let (w, sum) = (unpack::<F, I>(at, r), &mut narrow[t][r]);
                     *sum = if is_first { smull(w, x) } else { smlal(*sum, w, x) };
                     if eight && !is_first {
                         let wide = &mut wide[t][r];
@@ -374,10 +376,9 @@ impl Multiply for Sdot {
 
     const LANES: &[[u8; 4]] = Smlal::LANES;
 
-    #[inline(always)]
-    fn at_once<F: Marker>(r: usize) -> usize {
-        if r == 4 && matches!(F::FORMAT, Format::Q6_K) { 2 } else { r }
-    }
+    const HALVES_ROWS: bool = false;
+    const HALVES_SIX: bool = true;
+    const HALVES_EIGHT: bool = false;
 
     #[inline(always)]
     fn rows(r: usize) -> usize {
@@ -420,20 +421,14 @@ impl Multiply for Sdot {
     }
 
     #[inline(always)]
-    fn turns<F: Marker, const T: usize, const R: usize>() -> usize {
-        1
-    }
-
-    #[inline(always)]
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        q: usize,
         _: usize,
         part: &mut Self::Part,
     ) {
         for r in 0..R {
             // SAFETY: the caller's promise.
-            let w = unsafe { unpack::<F, I>(at, q + r) };
+            let w = unsafe { unpack::<F, I>(at, r) };
             for t in 0..T {
                 // SAFETY: as above.
                 part[t][r] = unsafe { by_lane!(word(I, T, t), sdot, part[t][r], w, words(at, word(I, T, t))) };
@@ -477,10 +472,9 @@ impl Multiply for Smmla {
 
     const LANES: &[[u8; 4]] = &[[0, 1, 0, 1], [2, 3, 2, 3], [4, 5, 4, 5], [6, 7, 6, 7]];
 
-    #[inline(always)]
-    fn at_once<F: Marker>(r: usize) -> usize {
-        r / 2
-    }
+    const HALVES_ROWS: bool = true;
+    const HALVES_SIX: bool = false;
+    const HALVES_EIGHT: bool = false;
 
     #[inline(always)]
     fn rows(r: usize) -> usize {
@@ -555,16 +549,10 @@ impl Multiply for Smmla {
         from
     }
 
-    #[inline(always)]
-    fn turns<F: Marker, const T: usize, const R: usize>() -> usize {
-        1
-    }
-
     /// Two steps at once: nothing in the odd ones.
     #[inline(always)]
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        q: usize,
         _: usize,
         part: &mut Self::Part,
     ) {
@@ -576,7 +564,7 @@ impl Multiply for Smmla {
             // Two tokens are one register.
             let x = [words(at, word(I, T, 0)), words(at, word(I, T, T - 2))];
             for r in 0..R {
-                let w = unpack_pairs::<F, I>(at, q + r);
+                let w = unpack_pairs::<F, I>(at, r);
                 for u in 0..T / 2 {
                     for i in 0..2 {
                         part[u][2 * r + i] = smmla(part[u][2 * r + i], x[u], w[i]);
@@ -608,15 +596,15 @@ unsafe fn smmla(mut sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
     sum
 }
 
-/// The codes of columns 4 * I to 4 * I + 3 for the four rows of register `q`, a byte each.
+/// The codes of columns 4 * I to 4 * I + 3 for the four rows of register `r`, a byte each.
 ///
 /// # Safety
-/// As [`dot`], with q below 4.
+/// As [`dot`], r being one of its registers.
 #[inline(always)]
-unsafe fn unpack<F: Marker, const I: usize>(at: Columns, q: usize) -> int8x16_t {
+unsafe fn unpack<F: Marker, const I: usize>(at: Columns, r: usize) -> int8x16_t {
     // SAFETY: the caller's promise.
     unsafe {
-        let load = |p: *const u8, i: usize| vld1q_u8(p.add(i * 64 + q * 16));
+        let load = |p: *const u8, i: usize| vld1q_u8(p.wrapping_add(i * 64 + r * 16));
         if let Format::Q8_0 = F::FORMAT {
             return vreinterpretq_s8_u8(load(at.codes, I));
         }
@@ -629,16 +617,16 @@ unsafe fn unpack<F: Marker, const I: usize>(at: Columns, q: usize) -> int8x16_t 
     }
 }
 
-/// The codes of columns 4 * I to 4 * I + 7, I even, for the first two rows of register `q` and for the others: eight bytes of
+/// The codes of columns 4 * I to 4 * I + 7, I even, for the first two rows of register `r` and for the others: eight bytes of
 /// the one row, eight of the other.
 ///
 /// # Safety
 /// As [`unpack`].
 #[inline(always)]
-unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, q: usize) -> [int8x16_t; 2] {
+unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, r: usize) -> [int8x16_t; 2] {
     // SAFETY: the caller's promise.
     unsafe {
-        let load = |p: *const u8, i: usize| vld1q_u8(p.add(i * 64 + q * 16));
+        let load = |p: *const u8, i: usize| vld1q_u8(p.wrapping_add(i * 64 + r * 16));
         if let Format::Q8_0 = F::FORMAT {
             return zip(load(at.codes, I), load(at.codes, I + 1)).map(|codes| vreinterpretq_s8_u8(codes));
         }
