@@ -69,37 +69,82 @@ pub(super) const FIRST: usize = 0;
 pub(super) const SECOND: usize = 1;
 pub(super) const ALL: usize = 2;
 
-/// A way to multiply. Its methods may only be called where the CPU has its instructions.
+/// A way to multiply. Its methods may only be called where the CPU has its instructions. Unless it says otherwise, a vector of
+/// rows is a register of four, and a vector of tokens is one, in all lanes.
 pub(super) trait Multiply {
     /// Sums on their way.
     type Part: Copy;
 
     /// For each vector of rows that two registers of rows make, which of their eight rows are in its lanes.
-    const LANES: &[[u8; 4]];
+    const LANES: &[[u8; 4]] = &[[0, 1, 2, 3], [4, 5, 6, 7]];
 
     /// How many vectors R registers of rows make.
-    fn rows(r: usize) -> usize;
+    #[inline(always)]
+    fn rows(r: usize) -> usize {
+        r
+    }
 
     /// How many vectors T tokens make.
-    fn tokens(t: usize) -> usize;
+    #[inline(always)]
+    fn tokens(t: usize) -> usize {
+        t
+    }
 
     /// Vectors of rows, from registers of four.
-    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4];
+    #[inline(always)]
+    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        rows
+    }
 
     /// Vectors of T tokens, from a lane for each (or, of one token, all lanes).
-    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE];
+    #[inline(always)]
+    fn by_token<const T: usize>(x: int32x4_t) -> [int32x4_t; TILE] {
+        // SAFETY: NEON is in the baseline.
+        unsafe {
+            match T {
+                1 => [x; TILE],
+                _ => {
+                    [vdupq_laneq_s32::<0>(x), vdupq_laneq_s32::<1>(x), vdupq_laneq_s32::<2>(x), vdupq_laneq_s32::<3>(x)]
+                }
+            }
+        }
+    }
 
     /// Adds to the sums of registers `r` and `r + 1` of rows their eight 16-bit `rows` times lanes 2 * t + I of `tokens`,
     /// t being a token.
+    #[inline(always)]
     fn multiply_add<const T: usize, const I: i32>(
         sums: &mut Grid<int32x4_t>,
         r: usize,
         rows: int16x8_t,
         tokens: int16x8_t,
-    );
+    ) {
+        macro_rules! token {
+            ($($t:literal)*) => {$(
+                if $t < T {
+                    // SAFETY: NEON is in the baseline.
+                    unsafe {
+                        let low = vget_low_s16(rows);
+                        sums[$t][r] = match I {
+                            0 => vmlal_laneq_s16::<{ 2 * $t }>(sums[$t][r], low, tokens),
+                            _ => vmlal_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r], low, tokens),
+                        };
+                        sums[$t][r + 1] = match I {
+                            0 => vmlal_high_laneq_s16::<{ 2 * $t }>(sums[$t][r + 1], rows, tokens),
+                            _ => vmlal_high_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r + 1], rows, tokens),
+                        };
+                    }
+                }
+            )*};
+        }
+        token!(0 1 2 3);
+    }
 
     /// Register `r` of four rows and token `t`.
-    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t;
+    #[inline(always)]
+    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
+        grid[t][r]
+    }
 
     /// Where a sum starts that shall end as `from` plus products.
     fn start(from: Grid<int32x4_t>) -> Self::Part;
@@ -191,46 +236,9 @@ impl Multiply for Smlal {
     /// 16-bit sums, and what was widened to 32 bits.
     type Part = (Grid<Halves<int16x8_t>>, Grid<Halves<int32x4_t>>);
 
-    const LANES: &[[u8; 4]] = &[[0, 1, 2, 3], [4, 5, 6, 7]];
-
     const HALVES_ROWS: bool = false;
     const HALVES_SIX: bool = false;
     const HALVES_EIGHT: bool = true;
-
-    #[inline(always)]
-    fn rows(r: usize) -> usize {
-        r
-    }
-
-    #[inline(always)]
-    fn tokens(t: usize) -> usize {
-        t
-    }
-
-    #[inline(always)]
-    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        rows
-    }
-
-    #[inline(always)]
-    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE] {
-        splats::<T>(tokens)
-    }
-
-    #[inline(always)]
-    fn multiply_add<const T: usize, const I: i32>(
-        sums: &mut Grid<int32x4_t>,
-        r: usize,
-        rows: int16x8_t,
-        tokens: int16x8_t,
-    ) {
-        multiply_add_splats::<T, I>(sums, r, rows, tokens);
-    }
-
-    #[inline(always)]
-    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
-        grid[t][r]
-    }
 
     #[inline(always)]
     fn start(_: Grid<int32x4_t>) -> Self::Part {
@@ -292,47 +300,6 @@ impl Multiply for Smlal {
     }
 }
 
-/// Each of T lanes (or, of one, all) everywhere.
-#[inline(always)]
-fn splats<const T: usize>(x: int32x4_t) -> [int32x4_t; TILE] {
-    // SAFETY: NEON is in the baseline.
-    unsafe {
-        match T {
-            1 => [x; TILE],
-            _ => [vdupq_laneq_s32::<0>(x), vdupq_laneq_s32::<1>(x), vdupq_laneq_s32::<2>(x), vdupq_laneq_s32::<3>(x)],
-        }
-    }
-}
-
-/// [`Multiply::multiply_add`] for vectors of four rows and of one token.
-#[inline(always)]
-fn multiply_add_splats<const T: usize, const I: i32>(
-    sums: &mut Grid<int32x4_t>,
-    r: usize,
-    rows: int16x8_t,
-    tokens: int16x8_t,
-) {
-    macro_rules! token {
-        ($($t:literal)*) => {$(
-            if $t < T {
-                // SAFETY: NEON is in the baseline.
-                unsafe {
-                    let low = vget_low_s16(rows);
-                    sums[$t][r] = match I {
-                        0 => vmlal_laneq_s16::<{ 2 * $t }>(sums[$t][r], low, tokens),
-                        _ => vmlal_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r], low, tokens),
-                    };
-                    sums[$t][r + 1] = match I {
-                        0 => vmlal_high_laneq_s16::<{ 2 * $t }>(sums[$t][r + 1], rows, tokens),
-                        _ => vmlal_high_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r + 1], rows, tokens),
-                    };
-                }
-            }
-        )*};
-    }
-    token!(0 1 2 3);
-}
-
 /// One word everywhere.
 #[inline(always)]
 unsafe fn repeat<const LANE: i32>(x: int8x16_t) -> int8x16_t {
@@ -374,46 +341,9 @@ pub(super) struct Sdot;
 impl Multiply for Sdot {
     type Part = Grid<int32x4_t>;
 
-    const LANES: &[[u8; 4]] = Smlal::LANES;
-
     const HALVES_ROWS: bool = false;
     const HALVES_SIX: bool = true;
     const HALVES_EIGHT: bool = false;
-
-    #[inline(always)]
-    fn rows(r: usize) -> usize {
-        r
-    }
-
-    #[inline(always)]
-    fn tokens(t: usize) -> usize {
-        t
-    }
-
-    #[inline(always)]
-    fn by_row(rows: [float32x4_t; 4]) -> [float32x4_t; 4] {
-        rows
-    }
-
-    #[inline(always)]
-    fn by_token<const T: usize>(tokens: int32x4_t) -> [int32x4_t; TILE] {
-        splats::<T>(tokens)
-    }
-
-    #[inline(always)]
-    fn multiply_add<const T: usize, const I: i32>(
-        sums: &mut Grid<int32x4_t>,
-        r: usize,
-        rows: int16x8_t,
-        tokens: int16x8_t,
-    ) {
-        multiply_add_splats::<T, I>(sums, r, rows, tokens);
-    }
-
-    #[inline(always)]
-    fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
-        grid[t][r]
-    }
 
     #[inline(always)]
     fn start(from: Grid<int32x4_t>) -> Self::Part {
