@@ -26,8 +26,8 @@ pub(crate) trait Variant {
         results: &mut [[f32; GROUP]; TILE],
     );
 
-    /// From how many tokens on the codes of a group are unpacked once for all of them.
-    const TOKENS_WORTH_UNPACKING: usize = usize::MAX;
+    /// From how many tokens on the codes of a group are unpacked once for all of them, if ever.
+    const TOKENS_WORTH_UNPACKING: Option<usize> = None;
 
     /// Unpacks the codes of a group into `panel`, a byte each.
     ///
@@ -85,18 +85,47 @@ fn block_product<V: Variant, F: Marker>(
     tokens: Range<usize>,
     out: &mut OutMut<'_>,
 ) {
-    let mut panel = Panel([MaybeUninit::uninit(); _]);
     // Bytes need no unpacking.
-    let worth_it = !matches!(F::FORMAT, Format::Q8_0) && tokens.len() >= V::TOKENS_WORTH_UNPACKING;
-    let panel = panel.0.get_mut(..w.cols() * GROUP).filter(|_| worth_it).map(|panel| {
-        // SAFETY: `of` is called where the CPU has the instructions, and the panel has room for all columns.
-        unsafe { V::unpack::<F>(w, group, panel) };
-        &*panel
-    });
+    let unpacks = !matches!(F::FORMAT, Format::Q8_0)
+        && V::TOKENS_WORTH_UNPACKING.is_some_and(|worth| tokens.len() >= worth)
+        && w.cols() * GROUP <= size_of::<Panel>();
+    if unpacks {
+        unpacked_product::<V, F>(w, group, x, tokens, out);
+    } else {
+        tiles::<V, F>(w, group, None, x, tokens, out);
+    }
+}
+
+/// [`block_product`] by way of a panel. Apart from it, because a large frame costs every call, and one token has no use for it.
+#[inline(never)]
+fn unpacked_product<V: Variant, F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
+    let mut panel = Panel([MaybeUninit::uninit(); _]);
+    let panel = &mut panel.0[..w.cols() * GROUP];
+    // SAFETY: `of` is called where the CPU has the instructions, and the panel has room for all columns.
+    unsafe { V::unpack::<F>(w, group, panel) };
+    tiles::<V, F>(w, group, Some(panel), x, tokens, out);
+}
+
+/// All tiles of a run of tokens, with the group's codes unpacked beforehand or not.
+#[inline(always)]
+fn tiles<V: Variant, F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    panel: Option<&[MaybeUninit<u8>]>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
     for first in tokens.step_by(TILE) {
         let (tile, width) = x.tile(first);
         let mut results = [[0.0; GROUP]; TILE];
-        // SAFETY: as above; the tile is `width` tokens wide, and the panel was filled.
+        // SAFETY: `of` is called where the CPU has the instructions; the tile is `width` tokens wide, and the panel was filled.
         unsafe {
             match (width, panel) {
                 (1, _) => V::blocks::<F, 1>(w, group, tile, &mut results),
