@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::format::ShapeError;
-use crate::ops::{LANES, Lanes, Simd, exponentials};
+use crate::ops::{LANES, Lanes, Simd, exponentials, f16_to_f32};
 
 /// Positions that are widened together: a block of them, and the queries it meets, stay in a first-level cache.
 const BLOCK: usize = 16;
@@ -51,23 +51,18 @@ impl Attention<'_> {
     /// Whether everything fits together, an output with `stride` from row to row included.
     pub(crate) fn check(&self, scratch: usize, out: usize, stride: usize) -> Result<(), ShapeError> {
         let &Self { head_dim, heads, .. } = self;
-        let whole = |what, len: usize| {
-            if head_dim == 0 || !len.is_multiple_of(head_dim) {
-                Err(ShapeError::new(what, head_dim, len))
-            } else {
-                Ok(())
-            }
-        };
-        ShapeError::unless_equal("segments of values", self.keys.len(), self.values.len())?;
-        for (keys, values) in self.keys.iter().zip(self.values) {
-            whole("length of a segment of keys, as a multiple", keys.len())?;
-            ShapeError::unless_equal("length of a segment of values", keys.len(), values.len())?;
-        }
-        whole("head dimension, at least 1, as a multiple", head_dim)?;
-        let (rows, positions) = (self.seen.len(), self.positions());
         let at_least = |what, wanted: usize, got: usize| {
             if got < wanted { Err(ShapeError::new(what, wanted, got)) } else { Ok(()) }
         };
+        at_least("head dimension, at least", 1, head_dim)?;
+        ShapeError::unless_equal("segments of values", self.keys.len(), self.values.len())?;
+        for (keys, values) in self.keys.iter().zip(self.values) {
+            if !keys.len().is_multiple_of(head_dim) {
+                return Err(ShapeError::new("length of a segment of keys, as a multiple", head_dim, keys.len()));
+            }
+            ShapeError::unless_equal("length of a segment of values", keys.len(), values.len())?;
+        }
+        let (rows, positions) = (self.seen.len(), self.positions());
         let row = heads.saturating_mul(head_dim);
         let needed =
             |stride: usize| rows.checked_sub(1).map_or(0, |last| last.saturating_mul(stride).saturating_add(row));
@@ -156,15 +151,9 @@ fn each_block<S: Simd>(
     for rows in segments.iter().flat_map(|segment| segment.chunks(BLOCK * head_dim)) {
         let wide = &mut block[..rows.len() / head_dim * chunks];
         for (row, wide) in rows.chunks_exact(head_dim).zip(wide.chunks_exact_mut(chunks)) {
-            let (whole, rest) = row.as_chunks::<LANES>();
-            for (row, wide) in whole.iter().zip(&mut *wide) {
-                *wide = S::store(S::widen(row));
-            }
-            if let Some(wide) = wide.get_mut(whole.len()) {
-                let mut padded = [0; LANES];
-                padded[..rest.len()].copy_from_slice(rest);
-                *wide = S::store(S::widen(&padded));
-            }
+            let wide = wide.as_flattened_mut();
+            f16_to_f32::<S>(row, &mut wide[..head_dim]);
+            wide[head_dim..].fill(0.0);
         }
         visit(first, wide);
         first += rows.len() / head_dim;

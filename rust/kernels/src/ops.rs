@@ -210,8 +210,22 @@ pub(crate) fn exponentials(x: &mut [f32]) -> f32 {
     reduce(x, 0.0, |acc, x| acc + x, |a, b| a + b)
 }
 
+/// To single precision, exactly.
+#[inline(always)]
+pub(crate) fn f16_to_f32<S: Simd>(x: &[u16], out: &mut [f32]) {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
+    for (out, x) in out_chunks.iter_mut().zip(chunks) {
+        *out = S::store(S::widen(x));
+    }
+    for (out, &x) in out_rest.iter_mut().zip(rest) {
+        *out = widen(x);
+    }
+}
+
 /// The operations themselves.
 mod body {
+    pub(super) use super::f16_to_f32;
     use super::*;
     pub(super) use crate::attention::attend;
 
@@ -377,18 +391,6 @@ mod body {
         }
         for (out, &x) in out_rest.iter_mut().zip(rest) {
             *out = narrow(x);
-        }
-    }
-
-    #[inline(always)]
-    pub fn f16_to_f32<S: Simd>(x: &[u16], out: &mut [f32]) {
-        let (chunks, rest) = x.as_chunks::<LANES>();
-        let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
-        for (out, x) in out_chunks.iter_mut().zip(chunks) {
-            *out = S::store(S::widen(x));
-        }
-        for (out, &x) in out_rest.iter_mut().zip(rest) {
-            *out = widen(x);
         }
     }
 }
