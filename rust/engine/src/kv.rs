@@ -184,8 +184,7 @@ impl LayerCache {
                 seen.values.push(&self.values.data[self.values.range(head, range)]);
             }
         };
-        let mut one_by_one = slots.clone();
-        match one_by_one.next() {
+        match slots.clone().next() {
             Some(Slot::Prefix(position)) => {
                 let first = self.first_seen(position);
                 add(first..position + slots.len());

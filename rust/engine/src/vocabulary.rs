@@ -120,15 +120,18 @@ impl Vocabulary {
 
     /// The text token with exactly these bytes; the lowest id when there are several.
     pub fn find(&self, bytes: &[u8]) -> Option<TokenId> {
-        let start = self.sorted.partition_point(|&t| self.bytes(t) < bytes);
-        self.sorted.get(start).copied().filter(|&t| self.bytes(t) == bytes)
+        self.with_bytes(bytes).next()
     }
 
     /// As [`find`](Self::find), among text tokens of one kind.
     pub fn find_kind(&self, bytes: &[u8], kind: TokenKind) -> Option<TokenId> {
+        self.with_bytes(bytes).find(|&t| self.kind(t) == kind)
+    }
+
+    /// The text tokens with exactly these bytes, in order of their ids.
+    fn with_bytes(&self, bytes: &[u8]) -> impl Iterator<Item = TokenId> {
         let start = self.sorted.partition_point(|&t| self.bytes(t) < bytes);
-        let mut same = self.sorted[start..].iter().copied().take_while(|&t| self.bytes(t) == bytes);
-        same.find(|&t| self.kind(t) == kind)
+        self.sorted[start..].iter().copied().take_while(move |&t| self.bytes(t) == bytes)
     }
 }
 
