@@ -121,7 +121,7 @@ impl Part {
                     "--all-features",
                     "--doc",
                 ]));
-                // With the examples, so that what the tests were compiled with is checked again for nobody.
+                // With the examples, which brings in the features that tests ask for: without them candle is checked once more.
                 let mut doc = shell::cargo();
                 doc.args(["doc", "--no-deps", "--workspace", "--all-features", "--lib", "--bins", "--examples"])
                     .env("RUSTDOCFLAGS", "-D warnings");

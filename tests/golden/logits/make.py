@@ -122,6 +122,14 @@ def make(name, path, texts):
     print(f"{name}: {positions} positions, mass outside the top {TOP}: {np.mean(rests):.4f} mean")
 
 
+def divergence(tokens, reference, other):
+    """At every position KL(reference || other) and whether the most probable token is the same; of every token that follows
+    another, its log-probability by both."""
+    kl = (np.exp(reference) * (reference - other)).sum(axis=1)
+    rows = np.arange(len(tokens) - 1)
+    return kl, reference.argmax(axis=1) == other.argmax(axis=1), reference[rows, tokens[1:]], other[rows, tokens[1:]]
+
+
 def itself(path, texts):
     """How far llama.cpp is from itself when it computes the same in another way: the floor of every comparison with it."""
     model = open_model(path)
@@ -130,14 +138,9 @@ def itself(path, texts):
     report = {}
     for way, (options, batch) in WAYS.items():
         model = open_model(path, **options)
-        kl, same, ours, theirs = [], [], [], []
-        for text, reference in zip(tokens, references):
-            other, _ = log_probs(model, text, batch)
-            kl.extend((np.exp(reference) * (reference - other)).sum(axis=1))
-            same.extend(reference.argmax(axis=1) == other.argmax(axis=1))
-            rows = np.arange(len(text) - 1)
-            theirs.extend(reference[rows, text[1:]])
-            ours.extend(other[rows, text[1:]])
+        others = (log_probs(model, text, batch)[0] for text in tokens)
+        parts = [divergence(*part) for part in zip(tokens, references, others)]
+        kl, same, theirs, ours = map(np.concatenate, zip(*parts))
         report[way] = {
             "mean_kl": round(float(np.mean(kl)), 6),
             "same_top": round(float(np.mean(same)), 4),
@@ -150,22 +153,18 @@ def compare(path, texts, dump):
     model = open_model(path)
     vocabulary = model.n_vocab()
     dumped = np.memmap(dump, dtype="<f4", mode="r").reshape(-1, vocabulary)
-    at, full, cut, same, ours, theirs = 0, [], [], [], [], []
+    at, cut, parts = 0, [], []
     for text in texts.values():
         tokens = encode(model, text)
         reference, _ = log_probs(model, tokens)
         other, _ = normalise(dumped[at : at + len(tokens)].astype(np.float64))
         at += len(tokens)
-        probability = np.exp(reference)
-        full.extend((probability * (reference - other)).sum(axis=1))
+        parts.append(divergence(tokens, reference, other))
         ids = truncate(reference)
-        p, lp, lq = (np.take_along_axis(x, ids, axis=1) for x in (probability, reference, other))
+        p, lp, lq = (np.take_along_axis(x, ids, axis=1) for x in (np.exp(reference), reference, other))
         rest_p, rest_q = 1 - p.sum(axis=1), 1 - np.exp(lq).sum(axis=1)
         cut.extend((p * (lp - lq)).sum(axis=1) + rest_p * np.log(rest_p / rest_q))
-        same.extend(reference.argmax(axis=1) == other.argmax(axis=1))
-        rows = np.arange(len(tokens) - 1)
-        theirs.extend(reference[rows, tokens[1:]])
-        ours.extend(other[rows, tokens[1:]])
+    full, same, theirs, ours = map(np.concatenate, zip(*parts))
     assert at == len(dumped), f"{dump} holds {len(dumped)} positions, the texts have {at}"
     ratio = np.exp(np.mean(theirs) - np.mean(ours))
     print(f"positions              {at}")
