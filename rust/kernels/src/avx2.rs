@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use crate::activation::{TILE, word};
 use crate::attention::TOGETHER;
 use crate::cpu::Avx2;
-use crate::format::marker::Marker;
+use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
 use crate::matrix::Matrix;
 use crate::ops::{LANES, Lanes, Simd};
@@ -203,6 +203,9 @@ trait Codes: Copy {
     /// There are 32 columns of format F, the CPU has the tier's instructions, and r is below 2.
     unsafe fn rows<F: Marker, const I: usize>(self, r: usize) -> __m256i;
 
+    /// The lower nibbles, where these are the upper ones of Q8_0N.
+    fn lower(self) -> Self;
+
     /// The same, `runs` runs of 32 columns further on.
     fn skip<F: Marker>(self, runs: usize) -> Self;
 
@@ -262,7 +265,13 @@ unsafe fn block<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Ro
         at.codes.prefetch::<F>();
         _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
         let mut s = [[_mm256_setzero_si256(); 2]; T];
-        dot::<F, C, T>(at.codes, at.record, [[_mm256_set1_epi16(1); 2]; 2], &mut s);
+        let factors = |factor| [[_mm256_set1_epi16(factor); 2]; 2];
+        if let Format::Q8_0N = F::FORMAT {
+            dot::<marker::Q4_0, C, T>(at.codes, at.record, factors(16), &mut s);
+            dot::<marker::Q4_0, C, T>(at.codes.lower(), at.record, factors(1), &mut s);
+        } else {
+            dot::<F, C, T>(at.codes, at.record, factors(1), &mut s);
+        }
         let (d, m) = (halves(at.scales), at.scales.wrapping_add(2 * GROUP));
         let per_token = at.record.add(32 * T).cast::<f32>();
         for t in 0..T {
@@ -272,6 +281,7 @@ unsafe fn block<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Ro
                 let s = match F::FORMAT {
                     Format::Q4_0 => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<3>(sum)),
                     Format::Q5_0 => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<4>(sum)),
+                    Format::Q8_0N => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<7>(sum)),
                     _ => s[t][r],
                 };
                 acc[t][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(d[r], da), acc[t][r]);
@@ -469,6 +479,11 @@ impl Codes for Packed {
     }
 
     #[inline(always)]
+    fn lower(self) -> Self {
+        Self { codes: self.high, ..self }
+    }
+
+    #[inline(always)]
     fn skip<F: Marker>(self, runs: usize) -> Self {
         let in_block = F::FORMAT.block() / 32;
         Self {
@@ -500,6 +515,12 @@ impl Codes for Unpacked {
     unsafe fn rows<F: Marker, const I: usize>(self, r: usize) -> __m256i {
         // SAFETY: the caller's promise.
         unsafe { _mm256_loadu_si256(self.0.add(I * 64 + r * 32).cast()) }
+    }
+
+    /// Whole codes: Q8_0N is not unpacked.
+    #[inline(always)]
+    fn lower(self) -> Self {
+        self
     }
 
     #[inline(always)]

@@ -5,12 +5,13 @@
 //!
 //! | plane | formats | one group's block |
 //! |---|---|---|
-//! | codes | 4, 5 and 6 bits | per 32 columns `[j 0..4][row 16][4 B]`: byte b of (j, row) holds column 4j+b in its low nibble and 16+4j+b in its high one |
+//! | codes | 4, 5 and 6 bits, Q8_0N (the upper nibbles) | per 32 columns `[j 0..4][row 16][4 B]`: byte b of (j, row) holds column 4j+b in its low nibble and 16+4j+b in its high one |
 //! | codes | Q8_0 | per 32 columns `[j 0..8][row 16][4 B]`: signed, byte b is column 4j+b |
 //! | codes | F32, F16, BF16 | per column `[row 16]` elements as they are |
 //! | high bits | Q5_0, Q5_1, Q5_K | per 32 columns `[row 16][4 B]`: bit i of byte b is the fifth bit of column 4i+b |
 //! | high bits | Q6_K | per 32 columns `[half 2][row 16][4 B]`: bits 2j and 2j+1 of byte b are the upper bits of column 16*half+4j+b |
-//! | scales | Q4_0, Q5_0, Q8_0 | per 32 columns f16 `d[16]` |
+//! | high bits | Q8_0N | the lower nibbles, in the layout of codes |
+//! | scales | Q4_0, Q5_0, Q8_0, Q8_0N | per 32 columns f16 `d[16]` |
 //! | scales | Q4_1, Q5_1 | per 32 columns f16 `d[16]`, f16 `m[16]` |
 //! | scales | Q4_K, Q5_K | per 256 columns f16 `d[16]`, f16 `dmin[16]`, u8 `sc[4][16][2]`, u8 `m[4][16][2]`: entry `[p][row][i]` belongs to sub-block 2p+i |
 //! | scales | Q6_K | per 256 columns f16 `d[16]`, i8 `sc[8][16][2]`: the same, over sub-blocks of 16 |
@@ -82,11 +83,20 @@ pub enum Format {
     Q5_K,
     /// 6 bits, blocks of 256 with 16 sub-blocks: d * sc * (q - 32).
     Q6_K,
+    /// Q8_0 in two nibbles, each in a plane of its own: d * (16 * upper + lower - 128). No format of files: a matrix of Q8_0
+    /// is packed like this where its upper nibbles are to be read alone, see [`Matrix::upper`](crate::Matrix::upper).
+    Q8_0N,
 }
 
 impl Format {
+    /// The formats of GGUF files.
+    pub const GGUF: [Self; 11] = {
+        let [gguf @ .., _] = Self::ALL;
+        gguf
+    };
+
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::F32,
         Self::F16,
         Self::BF16,
@@ -98,6 +108,7 @@ impl Format {
         Self::Q4_K,
         Self::Q5_K,
         Self::Q6_K,
+        Self::Q8_0N,
     ];
 
     /// The name used by GGUF tools.
@@ -114,10 +125,11 @@ impl Format {
             Self::Q4_K => "Q4_K",
             Self::Q5_K => "Q5_K",
             Self::Q6_K => "Q6_K",
+            Self::Q8_0N => "Q8_0N",
         }
     }
 
-    /// The number of this format in a GGUF tensor table (`enum ggml_type`).
+    /// The number that this format, or the one it is packed from, has in a GGUF tensor table (`enum ggml_type`).
     pub const fn ggml(self) -> u32 {
         match self {
             Self::F32 => 0,
@@ -126,7 +138,7 @@ impl Format {
             Self::Q4_1 => 3,
             Self::Q5_0 => 6,
             Self::Q5_1 => 7,
-            Self::Q8_0 => 8,
+            Self::Q8_0 | Self::Q8_0N => 8,
             Self::Q4_K => 12,
             Self::Q5_K => 13,
             Self::Q6_K => 14,
@@ -136,14 +148,14 @@ impl Format {
 
     /// The format with this number in a GGUF tensor table, if it is one of ours.
     pub fn from_ggml(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.ggml() == number)
+        Self::GGUF.into_iter().find(|format| format.ggml() == number)
     }
 
     /// Columns that share a scale: 1, 32 or 256. A row is a whole number of blocks.
     pub const fn block(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::Q8_0N => 32,
             Self::Q4_K | Self::Q5_K | Self::Q6_K => 256,
         }
     }
@@ -166,7 +178,7 @@ impl Format {
             Self::Q4_1 => 20,
             Self::Q5_0 => 22,
             Self::Q5_1 => 24,
-            Self::Q8_0 => 34,
+            Self::Q8_0 | Self::Q8_0N => 34,
             Self::Q4_K => 144,
             Self::Q5_K => 176,
             Self::Q6_K => 210,
@@ -179,7 +191,7 @@ impl Format {
             Self::F32 => 4 * GROUP,
             Self::F16 | Self::BF16 => 2 * GROUP,
             Self::Q8_0 => 32 * GROUP,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => 16 * GROUP,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0N => 16 * GROUP,
             Self::Q4_K | Self::Q5_K | Self::Q6_K => 128 * GROUP,
         }
     }
@@ -190,6 +202,7 @@ impl Format {
             Self::Q5_0 | Self::Q5_1 => 4 * GROUP,
             Self::Q5_K => 32 * GROUP,
             Self::Q6_K => 64 * GROUP,
+            Self::Q8_0N => 16 * GROUP,
             _ => 0,
         }
     }
@@ -198,7 +211,7 @@ impl Format {
     pub(crate) const fn scale_bytes(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 0,
-            Self::Q4_0 | Self::Q5_0 | Self::Q8_0 => 2 * GROUP,
+            Self::Q4_0 | Self::Q5_0 | Self::Q8_0 | Self::Q8_0N => 2 * GROUP,
             Self::Q4_1 | Self::Q5_1 => 4 * GROUP,
             Self::Q4_K | Self::Q5_K => 20 * GROUP,
             Self::Q6_K => 18 * GROUP,
@@ -238,7 +251,7 @@ pub(crate) mod marker {
             }
         )*};
     }
-    markers!(F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K);
+    markers!(F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K Q8_0N);
 }
 
 /// Where the planes of a packed matrix lie.
@@ -292,9 +305,10 @@ mod tests {
 
     #[test]
     fn ggml_numbers_round_trip() {
-        for format in Format::ALL {
+        for format in Format::GGUF {
             assert_eq!(Format::from_ggml(format.ggml()), Some(format));
         }
+        assert_eq!(Format::from_ggml(Format::Q8_0N.ggml()), Some(Format::Q8_0));
         assert_eq!(Format::from_ggml(10), None); // Q2_K
     }
 }

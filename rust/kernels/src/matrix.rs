@@ -67,6 +67,12 @@ impl<'a> Matrix<'a> {
         Self::section(self.scales, group, self.blocks() * self.format.scale_bytes())
     }
 
+    /// The upper nibbles of a matrix in [`Format::Q8_0N`], as one in [`Format::Q4_0`]: 16 times its weights are those of
+    /// `self` but for the lower nibbles, which add 0 to 15 scales to each. `None` for any other format.
+    pub fn upper(&self) -> Option<Self> {
+        (self.format == Format::Q8_0N).then_some(Self { format: Format::Q4_0, high: &[], ..*self })
+    }
+
     fn section(plane: &'a [u8], group: usize, len: usize) -> &'a [u8] {
         &plane[group * len..][..len]
     }
@@ -88,7 +94,7 @@ impl<'a> Matrix<'a> {
             let scale = |i: usize| half(scales, i * GROUP + lane);
             match self.format {
                 Format::F32 | Format::F16 | Format::BF16 => out[0] = element(self.format, codes, lane),
-                Format::Q4_0 | Format::Q5_0 | Format::Q8_0 => {
+                Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::Q8_0N => {
                     for (c, v) in out.iter_mut().enumerate() {
                         *v = scale(0) * (code(self.format, codes, high, lane, c) - offset(self.format)) as f32;
                     }
@@ -122,6 +128,7 @@ pub(crate) const fn offset(format: Format) -> i32 {
         Format::Q4_0 => 8,
         Format::Q5_0 => 16,
         Format::Q6_K => 32,
+        Format::Q8_0N => 128,
         _ => 0,
     }
 }
@@ -134,8 +141,14 @@ pub(crate) fn code(format: Format, codes: &[u8], high: &[u8], lane: usize, c: us
     if format.code_bytes() == 32 * GROUP {
         return i32::from(codes[i * 64 + lane * 4 + b] as i8);
     }
-    let byte = codes[sub * 256 + i % 4 * 64 + lane * 4 + b];
-    let nibble = if i < 4 { byte & 15 } else { byte >> 4 };
+    let nibble_of = |plane: &[u8]| {
+        let byte = plane[sub * 256 + i % 4 * 64 + lane * 4 + b];
+        if i < 4 { byte & 15 } else { byte >> 4 }
+    };
+    let nibble = nibble_of(codes);
+    if format == Format::Q8_0N {
+        return i32::from(nibble << 4 | nibble_of(high));
+    }
     let upper = match format {
         Format::Q5_0 | Format::Q5_1 | Format::Q5_K => high[sub * 64 + lane * 4 + b] >> i & 1,
         Format::Q6_K => high[sub * 128 + i / 4 * 64 + lane * 4 + b] >> (i % 4 * 2) & 3,

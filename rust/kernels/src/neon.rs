@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::activation::TILE;
 use crate::cpu::{Neon, NeonDot, NeonI8mm};
-use crate::format::marker::Marker;
+use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, offset};
 use crate::ops::{LANES, Lanes, Simd};
@@ -264,14 +264,20 @@ unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(at: Bloc
         let per_token = at.columns.activations.wrapping_add(32 * T).cast::<i32>();
         let tokens = |i: usize| M::by_token::<T>(per_lane::<T>(per_token.wrapping_add(i * T)));
         let zero = [vdupq_n_s32(0); TILE];
-        let from = match offset(F::FORMAT) {
+        let from = match offset(if let Format::Q8_0N = F::FORMAT { Format::Q4_0 } else { F::FORMAT }) {
             0 => zero,
             offset => {
                 let sums = per_lane::<T>(per_token.wrapping_add(2 * T));
                 M::by_token::<T>(vmulq_n_s32(sums, -offset))
             }
         };
-        let s = dot::<M, F, T, R, ALL>(at.columns, by_token(from));
+        let s = if const { matches!(F::FORMAT, Format::Q8_0N) } {
+            let upper = dot::<M, marker::Q4_0, T, R, ALL>(at.columns, by_token(from));
+            let lower = Columns { codes: at.columns.high, ..at.columns };
+            dot::<M, marker::Q4_0, T, R, ALL>(lower, sixteen_times::<M, T, R>(upper))
+        } else {
+            dot::<M, F, T, R, ALL>(at.columns, by_token(from))
+        };
         let d = M::by_row(scales::<R>(at.scales));
         add_scaled::<M, T, R>(acc, s, d, tokens(0));
         if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
@@ -291,6 +297,18 @@ unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(at: Bloc
 fn by_token([a, b, c, d]: [int32x4_t; TILE]) -> Grid<int32x4_t> {
     // Not `map`, which is not always inlined.
     [[a; 4], [b; 4], [c; 4], [d; 4]]
+}
+
+/// The sums of upper nibbles, as the lower ones are to be added to them.
+#[inline(always)]
+fn sixteen_times<M: Multiply, const T: usize, const R: usize>(mut s: Grid<int32x4_t>) -> Grid<int32x4_t> {
+    for s in s.iter_mut().take(M::tokens(T)) {
+        for s in s.iter_mut().take(M::rows(R)) {
+            // SAFETY: NEON is in the baseline.
+            *s = unsafe { vshlq_n_s32::<4>(*s) };
+        }
+    }
+    s
 }
 
 /// `acc = fma(s, d * da, acc)`

@@ -60,6 +60,13 @@ fn pack_block(format: Format, source: &[u8], store: &mut Store<'_>) {
             store.half(0, &source[0..2]);
             store.bytes(&source[2..34]);
         }
+        Format::Q8_0N => {
+            store.half(0, &source[0..2]);
+            // With 128 added, as all codes are unsigned.
+            let codes: [u8; 32] = std::array::from_fn(|c| source[2 + c] ^ 0x80);
+            store.nibbles(0, &codes.map(|code| code >> 4));
+            store.lower_nibbles(&codes);
+        }
         Format::Q4_K => {
             store.half(0, &source[0..2]);
             store.half(1, &source[2..4]);
@@ -162,9 +169,17 @@ impl Store<'_> {
 
     /// The low four bits of the 32 codes of run `sub`.
     fn nibbles(&mut self, sub: usize, codes: &[u8; 32]) {
+        self.nibbles_at(self.codes + sub * 256, codes);
+    }
+
+    /// The same in the plane of high bits, which have the lower nibbles of Q8_0N.
+    fn lower_nibbles(&mut self, codes: &[u8; 32]) {
+        self.nibbles_at(self.high, codes);
+    }
+
+    fn nibbles_at(&mut self, start: usize, codes: &[u8; 32]) {
         for c in 0..16 {
-            let at = self.codes + sub * 256 + c / 4 * 64 + self.lane * 4 + c % 4;
-            self.out[at] = codes[c] & 15 | codes[c + 16] << 4;
+            self.out[start + c / 4 * 64 + self.lane * 4 + c % 4] = codes[c] & 15 | codes[c + 16] << 4;
         }
     }
 

@@ -71,6 +71,7 @@ pub(crate) fn of<V: Variant>(format: Format) -> Product {
         Format::Q4_K => block_product::<V, marker::Q4_K>,
         Format::Q5_K => block_product::<V, marker::Q5_K>,
         Format::Q6_K => block_product::<V, marker::Q6_K>,
+        Format::Q8_0N => block_product::<V, marker::Q8_0N>,
     }
 }
 
@@ -85,8 +86,8 @@ fn block_product<V: Variant, F: Marker>(
     tokens: Range<usize>,
     out: &mut OutMut<'_>,
 ) {
-    // Bytes need no unpacking.
-    let unpacks = !matches!(F::FORMAT, Format::Q8_0)
+    // Bytes need no unpacking, and only heads have two nibbles, for few tokens at a time.
+    let unpacks = !matches!(F::FORMAT, Format::Q8_0 | Format::Q8_0N)
         && V::TOKENS_WORTH_UNPACKING.is_some_and(|worth| tokens.len() >= worth)
         && w.cols() * GROUP <= size_of::<Panel>();
     if unpacks {

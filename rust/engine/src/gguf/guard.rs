@@ -148,7 +148,7 @@ fn tensor<'a>(r: &mut Reader<'a>) -> Result<(&'a str, u64, u64), Fault> {
     }
     let number = r.u32()?;
     let format = Format::from_ggml(number).ok_or_else(|| {
-        let known = Format::ALL.map(Format::name).join(", ");
+        let known = Format::GGUF.map(Format::name).join(", ");
         Fault::unsupported(format!("the tensor format number {number} ({name}), and there are only {known}"))
     })?;
     let offset = r.u64()?;

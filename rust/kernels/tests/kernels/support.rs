@@ -46,7 +46,7 @@ fn block(format: Format) -> (usize, &'static [usize]) {
         Format::Q4_1 => (20, &[0, 2]),
         Format::Q5_0 => (22, &[0]),
         Format::Q5_1 => (24, &[0, 2]),
-        Format::Q8_0 => (34, &[0]),
+        Format::Q8_0 | Format::Q8_0N => (34, &[0]),
         Format::Q4_K => (144, &[0, 2]),
         Format::Q5_K => (176, &[0, 2]),
         Format::Q6_K => (210, &[208]),
@@ -105,7 +105,7 @@ pub fn values(format: Format, source: &[u8]) -> Vec<f32> {
             Format::Q4_1 => values.extend((0..32).map(|c| d * f32::from(nibble(4, c)) + m)),
             Format::Q5_0 => values.extend((0..32).map(|c| d * (f32::from(nibble(6, c) | fifth(2, c)) - 16.0))),
             Format::Q5_1 => values.extend((0..32).map(|c| d * f32::from(nibble(8, c) | fifth(4, c)) + m)),
-            Format::Q8_0 => values.extend((0..32).map(|c| d * f32::from(b[2 + c] as i8))),
+            Format::Q8_0 | Format::Q8_0N => values.extend((0..32).map(|c| d * f32::from(b[2 + c] as i8))),
             Format::Q4_K | Format::Q5_K => values.extend((0..256).map(|c| {
                 let (s, sub, codes) = (&b[4..16], c / 32, if format == Format::Q4_K { 16 } else { 48 });
                 let (scale, min) = match sub {
