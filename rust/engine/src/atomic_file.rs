@@ -9,6 +9,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::mmap::MappedFile;
 use crate::{Error, Result};
 
 /// What the name of a file that is being written ends in.
@@ -53,6 +54,11 @@ impl AtomicFile {
     /// Writes `bytes` at the end.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|source| self.failed("write", source))
+    }
+
+    /// What was written so far.
+    pub(crate) fn map(&self) -> Result<MappedFile> {
+        MappedFile::new(&self.file, &self.dest)
     }
 
     /// Writes `bytes` over the beginning.

@@ -19,8 +19,9 @@ pub struct Piece {
     /// The text that became certain with it: whole code points, and nothing that may still turn out to be part of a
     /// stop string. May be empty.
     pub text: String,
-    /// The token's log-probability in nats under the model, before any sampling setting.
-    pub logprob: f32,
+    /// The token's log-probability in nats under the model, before any sampling setting, if [it was asked
+    /// for](Generator::with_log_probs).
+    pub logprob: Option<f32>,
 }
 
 /// A stream of pieces over any model: an iterator, so nothing is computed before it is asked for.
@@ -35,6 +36,9 @@ pub struct Generator<'m, M: LanguageModel + ?Sized> {
     text: Utf8Stream,
     held: String,
     ended: bool,
+    /// The tokens with the highest logits.
+    top: Vec<(TokenId, f32)>,
+    log_probs: bool,
 }
 
 impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
@@ -49,7 +53,18 @@ impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
             text: Utf8Stream::default(),
             held: String::new(),
             ended: false,
+            top: Vec::new(),
+            log_probs: false,
         }
+    }
+
+    /// Gives every piece its log-probability, for which all logits of each position are computed. Otherwise only those that
+    /// the sampling setting needs are, where the model can tell which these are
+    /// ([`sync_top`](LanguageModel::sync_top)).
+    #[must_use]
+    pub fn with_log_probs(mut self) -> Self {
+        self.log_probs = true;
+        self
     }
 
     /// The prompt and what was generated so far.
@@ -58,9 +73,17 @@ impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
     }
 
     fn step(&mut self) -> Result<Piece> {
-        let logits = self.model.sync(&self.tokens)?;
-        let token = self.sampler.sample(logits, &self.tokens);
-        let logprob = log_prob(logits, token);
+        let (token, logprob) = match self.sampler.needs() {
+            Some(needed) if !self.log_probs => {
+                self.model.sync_top(&self.tokens, needed, &mut self.top)?;
+                (self.sampler.sample_top(&self.top, &self.tokens), None)
+            }
+            _ => {
+                let logits = self.model.sync(&self.tokens)?;
+                let token = self.sampler.sample(logits, &self.tokens);
+                (token, self.log_probs.then(|| log_prob(logits, token)))
+            }
+        };
         if self.model.is_end(token) {
             self.ended = true;
         } else {

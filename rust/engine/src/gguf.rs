@@ -37,6 +37,8 @@ pub(crate) struct Gguf {
 #[derive(Clone, Debug)]
 pub(crate) struct GgufTensor {
     pub format: Format,
+    /// What it is to be packed as.
+    pub stored: Format,
     pub shape: Shape,
     /// The blocks as they lie in the file.
     pub bytes: Table<u8>,
@@ -89,7 +91,7 @@ impl Gguf {
             .source_len(rows, cols)
             .and_then(|len| self.file.table(self.content.tensor_data_offset + info.offset, len as u64))
             .ok_or_else(|| Fault::unsupported(format!("a tensor over 1 GiB ({name})")))?;
-        Ok(Some(GgufTensor { format, shape, bytes }))
+        Ok(Some(GgufTensor { format, stored: format, shape, bytes }))
     }
 
     /// The metadata without the arrays of the vocabulary's length.

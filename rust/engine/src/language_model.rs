@@ -2,7 +2,8 @@
 //!
 //! Implemented by [`Session`](crate::Session), by the candle backend, and by the fake models of tests.
 
-use crate::{Result, Vocabulary};
+use crate::head::best_of;
+use crate::{Error, Result, Vocabulary};
 
 /// A token's id: its row in the vocabulary.
 pub type TokenId = u32;
@@ -61,6 +62,36 @@ pub trait LanguageModel {
     /// # Errors
     /// When the prefix does not fit, holds an unknown token, or the call is cancelled.
     fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]>;
+
+    /// As [`sync`](Self::sync), but gives the `k` tokens with the highest logits and these, the highest first and of equal ones
+    /// the lowest id first, in `top`.
+    ///
+    /// They are those of `sync`, bit for bit; for a model with a
+    /// [screened head](crate::Model::has_screened_head), which does not compute the others, with a probability: a token is
+    /// missed if its logit is more than 7 standard deviations above what half of the head's bits estimate.
+    ///
+    /// # Errors
+    /// As `sync`.
+    fn sync_top(&mut self, prefix: &[TokenId], k: usize, top: &mut Vec<(TokenId, f32)>) -> Result<()> {
+        best_of(self.sync(prefix)?, k, top);
+        Ok(())
+    }
+
+    /// As [`sync`](Self::sync), but gives the logits of `tokens` only, in their order, in `logits`. What it takes grows with
+    /// their number.
+    ///
+    /// # Errors
+    /// As `sync`, and when one of `tokens` is unknown.
+    fn sync_some(&mut self, prefix: &[TokenId], tokens: &[TokenId], logits: &mut Vec<f32>) -> Result<()> {
+        let size = self.vocabulary().len();
+        if let Some(&token) = tokens.iter().find(|&&token| token as usize >= size) {
+            return Err(Error::UnknownToken { token, size });
+        }
+        let all = self.sync(prefix)?;
+        logits.clear();
+        logits.extend(tokens.iter().map(|&token| all[token as usize]));
+        Ok(())
+    }
 
     /// Adds one row per (parent, token) to the tree, all in one batch, so that the weights are read
     /// once. A parent is [`Node::ROOT`] or a node of an earlier call. Returns the new nodes in order.

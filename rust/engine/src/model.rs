@@ -9,6 +9,7 @@ use crate::error::Fault;
 use crate::memory::MemoryPlan;
 use crate::metadata::Metadata;
 use crate::packed::{OpenOptions, PackedFile};
+use crate::screen::Screen;
 use crate::tokenizer_source::TokenizerSource;
 use crate::weights::{Tensor, Weights};
 use crate::{ChatTemplate, Config, Result, Session, SessionOptions, Tokenizer, Vocabulary, arch};
@@ -34,6 +35,7 @@ struct Inner {
     length: u64,
     config: Config,
     weights: Weights,
+    screen: Option<Screen>,
     formats: Vec<FormatShare>,
     tokenizer_source: Arc<TokenizerSource>,
     /// Made when it is first asked for.
@@ -62,7 +64,19 @@ impl Model {
         Ok(model)
     }
 
+    /// The model of a file, whose screen may be missing: it takes a model to fit one.
+    pub(crate) fn unscreened(file: PackedFile) -> Result<Self, Fault> {
+        Self::new(file, |_, _| Ok(None))
+    }
+
     fn from_file(file: PackedFile) -> Result<Self, Fault> {
+        Self::new(file, |file, weights| Screen::collect(weights, |name| file.tensors.get(name).cloned()))
+    }
+
+    fn new(
+        file: PackedFile,
+        screen: impl Fn(&PackedFile, &Weights) -> Result<Option<Screen>, Fault>,
+    ) -> Result<Self, Fault> {
         let config = arch::config(&file.metadata, file.vocabulary.len())?;
         let weights = Weights::collect(&config, |name, shape| match file.tensors.get(name) {
             Some(tensor) if tensor.shape() != shape => {
@@ -70,6 +84,7 @@ impl Model {
             }
             tensor => Ok(tensor.cloned()),
         })?;
+        let screen = screen(&file, &weights)?;
         let formats = Format::ALL.into_iter().filter_map(|format| {
             let bytes = file.tensors.values().filter(|tensor| tensor.format() == format).map(Tensor::bytes);
             let (tensors, bytes) = bytes.fold((0, 0), |(tensors, sum), bytes| (tensors + 1, sum + bytes as u64));
@@ -84,6 +99,7 @@ impl Model {
             length: file.length,
             config,
             weights,
+            screen,
             formats,
             tokenizer_source: Arc::new(tokenizer_source),
             tokenizer: OnceLock::new(),
@@ -150,6 +166,16 @@ impl Model {
     /// [`Error::TierUnavailable`](crate::Error::TierUnavailable) when the options force kernels that this CPU cannot run.
     pub fn session(&self, options: SessionOptions) -> Result<Session> {
         Session::new(self.clone(), options)
+    }
+
+    /// Whether the head is stored so that the tokens with the highest logits are found without computing all logits; see
+    /// [`LanguageModel::sync_top`](crate::LanguageModel::sync_top).
+    pub fn has_screened_head(&self) -> bool {
+        self.0.screen.is_some()
+    }
+
+    pub(crate) fn screen(&self) -> Option<&Screen> {
+        self.0.screen.as_ref()
     }
 
     pub(crate) fn weights(&self) -> &Weights {

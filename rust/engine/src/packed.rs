@@ -3,7 +3,7 @@
 //! ```text
 //! header    16 KiB: magic "NIBBLEMF", version u32, flags u32 (0), SHA-256 of the source, length of the file u64,
 //!           7 sections of { offset u64, length u64, checksum u64 }, zeros, checksum of all that u64
-//! tensors   matrices as `nibble_kernels::pack` lays them out, vectors as f32
+//! tensors   matrices as `nibble_kernels::pack` lays them out, vectors as f32; a head of Q8_0 in nibbles, and its screen
 //! sections  manifest (JSON: the GGUF's metadata and the table of tensors), then the tables of `Section`
 //! ```
 //!
@@ -30,7 +30,7 @@ const _: () = assert!(cfg!(target_endian = "little"), "tables are used as they l
 
 const MAGIC: [u8; 8] = *b"NIBBLEMF";
 /// The version of the format, in every file; others are refused, since a file can be packed again from its GGUF.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Length of the header, and the largest page size of the systems we run on.
 const PAGE: u64 = 16 << 10;
 /// What tensors and sections begin on.

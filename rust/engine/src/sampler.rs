@@ -5,6 +5,7 @@
 //! (Nguyen et al. 2024, arXiv 2407.01082), temperature. All randomness comes from the seed.
 
 use crate::TokenId;
+use crate::head::{Candidate, better, keep_best};
 
 /// How the next token is chosen. The default is greedy.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +45,7 @@ impl Default for Sampling {
 pub struct Sampler {
     sampling: Sampling,
     random: SplitMix64,
-    candidates: Vec<(TokenId, f32)>,
+    candidates: Vec<Candidate>,
 }
 
 impl Sampler {
@@ -65,20 +66,53 @@ impl Sampler {
             return most_probable(logits);
         }
         self.candidates.clear();
-        self.candidates.extend(logits.iter().enumerate().map(|(id, &logit)| (id as TokenId, logit)));
-        if penalised {
-            let recent = &history[history.len().saturating_sub(s.repetition_window)..];
-            for (i, &token) in recent.iter().enumerate() {
-                if recent[..i].contains(&token) {
-                    continue;
-                }
-                if let Some((_, logit)) = self.candidates.get_mut(token as usize) {
-                    *logit = if *logit > 0.0 { *logit / s.repetition_penalty } else { *logit * s.repetition_penalty };
-                }
+        self.candidates.extend((0..).zip(logits.iter().copied()));
+        self.choose(history)
+    }
+
+    /// How many of the tokens with the highest logits decide a draw; `None` if all do.
+    pub fn needs(&self) -> Option<usize> {
+        let s = &self.sampling;
+        let kept = if s.temperature <= 0.0 { 1 } else { s.top_k };
+        match s.repetition_penalty {
+            _ if kept == 0 => None,
+            penalty if penalty == 1.0 || s.repetition_window == 0 => Some(kept),
+            // Recent tokens can only fall, and others take their places.
+            penalty if penalty > 1.0 => kept.checked_add(s.repetition_window),
+            _ => None,
+        }
+    }
+
+    /// As [`Self::sample`], from the tokens with the highest logits, of which there are as many as [`Self::needs`] says: the
+    /// same token.
+    ///
+    /// # Panics
+    /// When `top` is empty.
+    pub fn sample_top(&mut self, top: &[(TokenId, f32)], history: &[TokenId]) -> TokenId {
+        self.candidates.clear();
+        self.candidates.extend_from_slice(top);
+        self.choose(history)
+    }
+
+    /// The next token, of the candidates.
+    fn choose(&mut self, history: &[TokenId]) -> TokenId {
+        let s = &self.sampling;
+        let recent = &history[history.len().saturating_sub(s.repetition_window)..];
+        for (i, &token) in recent.iter().enumerate() {
+            if s.repetition_penalty == 1.0 || recent[..i].contains(&token) {
+                continue;
+            }
+            // Either all tokens are candidates, in order, or a few are.
+            let at = match self.candidates.get(token as usize) {
+                Some(&(id, _)) if id == token => Some(token as usize),
+                _ => self.candidates.iter().position(|&(id, _)| id == token),
+            };
+            if let Some((_, logit)) = at.map(|at| &mut self.candidates[at]) {
+                *logit = if *logit > 0.0 { *logit / s.repetition_penalty } else { *logit * s.repetition_penalty };
             }
         }
         if s.temperature <= 0.0 {
-            return self.candidates.iter().copied().reduce(better).expect("logits are not empty").0;
+            return self.candidates.iter().copied().reduce(higher).expect("there is a candidate").0;
         }
         self.keep_likely();
         self.draw()
@@ -87,12 +121,10 @@ impl Sampler {
     /// Leaves the candidates that top-k, top-p and min-p let through, most probable first.
     fn keep_likely(&mut self) {
         let s = &self.sampling;
-        let by_logit = |a: &(TokenId, f32), b: &(TokenId, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if s.top_k > 0 && s.top_k < self.candidates.len() {
-            self.candidates.select_nth_unstable_by(s.top_k - 1, by_logit);
-            self.candidates.truncate(s.top_k);
+        if s.top_k > 0 {
+            keep_best(s.top_k, &mut self.candidates);
         }
-        self.candidates.sort_unstable_by(by_logit);
+        self.candidates.sort_unstable_by(better);
         let best = self.candidates[0].1;
         let mass: f32 = self.candidates.iter().map(|c| (c.1 - best).exp()).sum();
         let mut reached = 0.0;
@@ -130,7 +162,7 @@ impl Sampler {
 /// When `logits` is empty.
 pub fn most_probable(logits: &[f32]) -> TokenId {
     let candidates = logits.iter().enumerate().map(|(id, &logit)| (id as TokenId, logit));
-    candidates.reduce(better).expect("logits are not empty").0
+    candidates.reduce(higher).expect("logits are not empty").0
 }
 
 /// The log-probability, in nats, of `token` under the softmax of `logits`.
@@ -148,8 +180,8 @@ pub fn log_sum_exp(logits: &[f32]) -> f64 {
     f64::from(best) + sum.ln()
 }
 
-fn better(a: (TokenId, f32), b: (TokenId, f32)) -> (TokenId, f32) {
-    if b.1 > a.1 { b } else { a }
+fn higher(a: Candidate, b: Candidate) -> Candidate {
+    if b.1 > a.1 || b.1 == a.1 && b.0 < a.0 { b } else { a }
 }
 
 /// Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
@@ -223,14 +255,19 @@ mod tests {
         #[test]
         fn any_logits_and_settings_give_a_token_of_the_vocabulary(
             logits in prop::collection::vec(-50f32..50.0, 1..200),
-            (temperature, top_k, top_p) in (0f32..3.0, 0usize..300, 0f32..1.0),
+            (temperature, top_k, top_p) in (-1f32..3.0, 0usize..300, 0f32..1.0),
             (min_p, repetition_penalty, seed) in (0f32..1.0, 0.5f32..3.0, any::<u64>()),
             history in prop::collection::vec(0u32..400, 0..20),
         ) {
             let sampling =
                 Sampling { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window: 8, seed };
-            let token = Sampler::new(sampling).sample(&logits, &history);
+            let token = Sampler::new(sampling.clone()).sample(&logits, &history);
             prop_assert!((token as usize) < logits.len());
+            if let Some(needed) = Sampler::new(sampling.clone()).needs() {
+                let mut top = Vec::new();
+                crate::head::best_of(&logits, needed, &mut top);
+                prop_assert_eq!(Sampler::new(sampling).sample_top(&top, &history), token);
+            }
         }
 
         #[test]

@@ -12,6 +12,7 @@ use nibble_kernels::{Kernels, Tier};
 
 use crate::{
     Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary,
+    head::best_of,
     kv::{MAX_DEPTH, Slot},
     transformer::{Row, Transformer, Want},
 };
@@ -82,9 +83,12 @@ pub struct Session {
     transformer: Transformer,
     options: SessionOptions,
     tokens: Vec<TokenId>,
-    /// Logits of the last position of `tokens`; empty when they are not known.
+    /// The hidden state of the last position of `tokens`; empty when it is not known.
+    hidden: Vec<f32>,
+    /// Its logits; empty when they were not computed.
     last: Vec<f32>,
-    /// Logits of the rows of the last `grow`.
+    /// Hidden states and logits of the rows of the last `grow`.
+    grown_hidden: Vec<f32>,
     grown: Vec<f32>,
     computed: u64,
     cancel: CancelToken,
@@ -108,7 +112,9 @@ impl Session {
             transformer,
             options,
             tokens: Vec::new(),
+            hidden: Vec::new(),
             last: Vec::new(),
+            grown_hidden: Vec::new(),
             grown: Vec::new(),
             computed: 0,
             cancel: CancelToken::default(),
@@ -161,6 +167,7 @@ impl Session {
     pub fn truncate(&mut self, len: usize) {
         if len < self.tokens.len() {
             self.tokens.truncate(len);
+            self.hidden.clear();
             self.last.clear();
         }
         self.transformer.tree.clear();
@@ -172,27 +179,73 @@ impl Session {
     /// # Errors
     /// As [`LanguageModel::sync`]; the overflow policy does not apply, `tokens` must fit.
     pub fn score(&mut self, tokens: &[TokenId], mut visit: impl FnMut(usize, &[f32])) -> Result<()> {
+        let vocabulary = self.model.config().vocabulary;
+        let mut logits = Vec::new();
+        self.each_hidden(tokens, |session, start, hidden| {
+            session.transformer.logits(&session.model, hidden, &mut logits)?;
+            logits.chunks_exact(vocabulary).enumerate().for_each(|(i, row)| visit(start + i, row));
+            Ok(())
+        })
+    }
+
+    /// As [`Self::score`], with the `k` best tokens of every position as [`LanguageModel::sync_top`] finds them.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub fn score_top(
+        &mut self,
+        tokens: &[TokenId],
+        k: usize,
+        mut visit: impl FnMut(usize, &[(TokenId, f32)]),
+    ) -> Result<()> {
+        let width = self.model.config().embedding;
+        let mut best = Vec::new();
+        self.each_hidden(tokens, |session, start, hidden| {
+            for (i, hidden) in hidden.chunks_exact(width).enumerate() {
+                session.transformer.best(&session.model, hidden, k, &mut best)?;
+                visit(start + i, &best);
+            }
+            Ok(())
+        })
+    }
+
+    /// The hidden states of all `tokens`, `[tokens][embedding]`, normalised as the head takes them.
+    pub(crate) fn hidden_states(&mut self, tokens: &[TokenId]) -> Result<Vec<f32>> {
+        let mut states = Vec::new();
+        self.each_hidden(tokens, |_, _, hidden| {
+            states.extend_from_slice(hidden);
+            Ok(())
+        })?;
+        Ok(states)
+    }
+
+    /// Makes the timeline equal `tokens`, computing all of them anew, and calls `visit(session, first position, hidden states)`
+    /// for some positions after others.
+    fn each_hidden(
+        &mut self,
+        tokens: &[TokenId],
+        mut visit: impl FnMut(&mut Self, usize, &[f32]) -> Result<()>,
+    ) -> Result<()> {
         self.check(tokens)?;
         if tokens.len() > self.options.context {
             return Err(Error::ContextOverflow { tokens: tokens.len(), context: self.options.context });
         }
         self.truncate(0);
-        let vocabulary = self.model.config().vocabulary;
-        let mut logits = Vec::new();
+        let mut hidden = Vec::new();
         for chunk in tokens.chunks(self.options.prefill_chunk.min(ROWS_OF_LOGITS)) {
             let start = self.tokens.len();
-            self.extend(chunk, Want::All, &mut logits)?;
-            logits.chunks_exact(vocabulary).enumerate().for_each(|(i, row)| visit(start + i, row));
+            self.extend(chunk, Want::All, &mut hidden)?;
+            visit(self, start, &hidden)?;
         }
-        self.last.clear();
-        self.last.extend_from_slice(&logits[logits.len() - vocabulary..]);
+        self.hidden.extend_from_slice(&hidden[hidden.len() - self.model.config().embedding..]);
         Ok(())
     }
 
     fn check(&self, tokens: &[TokenId]) -> Result<()> {
-        if tokens.is_empty() {
-            return Err(Error::EmptyPrefix);
-        }
+        if tokens.is_empty() { Err(Error::EmptyPrefix) } else { self.check_known(tokens) }
+    }
+
+    fn check_known(&self, tokens: &[TokenId]) -> Result<()> {
         let size = self.model.config().vocabulary;
         match tokens.iter().find(|&&t| t as usize >= size) {
             Some(&token) => Err(Error::UnknownToken { token, size }),
@@ -200,12 +253,13 @@ impl Session {
         }
     }
 
-    /// Computes `chunk` as the next positions of the timeline. When it fails the timeline is as before.
-    fn extend(&mut self, chunk: &[TokenId], want: Want, logits: &mut Vec<f32>) -> Result<()> {
+    /// Computes `chunk` as the next positions of the timeline, and the wanted hidden states. When it fails the timeline is
+    /// as before.
+    fn extend(&mut self, chunk: &[TokenId], want: Want, hidden: &mut Vec<f32>) -> Result<()> {
         let start = self.tokens.len();
         let row = |(i, &token)| Row { token, position: start + i, slot: Slot::Prefix(start + i) };
         let rows = chunk.iter().enumerate().map(row);
-        self.transformer.forward(&self.model, rows, start, want, logits, &self.cancel)?;
+        self.transformer.forward(&self.model, rows, start, want, hidden, &self.cancel)?;
         self.tokens.extend_from_slice(chunk);
         self.computed += chunk.len() as u64;
         Ok(())
@@ -270,27 +324,31 @@ impl LanguageModel for Session {
     }
 
     fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]> {
-        self.check(prefix)?;
-        let (keep, resume) = self.window(prefix)?;
-        let wanted = prefix[..keep].iter().chain(&prefix[resume..]);
-        let len = keep + prefix.len() - resume;
-        let common = self.tokens.iter().zip(wanted.clone()).take_while(|(a, b)| a == b).count();
-        let unchanged = common == len && common == self.tokens.len();
-        if unchanged && !self.last.is_empty() {
-            return Ok(&self.last);
+        self.advance(prefix)?;
+        if self.last.is_empty() {
+            self.transformer.logits(&self.model, &self.hidden, &mut self.last)?;
         }
-        // The last position is computed again when only its logits are missing.
-        self.truncate(common.min(len - 1));
-        let rest: Vec<TokenId> = wanted.skip(self.tokens.len()).copied().collect();
-        let mut logits = std::mem::take(&mut self.last);
-        let chunks = rest.chunks(self.options.prefill_chunk);
-        let count = chunks.len();
-        for (i, chunk) in chunks.enumerate() {
-            let want = if i + 1 == count { Want::Last } else { Want::Nothing };
-            self.extend(chunk, want, &mut logits)?;
-        }
-        self.last = logits;
         Ok(&self.last)
+    }
+
+    fn sync_top(&mut self, prefix: &[TokenId], k: usize, top: &mut Vec<(TokenId, f32)>) -> Result<()> {
+        self.advance(prefix)?;
+        if self.last.is_empty() {
+            return self.transformer.best(&self.model, &self.hidden, k, top);
+        }
+        best_of(&self.last, k, top);
+        Ok(())
+    }
+
+    fn sync_some(&mut self, prefix: &[TokenId], tokens: &[TokenId], logits: &mut Vec<f32>) -> Result<()> {
+        self.check_known(tokens)?;
+        self.advance(prefix)?;
+        if self.last.is_empty() {
+            return self.transformer.logits_of(&self.model, &self.hidden, tokens, logits);
+        }
+        logits.clear();
+        logits.extend(tokens.iter().map(|&token| self.last[token as usize]));
+        Ok(())
     }
 
     fn grow(&mut self, rows: &[(Node, TokenId)]) -> Result<Vec<Node>> {
@@ -322,8 +380,12 @@ impl LanguageModel for Session {
         }
         let mut grown = std::mem::take(&mut self.grown);
         let rows = batch.into_iter();
-        let outcome = self.transformer.forward(&self.model, rows, timeline, Want::All, &mut grown, &self.cancel);
-        self.grown = grown;
+        let mut hidden = std::mem::take(&mut self.grown_hidden);
+        let transformer = &mut self.transformer;
+        let outcome = transformer
+            .forward(&self.model, rows, timeline, Want::All, &mut hidden, &self.cancel)
+            .and_then(|()| transformer.logits(&self.model, &hidden, &mut grown));
+        (self.grown, self.grown_hidden) = (grown, hidden);
         match outcome {
             Ok(()) => {
                 let last = self.transformer.tree.len();
@@ -345,6 +407,33 @@ impl LanguageModel for Session {
 }
 
 impl Session {
+    /// Makes the timeline equal `prefix`, or what the overflow policy leaves of it, computing only what is new, and the hidden
+    /// state be that of its last position. The logits are kept only if that is where they belong.
+    fn advance(&mut self, prefix: &[TokenId]) -> Result<()> {
+        self.check(prefix)?;
+        let (keep, resume) = self.window(prefix)?;
+        let wanted = prefix[..keep].iter().chain(&prefix[resume..]);
+        let len = keep + prefix.len() - resume;
+        let common = self.tokens.iter().zip(wanted.clone()).take_while(|(a, b)| a == b).count();
+        let unchanged = common == len && common == self.tokens.len();
+        if unchanged && !self.hidden.is_empty() {
+            return Ok(());
+        }
+        // The last position is computed again when only its hidden state is missing.
+        self.truncate(common.min(len - 1));
+        self.last.clear();
+        let rest: Vec<TokenId> = wanted.skip(self.tokens.len()).copied().collect();
+        let mut hidden = std::mem::take(&mut self.hidden);
+        let chunks = rest.chunks(self.options.prefill_chunk);
+        let count = chunks.len();
+        for (i, chunk) in chunks.enumerate() {
+            let want = if i + 1 == count { Want::Last } else { Want::Nothing };
+            self.extend(chunk, want, &mut hidden)?;
+        }
+        self.hidden = hidden;
+        Ok(())
+    }
+
     /// Takes the nodes from `first` on out of the tree again and hands the error through.
     fn abandon(&mut self, first: usize, error: Error) -> Error {
         self.transformer.tree.truncate(first);

@@ -382,7 +382,7 @@ impl Random {
             Format::Q4_1 => (4.6, Some(-7.5)),
             Format::Q5_0 => (9.2, None),
             Format::Q5_1 => (9.2, Some(-15.5)),
-            Format::Q8_0 => (74.0, None),
+            Format::Q8_0 | Format::Q8_0N => (74.0, None),
             Format::Q4_K => (260.0, Some(7.5)),
             Format::Q5_K => (526.0, Some(15.5)),
             Format::Q6_K => (1367.0, None),

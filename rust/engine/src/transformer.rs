@@ -7,13 +7,13 @@
 //! summation (see `nibble_kernels`).
 
 use arrayvec::ArrayVec;
-use nibble_kernels::{
-    ActivationKind, Activations, ActivationsMut, Attention, GROUP, Kernels, Matrix, OutMut, TILE, Tier,
-};
+use nibble_kernels::{ActivationKind, Activations, Attention, Kernels, Tier};
 
 use crate::{
     CancelToken, Config, Error, Model, Result, SessionOptions, TokenId,
     config::Gate,
+    crew::{Crew, MAX_SHARES, Quantized},
+    head::{self, Candidate, Head},
     kv::{Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
     rope::Rotations,
     threads::{MAX_THREADS, Pool},
@@ -42,6 +42,7 @@ pub(crate) struct Transformer {
     layers: Vec<LayerCache>,
     pub tree: Tree,
     buffers: Buffers,
+    head: Head,
 }
 
 /// Activations of one batch, each `[row][width]`, big enough for the largest batch; touched only as far as a batch goes.
@@ -94,6 +95,7 @@ impl Transformer {
                 scratch: vec![vec![0.0; scratch]; MAX_THREADS],
             },
             crew: Crew { kernels, pool: Pool::new(options.threads) },
+            head: Head::default(),
         }
     }
 
@@ -122,7 +124,7 @@ impl Transformer {
     }
 
     /// Computes a batch of rows after a timeline of `timeline` positions: writes their keys and values to their slots, and the
-    /// wanted logits, `[wanted rows][vocabulary]`, to `logits`.
+    /// wanted hidden states, normalised as the head takes them, `[wanted rows][embedding]`, to `hidden`.
     ///
     /// Stops with [`Error::Cancelled`] before the next layer once `cancel` is set. Until then only the slots of these rows were
     /// written, so a caller that does not count them in has lost nothing.
@@ -132,10 +134,10 @@ impl Transformer {
         rows: impl Iterator<Item = Row>,
         timeline: usize,
         want: Want,
-        logits: &mut Vec<f32>,
+        hidden: &mut Vec<f32>,
         cancel: &CancelToken,
     ) -> Result<()> {
-        let Self { crew, layers, tree, buffers: b } = self;
+        let Self { crew, layers, tree, buffers: b, .. } = self;
         let (c, weights) = (model.config(), model.weights());
         b.rows.clear();
         b.rows.extend(rows);
@@ -155,16 +157,41 @@ impl Transformer {
             feed_forward_block(crew, c, w, b, n)?;
         }
         let wanted = match want {
-            Want::Nothing => return Ok(()),
+            Want::Nothing => n..n,
             Want::Last => n - 1..n,
             Want::All => 0..n,
         };
-        let n = wanted.len();
         let x = &b.x[wanted.start * c.embedding..wanted.end * c.embedding];
-        crew.rms_norm(x, weights.output_norm.values(), c.rms_eps, &mut b.normed[..n * c.embedding]);
-        let head = weights.output.matrix();
-        logits.resize(n * c.vocabulary, 0.0);
-        crew.project(&b.normed[..n * c.embedding], n, &mut b.quantized, [(head, None, logits.as_mut_slice())])
+        hidden.resize(x.len(), 0.0);
+        crew.rms_norm(x, weights.output_norm.values(), c.rms_eps, hidden);
+        Ok(())
+    }
+
+    /// Writes the logits of hidden states, `[rows][vocabulary]`, to `logits`.
+    pub fn logits(&mut self, model: &Model, hidden: &[f32], logits: &mut Vec<f32>) -> Result<()> {
+        head::logits(&mut self.crew, model, hidden, &mut self.buffers.quantized, logits)
+    }
+
+    /// Writes the `k` tokens with the highest logits of one hidden state to `best`, best first.
+    pub fn best(&mut self, model: &Model, hidden: &[f32], k: usize, best: &mut Vec<Candidate>) -> Result<()> {
+        if let Some(screen) = model.screen() {
+            return self.head.best(&mut self.crew, model, hidden, screen, k, best);
+        }
+        let mut logits = Vec::new();
+        self.logits(model, hidden, &mut logits)?;
+        head::best_of(&logits, k, best);
+        Ok(())
+    }
+
+    /// Writes the logits of `tokens`, in their order, to `logits`: those of one hidden state.
+    pub fn logits_of(
+        &mut self,
+        model: &Model,
+        hidden: &[f32],
+        tokens: &[TokenId],
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.head.logits_of(&mut self.crew, model, hidden, tokens, logits)
     }
 }
 
@@ -323,160 +350,4 @@ fn tiles<'a>(
         out = rest;
         (tile, part)
     })
-}
-
-/// The most parts that a region's rows are cut into.
-const MAX_SHARES: usize = 16;
-
-/// Fewer rows than this are not worth a parallel region of their own for work that is linear in the width.
-const ROWS_WORTH_SPLITTING: usize = 8;
-
-/// Kernels and the threads that run them.
-struct Crew {
-    kernels: &'static Kernels,
-    pool: Pool,
-}
-
-/// A product to be computed: the matrix, a bias `[rows]`, and where the result `[batch row][rows]` goes.
-type Projection<'a> = (Matrix<'a>, Option<&'a [f32]>, &'a mut [f32]);
-
-impl Crew {
-    /// Calls `f(first row, buffers of some rows)` for all `n` rows of buffers `[row][width]`; in parallel if there are many.
-    fn over_rows<const N: usize>(
-        &mut self,
-        n: usize,
-        buffers: [(&mut [f32], usize); N],
-        f: impl Fn(usize, [&mut [f32]; N]) + Sync,
-    ) {
-        if n < ROWS_WORTH_SPLITTING {
-            return f(0, buffers.map(|(buffer, _)| buffer));
-        }
-        // Whole tiles, so that the parts are also parts of quantized activations.
-        let rows = n.div_ceil(MAX_SHARES).next_multiple_of(TILE);
-        let mut chunks = buffers.map(|(buffer, width)| buffer.chunks_mut(rows * width));
-        let mut parts: ArrayVec<(usize, [&mut [f32]; N]), MAX_SHARES> = ArrayVec::new();
-        for first in (0..n).step_by(rows) {
-            let part = chunks.each_mut().map(|c| c.next().expect("every buffer has the same number of rows"));
-            parts.push((first, part));
-        }
-        self.pool.for_each(&mut parts, |(first, part)| f(*first, part.each_mut().map(|b| &mut **b)));
-    }
-
-    /// RMSNorm of every row.
-    fn rms_norm(&mut self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-        let (kernels, width) = (self.kernels, weight.len());
-        self.over_rows(x.len() / width, [(out, width)], |first, [out]| {
-            out.copy_from_slice(&x[first * width..][..out.len()]);
-            out.chunks_exact_mut(width).for_each(|row| kernels.rms_norm(row, weight, eps));
-        });
-    }
-
-    /// x += branch, or x += norm(branch) where the architecture has a norm after the block.
-    fn add_normed(&mut self, x: &mut [f32], branch: &mut [f32], norm: Option<&[f32]>, c: &Config) {
-        let (kernels, width) = (self.kernels, c.embedding);
-        self.over_rows(x.len() / width, [(x, width), (branch, width)], |_, [x, branch]| {
-            if let Some(weight) = norm {
-                for row in branch.chunks_exact_mut(width) {
-                    kernels.rms_norm(row, weight, c.rms_eps);
-                }
-            }
-            kernels.add(x, branch);
-        });
-    }
-
-    /// Quantizes `n` rows of `x`, `[n][cols]`.
-    fn quantize<'b>(
-        &mut self,
-        kind: ActivationKind,
-        x: &[f32],
-        n: usize,
-        cols: usize,
-        bytes: &'b mut Vec<u8>,
-    ) -> Result<Activations<'b>> {
-        let len = Activations::bytes(kind, n, cols);
-        if bytes.len() < len {
-            bytes.resize(len, 0);
-        }
-        let mut out = ActivationsMut::new(kind, n, cols, bytes)?;
-        let kernels = self.kernels;
-        if n < ROWS_WORTH_SPLITTING {
-            kernels.quantize(x, &mut out)?;
-            return Ok(out.into_ref());
-        }
-        let tiles = n.div_ceil(MAX_SHARES * TILE);
-        let mut shares: ArrayVec<(&[f32], ActivationsMut), MAX_SHARES> = ArrayVec::new();
-        let mut rest = out.reborrow();
-        for x in x.chunks(tiles * TILE * cols) {
-            let (share, tail) = rest.split_tiles(tiles);
-            shares.push((x, share));
-            rest = tail;
-        }
-        self.pool.try_for_each(&mut [(); MAX_THREADS], &mut shares, |(), (x, out)| kernels.quantize(x, out))?;
-        drop(shares);
-        Ok(out.into_ref())
-    }
-
-    /// Multiplies `n` rows of `x` by several matrices in one region, each thread taking an equal run of their row groups.
-    fn project<'a, const N: usize>(
-        &mut self,
-        x: &[f32],
-        n: usize,
-        quantized: &mut Quantized,
-        projections: [Projection<'a>; N],
-    ) -> Result<()> {
-        let mut inputs: ArrayVec<Activations, { KINDS.len() }> = ArrayVec::new();
-        for (kind, bytes) in KINDS.into_iter().zip(quantized) {
-            if let Some((matrix, ..)) = projections.iter().find(|(matrix, ..)| matrix.format().activation() == kind) {
-                inputs.push(self.quantize(kind, x, n, matrix.cols(), bytes)?);
-            }
-        }
-        let total: usize = projections.iter().map(|(matrix, ..)| matrix.groups()).sum();
-        let threads = self.pool.threads();
-        let mut shares: ArrayVec<ArrayVec<Piece, N>, MAX_THREADS> = ArrayVec::new();
-        shares.extend((0..threads).map(|_| ArrayVec::new()));
-        let mut done = 0;
-        for (matrix, bias, out) in projections {
-            let kind = matrix.format().activation();
-            let input = *inputs.iter().find(|input| input.kind() == kind).expect("every kind in use was quantized");
-            let mut rest = OutMut::new(out, n, matrix.rows())?;
-            let mut group = 0;
-            while group < matrix.groups() {
-                let thread = done * threads / total;
-                let boundary = (total * (thread + 1)).div_ceil(threads);
-                let end = (group + boundary - done).min(matrix.groups());
-                let rows = (end * GROUP).min(matrix.rows()) - group * GROUP;
-                let (out, tail) = rest.split_rows(rows);
-                let bias = bias.map(|bias| &bias[group * GROUP..group * GROUP + rows]);
-                shares[thread].push(Piece { matrix, groups: group..end, input, out, bias });
-                rest = tail;
-                done += end - group;
-                group = end;
-            }
-        }
-        let kernels = self.kernels;
-        self.pool.try_for_each(&mut [(); MAX_THREADS], &mut shares, |(), pieces| {
-            for piece in pieces {
-                kernels.matmul(&piece.matrix, piece.groups.clone(), &piece.input, &mut piece.out)?;
-                if let Some(bias) = piece.bias {
-                    (0..n).for_each(|row| kernels.add(piece.out.token_mut(row), bias));
-                }
-            }
-            Ok(())
-        })
-    }
-}
-
-/// The ways in which an input may have to be quantized, depending on the formats of the matrices it meets.
-const KINDS: [ActivationKind; 3] = [ActivationKind::Q8, ActivationKind::Q8K, ActivationKind::F32];
-
-/// Room for the quantized input of a region, one buffer a kind, grown when first needed.
-type Quantized = [Vec<u8>; KINDS.len()];
-
-/// A thread's part of one projection.
-struct Piece<'a> {
-    matrix: Matrix<'a>,
-    groups: std::ops::Range<usize>,
-    input: Activations<'a>,
-    out: OutMut<'a>,
-    bias: Option<&'a [f32]>,
 }

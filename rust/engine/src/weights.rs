@@ -1,6 +1,6 @@
 //! The weights of a decoder: which tensors there are, under which names and in which shapes, and how the graph gets at them.
 
-use nibble_kernels::{Format, Matrix};
+use nibble_kernels::{Format, Matrix, ShapeError};
 
 use crate::Config;
 use crate::error::Fault;
@@ -20,6 +20,13 @@ impl Tensor {
     pub(crate) fn matrix(&self) -> Matrix<'_> {
         let Self::Matrix { format, rows, cols, packed } = self else { panic!("a vector where a matrix is needed") };
         Matrix::new(*format, *rows, *cols, packed).expect("checked when the model was opened")
+    }
+
+    /// A matrix of `(format, rows, columns)`, packed from what a GGUF would hold.
+    pub(crate) fn packed((format, rows, cols): (Format, usize, usize), source: &[u8]) -> Result<Self, ShapeError> {
+        let mut packed = vec![0; format.packed_len(rows, cols).unwrap_or(0)];
+        nibble_kernels::pack(format, rows, cols, source, &mut packed)?;
+        Ok(Self::Matrix { format, rows, cols, packed: packed.into() })
     }
 
     pub(crate) fn shape(&self) -> Shape {

@@ -63,6 +63,16 @@ pub struct Activations<'a> {
 }
 
 impl<'a> Activations<'a> {
+    /// Floats as they are, `[tokens][cols]`.
+    pub fn floats(x: &'a [f32], cols: usize) -> Result<Self, ShapeError> {
+        const { assert!(cfg!(target_endian = "little"), "kernels read floats as little-endian bytes") };
+        let tokens = x.len() / cols.max(1);
+        ShapeError::unless_equal("length of activations", tokens * cols, x.len())?;
+        // SAFETY: these are the bytes of the floats, and every byte may be read.
+        let data = unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), size_of_val(x)) };
+        Ok(Self { kind: ActivationKind::F32, tokens, cols, data })
+    }
+
     /// Bytes that `tokens` rows of `cols` columns take.
     pub fn bytes(kind: ActivationKind, tokens: usize, cols: usize) -> usize {
         cols.div_ceil(kind.block()).saturating_mul(kind.record()).saturating_mul(tokens)

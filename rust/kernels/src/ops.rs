@@ -325,6 +325,27 @@ mod body {
     }
 
     #[inline(always)]
+    pub fn group_bounds(estimates: &[f32], margins: &[f32], bounds: &mut [f32]) {
+        let bound = |rows: Lanes| {
+            // What is no number says nothing about its row.
+            let finite = !halves(rows, |a, b| a + b).is_nan();
+            if finite { halves(rows, larger) } else { f32::INFINITY }
+        };
+        let ((estimates, last), (margins, last_margins)) = (estimates.as_chunks(), margins.as_chunks());
+        for (out, (estimates, margins)) in bounds.iter_mut().zip(estimates.iter().zip(margins)) {
+            let (estimates, margins): (&Lanes, &Lanes) = (estimates, margins);
+            *out = bound(std::array::from_fn(|i| estimates[i].mul_add(16.0, margins[i])));
+        }
+        if let Some((&first, _)) = last.split_first() {
+            let mut rows = [first.mul_add(16.0, last_margins[0]); LANES];
+            for (row, (estimate, margin)) in rows.iter_mut().zip(last.iter().zip(last_margins)) {
+                *row = estimate.mul_add(16.0, *margin);
+            }
+            bounds[estimates.len()] = bound(rows);
+        }
+    }
+
+    #[inline(always)]
     pub fn scale(x: &mut [f32], factor: f32) {
         for x in x {
             *x *= factor;
@@ -439,6 +460,7 @@ operations! {
     quantize(x: &[f32], out: &mut ActivationsMut<'_>);
     rms_norm(x: &mut [f32], weight: &[f32], eps: f32);
     add(x: &mut [f32], y: &[f32]);
+    group_bounds(estimates: &[f32], margins: &[f32], bounds: &mut [f32]);
     scale(x: &mut [f32], factor: f32);
     rope(x: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle);
     silu_mul(gate: &mut [f32], up: &[f32]);

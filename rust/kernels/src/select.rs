@@ -143,6 +143,14 @@ impl Kernels {
         (self.ops.rms_norm)(x, weight, eps);
     }
 
+    /// The largest `16 * estimates[i] + margins[i]` of each group of [`GROUP`] rows, the last one perhaps not full; infinity
+    /// where one is not a number. There are as many `bounds` as groups.
+    pub fn group_bounds(&self, estimates: &[f32], margins: &[f32], bounds: &mut [f32]) {
+        same_length(estimates.len(), margins.len());
+        same_length(estimates.len().div_ceil(GROUP), bounds.len());
+        (self.ops.group_bounds)(estimates, margins, bounds);
+    }
+
     /// `x[i] += y[i]`
     pub fn add(&self, x: &mut [f32], y: &[f32]) {
         same_length(x.len(), y.len());

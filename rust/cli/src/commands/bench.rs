@@ -17,7 +17,8 @@ use crate::terminal::{Align, Paint, Table, note};
 load           opening the packed file and a session, after it was packed
 first logits   the same, and one token computed
 prefill        a prompt of --prompt tokens, with nothing of it cached
-decode         --generate tokens after that prompt, each the most probable one, one at a time
+decode         --generate tokens after that prompt, each the most probable one, one at a time, as `nibble generate` does:
+               if the model has a screened head, only the highest logits are computed, and with --full-logits all
 peak memory    resident, with the pages of the model file that were touched and that the system may drop (VmHWM)
 dirty memory   private and written to at the end of the run (Private_Dirty of smaps_rollup)
 
@@ -37,6 +38,9 @@ pub struct Args {
     /// How often to measure the speeds
     #[arg(long, value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeat: u16,
+    /// Computes all logits of every token that is decoded
+    #[arg(long)]
+    full_logits: bool,
     /// Prints a JSON object
     #[arg(long)]
     json: bool,
@@ -64,12 +68,12 @@ impl Args {
             runner.model().sync(&[other])?;
             let mut tokens = prompt.clone();
             let start = Instant::now();
-            let mut next = most_probable(runner.model().sync(&tokens)?);
+            let mut next = self.next(runner.model(), &tokens)?;
             prefill.push(prompt_len as f64 / start.elapsed().as_secs_f64());
             let start = Instant::now();
             for _ in 0..generate {
                 tokens.push(next);
-                next = most_probable(runner.model().sync(&tokens)?);
+                next = self.next(runner.model(), &tokens)?;
             }
             decode.push(generate as f64 / start.elapsed().as_secs_f64());
         }
@@ -82,7 +86,7 @@ impl Args {
             let round = |x: f64| (x * 100.0).round() / 100.0;
             let result = json!({
                 "model": source.path(), "how": runner.how(),
-                "prompt": prompt_len, "generate": generate, "repeat": self.repeat,
+                "prompt": prompt_len, "generate": generate, "repeat": self.repeat, "full_logits": self.full_logits,
                 "load_ms": round(ms(load)), "first_logits_ms": round(ms(first)),
                 "prefill_tps": round(prefill), "decode_tps": round(decode),
                 "rss_mb": mb(rss).map(round), "dirty_mb": mb(dirty).map(round),
@@ -99,6 +103,16 @@ impl Args {
         table.row(["peak memory".into(), or_none(rss)]);
         table.row(["dirty memory".into(), or_none(dirty)]);
         Ok(table.write(&mut out, Paint::stdout())?)
+    }
+
+    /// The most probable token after `tokens`.
+    fn next(&self, model: &mut dyn LanguageModel, tokens: &[TokenId]) -> Result<TokenId> {
+        if self.full_logits {
+            return Ok(most_probable(model.sync(tokens)?));
+        }
+        let mut top = Vec::new();
+        model.sync_top(tokens, 1, &mut top)?;
+        Ok(top[0].0)
     }
 }
 

@@ -51,7 +51,11 @@ impl Args {
 
         let mut out = stdout().lock();
         let (mut text, mut list, mut stopped) = (String::new(), Vec::new(), "end");
-        for piece in Generator::new(runner.model(), tokens, self.sampling.sampling(), stop) {
+        let mut pieces = Generator::new(runner.model(), tokens, self.sampling.sampling(), stop);
+        if self.json {
+            pieces = pieces.with_log_probs();
+        }
+        for piece in pieces {
             let piece = match piece {
                 // The prompt itself fitted: what was written so far stands.
                 Err(Error::ContextOverflow { .. }) if !list.is_empty() => {

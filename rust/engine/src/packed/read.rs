@@ -139,7 +139,7 @@ impl Extent {
 
 impl Entry {
     /// The tensor, with its shape checked against its length.
-    fn tensor(&self, file: &MappedFile) -> Result<Tensor, Fault> {
+    pub(super) fn tensor(&self, file: &MappedFile) -> Result<Tensor, Fault> {
         let Extent { offset, length, .. } = self.extent;
         let tensor = match *self.shape {
             [len] if self.format == Format::F32.name() => {

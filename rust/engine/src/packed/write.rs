@@ -7,14 +7,15 @@ use std::path::Path;
 use nibble_kernels::Format;
 use sha2::{Digest, Sha256};
 
-use super::{ALIGN, Entry, Extent, Header, Manifest, PAGE, Section, checksum};
+use super::{ALIGN, Entry, Extent, Header, Manifest, PAGE, PackedFile, Section, checksum};
 use crate::atomic_file::AtomicFile;
 use crate::error::Fault;
 use crate::gguf::{Gguf, GgufTensor};
-use crate::mmap;
+use crate::mmap::{self, MappedFile};
+use crate::screen::fit::fit;
 use crate::tokenizer_source::TokenizerSource;
-use crate::weights::{Shape, Weights};
-use crate::{Error, Result, Tokenizer, arch};
+use crate::weights::{Shape, Tensor, Weights};
+use crate::{Error, Model, Result, Tokenizer, Vocabulary, arch};
 
 /// How far packing has come, in bytes of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +41,14 @@ pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -
     Tokenizer::check(&tokenizer)?;
     let tensors = plan(&gguf, tokenizer.vocabulary.len()).map_err(|fault| fault.in_gguf(source))?;
 
-    let total = gguf.len() + tensors.iter().map(|(_, tensor)| tensor.bytes.len() as u64).sum::<u64>();
+    let packed: u64 = tensors.iter().map(|(_, tensor)| tensor.bytes.len() as u64).sum();
+    // Fitting a screen takes about as long as the rest.
+    let screened = tensors.iter().any(|(_, tensor)| tensor.stored == Format::Q8_0N);
+    let fitting = if screened { packed } else { 0 };
+    let total = gguf.len() + packed + fitting;
     let mut done = 0;
-    let mut advance = |bytes: usize| {
-        done += bytes as u64;
+    let mut advance = |bytes: u64| {
+        done += bytes;
         match progress(PackProgress { done, total }) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Cancelled),
@@ -52,7 +57,7 @@ pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -
     let mut hasher = Sha256::new();
     for piece in gguf.pieces() {
         hasher.update(&*piece);
-        advance(piece.len())?;
+        advance(piece.len() as u64)?;
     }
 
     let mut file = AtomicFile::create(dest)?;
@@ -64,7 +69,22 @@ pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -
         tensor.pack_into(&mut buffer);
         let extent = writer.append(&mut buffer)?;
         entries.push(tensor.entry(name, extent));
-        advance(tensor.bytes.len())?;
+        advance(tensor.bytes.len() as u64)?;
+    }
+    if screened {
+        let model = so_far(&gguf, &tokenizer, &writer.file.map()?, &entries).map_err(|fault| fault.in_gguf(source))?;
+        let mut fitted = 0;
+        let screen = fit(&model, |share| {
+            let now = (f64::from(share) * fitting as f64) as u64;
+            let more = now.saturating_sub(fitted);
+            fitted += more;
+            advance(more)
+        })?;
+        for (name, tensor) in screen {
+            let Tensor::Matrix { format, rows, cols, packed } = tensor else { unreachable!("a screen has matrices") };
+            let extent = writer.append(&mut packed.to_vec())?;
+            entries.push(Entry { name: name.into(), format: format.name().into(), shape: vec![rows, cols], extent });
+        }
     }
     let manifest = Manifest { metadata: gguf.metadata(), tensors: entries };
     let sections = sections(&manifest, &tokenizer);
@@ -80,8 +100,8 @@ pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -
 /// The tensors that the graph needs, in its order, each checked; nothing else may be in the file.
 fn plan(gguf: &Gguf, vocabulary: usize) -> Result<Vec<(String, GgufTensor)>, Fault> {
     let config = arch::config(&gguf.metadata(), vocabulary)?;
-    let mut tensors = Vec::new();
-    Weights::collect(&config, |name, shape| {
+    let mut tensors: Vec<(String, GgufTensor)> = Vec::new();
+    let weights = Weights::collect(&config, |name, shape| {
         let Some(tensor) = gguf.tensor(name)? else { return Ok(None) };
         if tensor.shape != shape {
             return Err(Fault::damaged(format!("the tensor {name} is {} and should be {shape}", tensor.shape)));
@@ -93,8 +113,12 @@ fn plan(gguf: &Gguf, vocabulary: usize) -> Result<Vec<(String, GgufTensor)>, Fau
             return Err(Fault::unsupported(format!("a tensor over 1 GiB ({name})")));
         }
         tensors.push((name.to_owned(), tensor));
-        Ok(Some(()))
+        Ok(Some(tensors.len() - 1))
     })?;
+    let (_, head) = &mut tensors[weights.output];
+    if head.format == Format::Q8_0 {
+        head.stored = Format::Q8_0N;
+    }
     let known: HashSet<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
     match gguf.names().filter(|name| !known.contains(name)).min() {
         Some(name) => {
@@ -109,7 +133,7 @@ impl GgufTensor {
     fn packed_len(&self) -> Option<usize> {
         match self.shape {
             Shape::Vector(_) => Some(self.bytes.len()),
-            Shape::Matrix { rows, cols } => self.format.packed_len(rows, cols),
+            Shape::Matrix { rows, cols } => self.stored.packed_len(rows, cols),
         }
     }
 
@@ -120,7 +144,7 @@ impl GgufTensor {
             Shape::Vector(_) => out.extend_from_slice(&self.bytes),
             Shape::Matrix { rows, cols } => {
                 out.resize(self.packed_len().expect("checked by `plan`"), 0);
-                nibble_kernels::pack(self.format, rows, cols, &self.bytes, out).expect("checked by `plan`");
+                nibble_kernels::pack(self.stored, rows, cols, &self.bytes, out).expect("checked by `plan`");
             }
         }
     }
@@ -130,8 +154,22 @@ impl GgufTensor {
             Shape::Vector(len) => vec![len],
             Shape::Matrix { rows, cols } => vec![rows, cols],
         };
-        Entry { name: name.to_owned(), format: self.format.name().to_owned(), shape, extent }
+        Entry { name: name.to_owned(), format: self.stored.name().to_owned(), shape, extent }
     }
+}
+
+/// The model of which all tensors but the screen's were written to `file`.
+fn so_far(gguf: &Gguf, tokenizer: &TokenizerSource, file: &MappedFile, entries: &[Entry]) -> Result<Model, Fault> {
+    let tensors = entries.iter().map(|entry| Ok((entry.name.clone(), entry.tensor(file)?)));
+    Model::unscreened(PackedFile {
+        source: [0; 32],
+        length: file.len(),
+        metadata: gguf.metadata(),
+        vocabulary: Vocabulary::clone(&tokenizer.vocabulary),
+        merges: tokenizer.merges.clone(),
+        scores: tokenizer.scores.clone(),
+        tensors: tensors.collect::<Result<_, Fault>>()?,
+    })
 }
 
 /// The sections' bytes, in the order of [`Section::ALL`].

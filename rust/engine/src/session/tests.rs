@@ -52,6 +52,72 @@ fn threads_chunks_and_tiers_change_no_bit() {
 }
 
 #[test]
+fn the_best_tokens_are_those_of_the_full_head() {
+    let untied = SyntheticModel { tied: false, ..SyntheticModel::gemma3(Format::Q8_0) };
+    for model in [SyntheticModel::llama(Format::Q8_0), untied, SyntheticModel::llama(Format::Q5_1)] {
+        let screened = model.format == Format::Q8_0;
+        let model = open(model);
+        assert_eq!(model.has_screened_head(), screened);
+        let logits = session(&model, |_| ()).sync(&TOKENS).expect("logits").to_vec();
+        for (threads, k) in [(1, 0), (1, 1), (2, 3), (3, 40), (1, logits.len()), (2, 10_000)] {
+            let mut expected: Vec<_> = (0..).zip(logits.iter().copied()).collect();
+            expected.sort_by(|a: &(TokenId, f32), b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            expected.truncate(k);
+            let mut top = vec![(7, 7.0)];
+            let mut session = session(&model, |o| o.threads = threads);
+            session.sync_top(&TOKENS, k, &mut top).expect("logits");
+            assert_eq!(top, expected, "{k} best on {threads} threads");
+            // All logits of the same position are had without computing the position again.
+            assert_eq!(bits(session.sync(&TOKENS).expect("logits")), bits(&logits));
+            assert_eq!(session.computed(), TOKENS.len() as u64);
+            session.sync_top(&TOKENS, k, &mut top).expect("logits");
+            assert_eq!(top, expected, "from all logits");
+        }
+    }
+}
+
+#[test]
+fn the_best_tokens_of_a_text_are_those_of_its_positions() {
+    for model in [SyntheticModel::llama(Format::Q8_0), SyntheticModel::llama(Format::Q4_0)].map(open) {
+        let mut best = Vec::new();
+        let mut text = session(&model, |_| ());
+        text.score_top(&TOKENS, 5, |_, top| best.push(top.to_vec())).expect("scores");
+        for (i, best) in best.iter().enumerate() {
+            let mut top = Vec::new();
+            session(&model, |_| ()).sync_top(&TOKENS[..=i], 5, &mut top).expect("logits");
+            assert_eq!(top, *best, "position {i}");
+        }
+        assert_eq!(best.len(), TOKENS.len());
+        let all = bits(text.sync(&TOKENS).expect("logits"));
+        assert_eq!((all, text.computed()), (fresh(&model, &TOKENS), TOKENS.len() as u64));
+    }
+}
+
+#[test]
+fn some_logits_are_those_of_the_full_head() {
+    for model in models().into_iter().chain([open(SyntheticModel::llama(Format::Q8_0))]) {
+        let logits = session(&model, |_| ()).sync(&TOKENS).expect("logits").to_vec();
+        let last = logits.len() as TokenId - 1;
+        let tokens = [last, 3, 17, 3, 16, 0, 200];
+        let expected: Vec<f32> = tokens.iter().map(|&token| logits[token as usize]).collect();
+        let mut session = session(&model, |_| ());
+        let mut some = vec![1.0];
+        assert!(matches!(
+            session.sync_some(&TOKENS, &[0, last + 1], &mut some),
+            Err(Error::UnknownToken { token, .. }) if token == last + 1
+        ));
+        assert_eq!(session.computed(), 0);
+        session.sync_some(&TOKENS, &tokens, &mut some).expect("logits");
+        assert_eq!(bits(&some), bits(&expected));
+        session.sync(&TOKENS).expect("logits");
+        session.sync_some(&TOKENS, &tokens, &mut some).expect("logits");
+        assert_eq!(bits(&some), bits(&expected), "from all logits");
+        session.sync_some(&TOKENS, &[], &mut some).expect("no logits");
+        assert!(some.is_empty());
+    }
+}
+
+#[test]
 fn every_format_runs_in_a_graph_on_every_tier() {
     use Format::{BF16, F16, F32, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0};
     for format in [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K] {

@@ -1,7 +1,7 @@
 //! Vector operations: right against double precision, and the same bits on every tier.
 #![allow(clippy::single_range_in_vec_init, reason = "a row sees a range of positions")]
 
-use nibble_kernels::{Attention, Kernels, RopeStyle};
+use nibble_kernels::{Attention, GROUP, Kernels, RopeStyle};
 use proptest::prelude::*;
 
 use crate::support::{Random, difference, scalar, variants};
@@ -55,6 +55,15 @@ fn check_all(seed: u64, n: usize, edges: bool) {
         keep("gelu_mul", &|out| kernels.gelu_mul(out, &y));
         keep("softmax", &|out| kernels.softmax(out));
         keep("log_sum_exp", &|out| out.fill(kernels.log_sum_exp(&x)));
+        keep("group_bounds", &|out| {
+            let groups = n.div_ceil(GROUP);
+            kernels.group_bounds(&x, &y, &mut out[..groups]);
+            for (bound, (x, y)) in out.iter().zip(x.chunks(GROUP).zip(y.chunks(GROUP))) {
+                let rows: Vec<f32> = x.iter().zip(y).map(|(x, y)| x.mul_add(16.0, *y)).collect();
+                let largest = rows.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                assert!(*bound >= largest && (*bound == largest || rows.iter().any(|row| !row.is_finite())));
+            }
+        });
         keep("f16", &|out| {
             let mut halves = vec![0; n];
             kernels.f32_to_f16(&x, &mut halves);
