@@ -1,13 +1,15 @@
 //! The candle backend: every architecture against llama.cpp, the promises of the trait, and files that it must refuse.
+//! Nibble's own graphs are compared with the same logits.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
-use nibble_engine::{CandleModel, Error, LanguageModel, Node, TokenId};
+use nibble_engine::{CandleModel, Error, LanguageModel, Model, Node, SessionOptions, TokenId};
 use serde::Deserialize;
 
 /// `golden/architectures/architectures.json`; the README beside it says what is in it.
@@ -124,6 +126,23 @@ fn every_architecture_computes_what_llama_cpp_computes() {
         println!("{architecture}: largest difference {largest:.6}");
         // llama.cpp keeps keys and values in f16, candle in f32; the largest logits are near 16.
         assert!(largest < 6e-3, "{architecture} differs by {largest}");
+    }
+}
+
+#[test]
+fn nibbles_own_graphs_compute_what_llama_cpp_computes() {
+    let golden = Golden::read();
+    for architecture in ["llama", "gemma3", "qwen2"] {
+        let tiny = &golden.models[architecture];
+        let folder = tempfile::tempdir().unwrap();
+        let (gguf, packed) = (folder.path().join("tiny.gguf"), folder.path().join("tiny.nibble"));
+        tiny.write(architecture, golden.vocabulary, &gguf);
+        nibble_engine::pack(&gguf, &packed, &mut |_| ControlFlow::Continue(())).unwrap();
+        let mut session = Model::open(&packed).unwrap().session(SessionOptions::default()).unwrap();
+        for (&position, expected) in golden.positions.iter().zip(&tiny.logits) {
+            let difference = difference(session.sync(&golden.tokens[..=position]).unwrap(), expected);
+            assert!(difference < 6e-3, "{architecture} differs by {difference} at {position}");
+        }
     }
 }
 

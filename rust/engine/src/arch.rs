@@ -4,6 +4,7 @@
 
 mod gemma3;
 mod llama;
+mod qwen2;
 
 use crate::Config;
 use crate::config::{Gate, Layer, Rope};
@@ -18,7 +19,7 @@ struct Architecture {
     config: fn(&Keys, vocabulary: usize) -> Result<Config, Fault>,
 }
 
-const ALL: [Architecture; 2] = [llama::ARCHITECTURE, gemma3::ARCHITECTURE];
+const ALL: [Architecture; 3] = [llama::ARCHITECTURE, gemma3::ARCHITECTURE, qwen2::ARCHITECTURE];
 
 /// The configuration that `metadata` describes, for a vocabulary of this many tokens.
 pub(crate) fn config(metadata: &Metadata, vocabulary: usize) -> Result<Config, Fault> {
@@ -26,7 +27,7 @@ pub(crate) fn config(metadata: &Metadata, vocabulary: usize) -> Result<Config, F
         .string("general.architecture")
         .ok_or_else(|| Fault::damaged("the key general.architecture is missing"))?;
     let Some(architecture) = ALL.iter().find(|architecture| architecture.name == name) else {
-        let known = ALL.map(|architecture| architecture.name).join(" and ");
+        let known = ALL.map(|architecture| architecture.name).join(", ");
         return Err(Fault::unsupported(format!("the architecture {name:.40?}, and there are only {known}")));
     };
     let config = (architecture.config)(&Keys { metadata, architecture: architecture.name }, vocabulary)?;
@@ -202,6 +203,21 @@ mod tests {
         ])
     }
 
+    /// What Qwen2.5-1.5B-Instruct says.
+    fn qwen2() -> Metadata {
+        metadata(&[
+            ("general.architecture", json!("qwen2")),
+            ("qwen2.block_count", json!(28)),
+            ("qwen2.context_length", json!(32768)),
+            ("qwen2.embedding_length", json!(1536)),
+            ("qwen2.feed_forward_length", json!(8960)),
+            ("qwen2.attention.head_count", json!(12)),
+            ("qwen2.attention.head_count_kv", json!(2)),
+            ("qwen2.rope.freq_base", json!(1e6)),
+            ("qwen2.attention.layer_norm_rms_epsilon", json!(1e-6)),
+        ])
+    }
+
     fn with(mut base: Metadata, key: &str, value: Value) -> Metadata {
         base.insert(key.to_owned(), value);
         base
@@ -238,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn qwen2_is_a_llama_that_turns_halves() {
+        let c = config(&qwen2(), 151936).unwrap();
+        assert_eq!((c.vocabulary, c.layers.len(), c.heads, c.kv_heads, c.head_dim), (151936, 28, 12, 2, 128));
+        assert_eq!((c.rope_style, c.rope_dimensions), (RopeStyle::Halves, 128));
+        assert_eq!((c.embedding_scale, c.attention_scale, c.gate), (1.0, 1.0 / 128f32.sqrt(), Gate::Silu));
+        assert_eq!(c.ropes, [Rope { base: 1e6, scale: 1.0 }]);
+        assert!(c.layers.iter().all(|layer| layer.window.is_none()));
+        assert!(!c.qk_norm && !c.post_norms);
+    }
+
+    #[test]
     fn scaling_of_positions_is_for_global_layers_only() {
         let c = config(&with(gemma3(), "gemma3.rope.scaling.factor", json!(8.0)), 10).unwrap();
         assert_eq!((c.ropes[c.layers[0].rope].scale, c.ropes[c.layers[5].rope].scale), (1.0, 8.0));
@@ -247,7 +274,10 @@ mod tests {
     fn what_cannot_run_is_refused_by_name() {
         for (metadata, says) in [
             (metadata(&[]), "general.architecture is missing"),
-            (metadata(&[("general.architecture", json!("mamba"))]), "\"mamba\", and there are only llama and gemma3"),
+            (
+                metadata(&[("general.architecture", json!("mamba"))]),
+                "\"mamba\", and there are only llama, gemma3, qwen2",
+            ),
             (metadata(&[("general.architecture", json!("llama"))]), "llama.attention.head_count is missing"),
             (with(smollm2(), "llama.block_count", json!(4_000_000_000u32)), "llama.block_count is 4000000000"),
             (with(smollm2(), "llama.block_count", json!("many")), "is a string, not a count"),
@@ -260,6 +290,7 @@ mod tests {
             (with(smollm2(), "llama.rope.freq_base", json!(null)), "not finite"),
             (with(smollm2(), "llama.rope.scaling.type", json!("yarn")), "\"yarn\" scaling"),
             (with(smollm2(), "llama.expert_count", json!(8)), "mixture of experts"),
+            (with(qwen2(), "qwen2.rope.scaling.type", json!("yarn")), "\"yarn\" scaling"),
             (with(gemma3(), "gemma3.final_logit_softcapping", json!(30.0)), "soft cap"),
             (with(gemma3(), "gemma3.attention.value_length", json!(128)), "another width"),
             (with(gemma3(), "gemma3.attention.sliding_window", json!(0)), "window of zero"),

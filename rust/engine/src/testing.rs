@@ -12,7 +12,7 @@ use crate::{Model, Result, TokenKind, pack};
 /// A model with random weights of about the size that trained ones have.
 #[derive(Clone, Debug)]
 pub struct SyntheticModel {
-    /// `llama`, with a byte-level tokenizer, or `gemma3`, with one by scores.
+    /// `llama` or `qwen2`, with a byte-level tokenizer, or `gemma3`, with one by scores.
     pub architecture: &'static str,
     /// The format of every matrix.
     pub format: Format,
@@ -71,6 +71,11 @@ impl SyntheticModel {
     pub fn gemma3(format: Format) -> Self {
         let head_dim = format.block().max(128) / 4;
         Self { architecture: "gemma3", layers: 6, kv_heads: 1, head_dim, window: 8, ..Self::llama(format) }
+    }
+
+    /// A Qwen 2 of two layers, tied, with biases.
+    pub fn qwen2(format: Format) -> Self {
+        Self { architecture: "qwen2", biases: true, ..Self::llama(format) }
     }
 
     /// Packs the model into `folder` and opens it.

@@ -9,8 +9,9 @@ use crate::testing::SyntheticModel;
 const TOKENS: [TokenId; 24] = [3, 9, 4, 77, 78, 79, 5, 5, 5, 9, 100, 41, 42, 7, 8, 90, 12, 13, 9, 4, 77, 60, 61, 62];
 
 /// A model of each architecture, with a window (8) much shorter than [`TOKENS`].
-fn models() -> [Model; 2] {
-    [SyntheticModel::llama(Format::Q4_1), SyntheticModel::gemma3(Format::Q5_0)].map(open)
+fn models() -> [Model; 3] {
+    let [llama, gemma3, qwen2] = [SyntheticModel::llama, SyntheticModel::gemma3, SyntheticModel::qwen2];
+    [llama(Format::Q4_1), gemma3(Format::Q5_0), qwen2(Format::Q8_0)].map(open)
 }
 
 fn open(model: SyntheticModel) -> Model {
@@ -185,7 +186,7 @@ fn nodes_have_the_logits_of_their_path() {
 
 #[test]
 fn a_tree_that_is_full_or_deep_says_so_and_stays_usable() {
-    let [model, _] = models();
+    let [model, ..] = models();
     let mut session = session(&model, |o| o.max_nodes = 40);
     assert!(matches!(session.grow(&[(Node::ROOT, 1)]), Err(Error::EmptyPrefix)));
     session.sync(&TOKENS[..2]).expect("logits");
@@ -225,7 +226,7 @@ fn a_cancelled_session_goes_on_where_it_was() {
 
 #[test]
 fn a_cancel_from_another_thread_leaves_whole_tokens() {
-    let [model, _] = models();
+    let [model, ..] = models();
     let expected = fresh(&model, &TOKENS);
     for _ in 0..20 {
         let mut session = session(&model, |o| (o.prefill_chunk, o.threads) = (2, 2));
@@ -247,7 +248,7 @@ fn a_cancel_from_another_thread_leaves_whole_tokens() {
 
 #[test]
 fn a_full_context_is_an_error_or_slides_in_blocks() {
-    let [model, _] = models();
+    let [model, ..] = models();
     let mut strict = session(&model, |o| o.context = 20);
     let error = strict.sync(&TOKENS).expect_err("24 tokens in a context of 20");
     assert!(matches!(error, Error::ContextOverflow { tokens: 24, context: 20 }));
@@ -272,7 +273,7 @@ fn a_full_context_is_an_error_or_slides_in_blocks() {
 
 #[test]
 fn what_cannot_be_computed_is_refused_and_changes_nothing() {
-    let [model, _] = models();
+    let [model, ..] = models();
     let mut session = session(&model, |_| ());
     session.sync(&TOKENS).expect("logits");
     let unknown = model.config().vocabulary as TokenId;
@@ -305,8 +306,7 @@ proptest! {
     fn any_sequence_of_calls_gives_fresh_logits(
         calls in prop::collection::vec((1usize..24, prop::collection::vec(0u32..100, 0..4), 1usize..4), 1..6),
     ) {
-        let [llama, gemma] = models();
-        for model in [llama, gemma] {
+        for model in models() {
             let mut session = session(&model, |o| o.prefill_chunk = 5);
             for (shared, rest, threads) in &calls {
                 session.set_threads(*threads);
