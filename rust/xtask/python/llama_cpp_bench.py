@@ -3,11 +3,13 @@
     llama_cpp_bench.py FILE.gguf --threads N --prompt N --generate N --repeat N
 
 Prefill is one prompt of N tokens into an empty cache; decode is N tokens after it, one at a time, each the most probable
-one. Speeds are the median of the repeats. The context has llama.cpp's defaults for the CPU.
+one. Speeds are the median of the repeats. The context has llama.cpp's defaults for the CPU. Memory is what the process takes
+beyond what Python took before the model was loaded; null where the system does not tell.
 """
 
 import argparse
 import json
+import signal
 import statistics
 import time
 
@@ -17,13 +19,30 @@ import numpy as np
 TEXT = "The old mill by the river had stood empty for years when, one wet spring, two sisters bought it. "
 
 
+def kilobytes(file, key):
+    """The number after `key` in a file of this process in Linux's procfs."""
+    try:
+        with open(f"/proc/self/{file}") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith(key))
+    except (OSError, StopIteration):
+        return None
+
+
+def megabytes(after, before):
+    """10^6 bytes that were added."""
+    return None if after is None or before is None else (after - before) * 1024 / 1e6
+
+
 def main():
+    # Ctrl-C ends it within a computation, and without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file")
     for name in ("threads", "prompt", "generate", "repeat"):
         parser.add_argument(f"--{name}", type=int, required=True)
     options = parser.parse_args()
 
+    resident, dirty = kilobytes("status", "VmRSS:"), kilobytes("smaps_rollup", "Private_Dirty:")
     model_params = llama_cpp.llama_model_default_params()
     model_params.n_gpu_layers = 0
     start = time.perf_counter()
@@ -73,7 +92,15 @@ def main():
         return options.prompt / (middle - start), options.generate / (end - middle)
 
     prefill_tps, decode_tps = map(statistics.median, zip(*(measure() for _ in range(options.repeat))))
-    print(json.dumps({"load_ms": load * 1e3, "prefill_tps": prefill_tps, "decode_tps": decode_tps}))
+    result = {
+        "how": f"llama-cpp-python {llama_cpp.__version__}",
+        "load_ms": load * 1e3,
+        "prefill_tps": prefill_tps,
+        "decode_tps": decode_tps,
+        "rss_mb": megabytes(kilobytes("status", "VmHWM:"), resident),
+        "dirty_mb": megabytes(kilobytes("smaps_rollup", "Private_Dirty:"), dirty),
+    }
+    print(json.dumps(result))
 
 
 @llama_cpp.llama_log_callback

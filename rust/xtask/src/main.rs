@@ -41,7 +41,7 @@ enum Task {
     Test(test::Options),
     /// Remakes the golden vectors, with llama.cpp and gguf from Python.
     Golden(golden::Options),
-    /// Measures Nibble beside llama.cpp: the same file, the same threads, in turns.
+    /// Measures Nibble beside llama.cpp and candle: the same file, the same threads, in turns, beside the machine's limits.
     Bench(bench::Options),
     /// Says what the kernels take on phones, without one: instructions, cycles, tokens per second at best.
     ArmReport(arm::Options),

@@ -14,10 +14,27 @@ pub struct Model {
     pub file: PathBuf,
 }
 
+/// The package of the `nibble` command.
+const PACKAGE: &str = "nibble-cli";
+
 /// The `nibble` command as people run it, compiled first if need be.
 pub fn nibble() -> Command {
+    nibble_of("quick")
+}
+
+/// The same with everything optimised, candle too, which [`nibble`] compiles as fast as can be.
+pub fn nibble_for_release() -> Command {
+    nibble_of("release")
+}
+
+/// Compiles [`nibble_for_release`], with progress for people.
+pub fn build_for_release() -> Result<()> {
+    shell::run(shell::cargo().args(["build", "--profile", "release", "-p", PACKAGE]))
+}
+
+fn nibble_of(profile: &str) -> Command {
     let mut nibble = shell::cargo();
-    nibble.args(["run", "--quiet", "--profile", "quick", "-p", "nibble-cli", "--"]);
+    nibble.args(["run", "--quiet", "--profile", profile, "-p", PACKAGE, "--"]);
     nibble
 }
 
