@@ -7,12 +7,21 @@ FORMAT is Q4_0 or Q4_K_M. Which tensors get another format is llama.cpp's choice
 
 import ctypes
 import os
+import re
 import sys
 
 import llama_cpp
 
 
+@llama_cpp.llama_log_callback
+def progress(level, text, user_data):
+    """Of all that llama.cpp tells about every tensor, which one of how many it is at."""
+    if at := re.match(rb"\[ *(\d+)/ *(\d+)\]", text):
+        print(f"\rquantizing tensor {int(at[1])} of {int(at[2])}", end="", file=sys.stderr)
+
+
 def main():
+    llama_cpp.llama_log_set(progress, None)
     source, form, target = sys.argv[1:]
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{form}")
@@ -21,6 +30,7 @@ def main():
     part = f"{target}.part"
     if llama_cpp.llama_model_quantize(source.encode(), part.encode(), ctypes.byref(params)) != 0:
         raise SystemExit(f"llama.cpp cannot quantize {source}")
+    print(file=sys.stderr)
     os.replace(part, target)
 
 

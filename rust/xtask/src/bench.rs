@@ -90,10 +90,11 @@ pub fn run(options: &Options) -> Result<()> {
     let python = needs_python.then(|| options.python.interpreter()).transpose()?;
     let model = model(options, python.as_deref())?;
     let engines = Engines::new(&options.peers, model.file.clone(), python)?;
-    let out = options.out.clone().unwrap_or_else(|| shell::root().join("target/bench").join(&model.name));
+    let name = short(&model.name);
+    let out = options.out.clone().unwrap_or_else(|| shell::root().join("target/bench").join(name));
     fs::create_dir_all(&out).map_err(|error| format!("making {}: {error}", out.display()))?;
 
-    let mut report = Report::new(&model.name, &model.file, Weights::read(&model.file)?);
+    let mut report = Report::new(name, &model.file, Weights::read(&model.file)?);
     (report.speeds, report.latencies) = series(options);
     let outcome = measure(options, &engines, &interrupted, &mut report, &out);
     if report.is_empty() {
@@ -119,6 +120,12 @@ fn model(options: &Options, python: Option<&Path>) -> Result<Model> {
         _ => return models::pull_one(&options.model),
     };
     models::pull_one(&made.to_string_lossy())
+}
+
+/// A model's name, which is a path where the model is a file of one's own.
+fn short(name: &str) -> &str {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    name.strip_suffix(".gguf").unwrap_or(name)
 }
 
 /// What is measured for speed, and for latency.
@@ -212,6 +219,12 @@ mod tests {
         assert_eq!(peers("").unwrap(), [Engine::LlamaCpp]);
         assert_eq!(peers("--peers llama.cpp,candle").unwrap(), [Engine::LlamaCpp, Engine::Candle]);
         assert!(peers("--peers nibble").unwrap_err().contains("llama.cpp, candle"));
+    }
+
+    #[test]
+    fn a_file_is_called_as_its_model_is() {
+        assert_eq!(short("smollm2-135m-instruct"), "smollm2-135m-instruct");
+        assert_eq!(short("/models/llama-1b.Q4_0.gguf"), "llama-1b.Q4_0");
     }
 
     #[test]
