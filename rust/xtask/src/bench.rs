@@ -30,6 +30,8 @@ const REPEATS: u16 = 3;
 #[command(after_help = "\
 Every round measures every engine in every combination of --threads and --prompt, each in a process of its own, and the
 next round in the opposite order. What is reported is the median of the rounds, and the median of the rounds' ratios.
+Nibble is measured twice: with the head computed for the most probable tokens only, where the model's file allows it, and with
+the logits of all tokens, as the peers compute them. Memory is that of the process; of llama.cpp's, without what Python took.
 Ctrl-C ends it with what the finished rounds have measured; every one of them is in bench.json at once.
 
 What it costs, the first time, on a machine with nothing on it, on two cores: the nibble command, some four minutes to compile;

@@ -64,6 +64,7 @@ pub fn bars(plot: &Bars) -> Result<String> {
         let mut chart = ChartBuilder::on(&body)
             .margin_left(20)
             .margin_right(16)
+            .margin_bottom(8)
             .x_label_area_size(44)
             .y_label_area_size(76)
             .build_cartesian_2d(0.0..plot.groups.len() as f64, 0.0..top)
@@ -117,6 +118,7 @@ pub fn lines(plot: &Lines) -> Result<String> {
             let mut chart = ChartBuilder::on(area)
                 .margin_left(20)
                 .margin_right(16)
+                .margin_bottom(8)
                 .caption(label, (FONT, 15).into_font().color(&INK))
                 .x_label_area_size(44)
                 .y_label_area_size(76)
@@ -125,7 +127,7 @@ pub fn lines(plot: &Lines) -> Result<String> {
             chart
                 .configure_mesh()
                 .x_labels(6)
-                .x_desc("tokens in the context")
+                .x_desc("tokens in the prompt")
                 .y_desc("ms a token")
                 .x_label_formatter(&|tokens| format!("{tokens:.0}"))
                 .y_label_formatter(&|time| number(*time, top))
@@ -264,7 +266,7 @@ mod tests {
         let panel = |label: &str| Panel { label: label.to_owned(), lines: lines_of.clone() };
         let panels = vec![panel("1 thread"), panel("2 threads")];
         let svg = lines(&Lines { title: "Latency", about: "a model", panels }).unwrap();
-        for expected in ["Latency", "1 thread", "2 threads", "tokens in the context", "ms a token"] {
+        for expected in ["Latency", "1 thread", "2 threads", "tokens in the prompt", "ms a token"] {
             assert!(has(&svg, expected), "{expected}");
         }
         assert_eq!(svg.matches("<circle").count(), 2 * 2 * ENGINES.len());
