@@ -5,7 +5,9 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use nibble_engine::{CancelToken, CandleModel, Error, LanguageModel, Model, Session, SessionOptions, TokenId};
+use nibble_engine::{
+    CancelToken, CandleModel, Error, KvFormat, LanguageModel, Model, Session, SessionOptions, TokenId,
+};
 
 use crate::failure::{Failure, Result};
 use crate::fetch;
@@ -26,9 +28,20 @@ pub struct ModelArgs {
     /// Tokens that the context holds: the text and what is written after it
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     context_size: u32,
+    /// How keys and values are kept; q8_0 takes half the memory and is a little off
+    #[arg(long, value_enum, default_value_t = KvCache::F16, hide_possible_values = true, value_name = "f16|q8_0")]
+    kv_cache: KvCache,
     /// Who computes
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
+}
+
+/// How keys and values are kept.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum KvCache {
+    F16,
+    #[value(name = "q8_0")]
+    Q8,
 }
 
 /// Who computes.
@@ -122,7 +135,11 @@ impl ModelArgs {
     /// A session over `model`, with the threads that were asked for.
     pub fn session(&self, model: &Model, context: usize) -> Result<Session> {
         let threads = self.threads.map_or(0, usize::from);
-        Ok(model.session(SessionOptions { context, threads, ..SessionOptions::default() })?)
+        let kv_format = match self.kv_cache {
+            KvCache::F16 => KvFormat::F16,
+            KvCache::Q8 => KvFormat::Q8_0,
+        };
+        Ok(model.session(SessionOptions { context, threads, kv_format, ..SessionOptions::default() })?)
     }
 
     /// Tokens of context that were asked for.

@@ -51,6 +51,12 @@ pub enum Error {
     /// The tokens' bytes do not fit 32-bit offsets.
     #[error("the vocabulary's tokens exceed 4 GiB together")]
     VocabularyTooLarge,
+    /// Keys and values in Q8_0, and heads that are no whole number of blocks.
+    #[error("this model's heads have {head_dim} elements, and only multiples of 32 can be cached in Q8_0; use F16")]
+    KvFormatUnavailable {
+        /// Elements of a head.
+        head_dim: usize,
+    },
     /// A call was stopped through its cancel token; the session is at its last whole token.
     #[error("cancelled")]
     Cancelled,

@@ -1,12 +1,15 @@
 //! The KV cache: keys and values of the timeline, and of the token tree that grows from its end.
 //!
-//! Both are f16. Every KV head has its own contiguous rows `[position][head_dim]`, so that attention reads one stream. The
+//! Every KV head has its own contiguous rows, so that attention reads one stream; a sliding layer's go round. The
 //! memory is reserved at once and touched only where it is used: a session with a large context that holds a short
 //! text costs the pages of the short text.
 
 use std::ops::Range;
 
 use arrayvec::ArrayVec;
+use nibble_kernels::{KvFormat, Segments};
+
+use crate::{Config, SessionOptions};
 
 /// What one row of a batch may see.
 #[derive(Clone, Copy, Debug)]
@@ -77,50 +80,88 @@ struct Runs {
     start: usize,
 }
 
-/// Keys or values of one layer: `[kv head][row][head_dim]`, first the timeline's rows, then the tree's.
-#[derive(Debug)]
-struct Rows {
-    data: Vec<u16>,
-    context: usize,
-    nodes: usize,
-    head_dim: usize,
+/// Positions that a sliding layer keeps beyond its window: as far as a timeline can be shortened, and written on, without
+/// computing all of it anew. A chunk of a prefill needs as many.
+const SLACK: usize = 256;
+
+/// The shape of one layer's cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub heads: usize,
+    pub head_dim: usize,
+    pub format: KvFormat,
+    /// Positions of the timeline.
+    pub context: usize,
+    /// Rows that are computed at once, at most.
+    pub chunk: usize,
+    /// Nodes of the tree.
+    pub nodes: usize,
+    /// How many positions back a row sees, itself included; `None` is all.
+    pub window: Option<usize>,
 }
 
-impl Rows {
-    fn new(heads: usize, context: usize, nodes: usize, head_dim: usize) -> Self {
-        Self { data: vec![0; heads * (context + nodes) * head_dim], context, nodes, head_dim }
-    }
-
-    fn range(&self, head: usize, rows: Range<usize>) -> Range<usize> {
-        let base = head * (self.context + self.nodes);
-        (base + rows.start) * self.head_dim..(base + rows.end) * self.head_dim
-    }
-
-    fn row_of(&self, slot: Slot) -> usize {
-        match slot {
-            Slot::Prefix(position) => position,
-            Slot::Node(node) => self.context + node,
+impl Shape {
+    /// The cache of a layer with this window in a session with these options.
+    pub fn new(config: &Config, options: &SessionOptions, window: Option<usize>) -> Self {
+        Self {
+            heads: config.kv_heads,
+            head_dim: config.head_dim,
+            format: options.kv_format,
+            context: options.context,
+            chunk: options.prefill_chunk,
+            nodes: options.max_nodes,
+            window,
         }
+    }
+
+    /// Positions of the timeline that are kept.
+    fn kept(&self) -> usize {
+        let kept = self.window.map(|window| window.saturating_add(SLACK.max(self.chunk)));
+        kept.map_or(self.context, |kept| kept.min(self.context))
+    }
+
+    /// Halves of a stored row. The format was checked when the session was opened.
+    fn row(&self) -> usize {
+        self.format.row(self.head_dim).unwrap_or(self.head_dim)
+    }
+
+    /// Bytes of all rows.
+    pub fn memory(&self) -> usize {
+        2 * size_of::<u16>() * self.heads * (self.kept() + self.nodes) * self.row()
     }
 }
 
 /// The most rows that attend together.
 pub(crate) const MAX_TOGETHER: usize = 8;
 
-/// What some rows see of one head: contiguous pieces in order of position, and each row's range of these positions.
+/// Pieces of keys, and as many of values.
+#[derive(Default)]
+struct Pieces<'a, const N: usize> {
+    keys: ArrayVec<&'a [u16], N>,
+    values: ArrayVec<&'a [u16], N>,
+}
+
+impl<const N: usize> Pieces<'_, N> {
+    fn segments(&self) -> Segments<'_> {
+        Segments { keys: &self.keys, values: &self.values }
+    }
+}
+
+/// What some rows see of one head: pieces of the timeline, what each row has alone, and each row's range of these positions.
 pub(crate) struct Seen<'a> {
-    keys: ArrayVec<&'a [u16], { MAX_DEPTH + 1 }>,
-    values: ArrayVec<&'a [u16], { MAX_DEPTH + 1 }>,
+    /// Two where the timeline goes round the end of a sliding layer's memory.
+    shared: Pieces<'a, 2>,
+    own: ArrayVec<Pieces<'a, MAX_DEPTH>, MAX_TOGETHER>,
     ranges: ArrayVec<Range<usize>, MAX_TOGETHER>,
 }
 
-impl<'a> Seen<'a> {
-    pub fn keys(&self) -> &[&'a [u16]] {
-        &self.keys
+impl Seen<'_> {
+    pub fn shared(&self) -> Segments<'_> {
+        self.shared.segments()
     }
 
-    pub fn values(&self) -> &[&'a [u16]] {
-        &self.values
+    pub fn own(&self) -> ArrayVec<Segments<'_>, MAX_TOGETHER> {
+        self.own.iter().map(Pieces::segments).collect()
     }
 
     pub fn ranges(&self) -> &[Range<usize>] {
@@ -128,13 +169,15 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Keys and values of one layer.
+/// Keys and values of one layer, each `[kv head][row]`, first the timeline's rows, then the tree's. A layer with a window
+/// keeps the last positions only: position p is in row p modulo their number.
 #[derive(Debug)]
 pub(crate) struct LayerCache {
-    keys: Rows,
-    values: Rows,
-    /// How many positions back a row sees, itself included; `None` is all.
-    window: Option<usize>,
+    shape: Shape,
+    keys: Vec<u16>,
+    values: Vec<u16>,
+    /// The first position that was not overwritten by a later one.
+    oldest: usize,
 }
 
 /// Which of the two halves of a [`LayerCache`].
@@ -145,29 +188,50 @@ pub(crate) enum Half {
 }
 
 impl LayerCache {
-    pub fn new(heads: usize, head_dim: usize, context: usize, nodes: usize, window: Option<usize>) -> Self {
-        let rows = || Rows::new(heads, context, nodes, head_dim);
-        Self { keys: rows(), values: rows(), window }
+    pub fn new(shape: Shape) -> Self {
+        let rows = || vec![0; shape.heads * (shape.kept() + shape.nodes) * shape.row()];
+        Self { keys: rows(), values: rows(), shape, oldest: 0 }
     }
 
-    /// Bytes of all rows.
-    pub fn memory(&self) -> usize {
-        size_of_val(&self.keys.data[..]) + size_of_val(&self.values.data[..])
+    pub fn shape(&self) -> &Shape {
+        &self.shape
     }
 
-    /// Where the row of `slot` is to be written for KV head `head`: `[head_dim]`.
+    /// Where some rows lie for one head.
+    fn range(&self, head: usize, rows: Range<usize>) -> Range<usize> {
+        let base = head * (self.shape.kept() + self.shape.nodes);
+        (base + rows.start) * self.shape.row()..(base + rows.end) * self.shape.row()
+    }
+
+    /// Where the row of `slot` is to be written for KV head `head`. A timeline is written from its beginning on, or from
+    /// where it [resumes](Self::resumes_at).
     pub fn row_mut(&mut self, half: Half, head: usize, slot: Slot) -> &mut [u16] {
-        let rows = match half {
-            Half::Keys => &mut self.keys,
-            Half::Values => &mut self.values,
+        let row = match slot {
+            Slot::Prefix(0) => {
+                self.oldest = 0;
+                0
+            }
+            Slot::Prefix(position) => {
+                self.oldest = self.oldest.max((position + 1).saturating_sub(self.shape.kept()));
+                position % self.shape.kept()
+            }
+            Slot::Node(node) => self.shape.kept() + node,
         };
-        let row = rows.row_of(slot);
-        let range = rows.range(head, row..row + 1);
-        &mut rows.data[range]
+        let range = self.range(head, row..row + 1);
+        match half {
+            Half::Keys => &mut self.keys[range],
+            Half::Values => &mut self.values[range],
+        }
     }
 
-    /// What rows see of KV head `head`, after a timeline of `prefix` positions: one row in any slot, or neighbours on the
-    /// timeline, no more than [`MAX_TOGETHER`].
+    /// Whether a timeline that was longer can be cut to `len` positions and written on from there: what the next row sees must
+    /// still be there.
+    pub fn resumes_at(&self, len: usize) -> bool {
+        len == 0 || self.first_seen(len) >= self.oldest
+    }
+
+    /// What rows see of KV head `head`, after a timeline of `prefix` positions: neighbours on the timeline, or nodes of the
+    /// tree, no more than [`MAX_TOGETHER`].
     pub fn seen(
         &self,
         head: usize,
@@ -175,42 +239,57 @@ impl LayerCache {
         prefix: usize,
         tree: &Tree,
     ) -> Seen<'_> {
-        let mut seen = Seen { keys: ArrayVec::new(), values: ArrayVec::new(), ranges: ArrayVec::new() };
-        let mut positions = 0;
-        let mut add = |range: Range<usize>| {
-            if !range.is_empty() {
-                positions += range.len();
-                seen.keys.push(&self.keys.data[self.keys.range(head, range.clone())]);
-                seen.values.push(&self.values.data[self.values.range(head, range)]);
-            }
+        let mut seen = Seen { shared: Pieces::default(), own: ArrayVec::new(), ranges: ArrayVec::new() };
+        // The position that each row's are counted from, and those at the ends.
+        let position = |slot| match slot {
+            Slot::Prefix(position) => position,
+            Slot::Node(node) => prefix + tree.depth(node) - 1,
         };
-        match slots.clone().next() {
-            Some(Slot::Prefix(position)) => {
-                let first = self.first_seen(position);
-                add(first..position + slots.len());
-                let range = |row| self.first_seen(position + row) - first..position + row + 1 - first;
-                seen.ranges.extend((0..slots.len()).map(range));
-            }
-            Some(Slot::Node(node)) => {
-                let first = self.first_seen(prefix + tree.depth(node) - 1);
-                add(first.min(prefix)..prefix);
+        let first = slots.clone().map(|slot| self.first_seen(position(slot))).min().unwrap_or(0);
+        let end = slots.clone().map(|slot| position(slot) + 1).max().unwrap_or(0);
+        let of_timeline = match slots.clone().next() {
+            Some(Slot::Prefix(_)) => first..end,
+            _ => first.min(prefix)..prefix,
+        };
+        let start = of_timeline.start;
+        self.add_timeline(head, of_timeline, &mut seen.shared);
+        for slot in slots {
+            seen.ranges.push(self.first_seen(position(slot)) - start..position(slot) + 1 - start);
+            if let Slot::Node(node) = slot {
                 let runs = tree.runs(node);
-                // Ancestors that slid out of the window: the chain's positions start at `prefix`.
-                let mut hidden = first.saturating_sub(prefix);
+                let mut own = Pieces::default();
                 for run in &runs.ranges[runs.start..] {
-                    let skipped = hidden.min(run.len());
-                    hidden -= skipped;
-                    add(self.keys.context + run.start + skipped..self.keys.context + run.end);
+                    let nodes = self.shape.kept();
+                    self.add(head, nodes + run.start..nodes + run.end, &mut own);
                 }
-                seen.ranges.push(0..positions);
+                seen.own.push(own);
             }
-            None => {}
         }
         seen
     }
 
+    /// Adds the rows of some positions of the timeline, which are no more than are kept.
+    fn add_timeline<'a>(&'a self, head: usize, positions: Range<usize>, pieces: &mut Pieces<'a, 2>) {
+        if positions.is_empty() {
+            return;
+        }
+        let kept = self.shape.kept();
+        let (start, len) = (positions.start % kept, positions.len());
+        let before_end = len.min(kept - start);
+        self.add(head, start..start + before_end, pieces);
+        if before_end < len {
+            self.add(head, 0..len - before_end, pieces);
+        }
+    }
+
+    fn add<'a, const N: usize>(&'a self, head: usize, rows: Range<usize>, pieces: &mut Pieces<'a, N>) {
+        let range = self.range(head, rows);
+        pieces.keys.push(&self.keys[range.clone()]);
+        pieces.values.push(&self.values[range]);
+    }
+
     fn first_seen(&self, position: usize) -> usize {
-        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+        self.shape.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 }
 
@@ -218,43 +297,46 @@ impl LayerCache {
 mod tests {
     use super::*;
 
-    /// A layer whose key rows hold their own row number, so that segments show which rows they are.
-    fn numbered(context: usize, nodes: usize, window: Option<usize>) -> LayerCache {
-        let mut cache = LayerCache::new(2, 1, context, nodes, window);
+    fn shape(context: usize, nodes: usize, window: Option<usize>) -> Shape {
+        Shape { heads: 2, head_dim: 1, format: KvFormat::F16, context, chunk: 4, nodes, window }
+    }
+
+    fn write(cache: &mut LayerCache, slot: Slot, value: usize) {
         for head in 0..2 {
-            for row in 0..context + nodes {
-                let slot = if row < context { Slot::Prefix(row) } else { Slot::Node(row - context) };
-                cache.row_mut(Half::Keys, head, slot)[0] = (head * 100 + row) as u16;
-            }
+            cache.row_mut(Half::Keys, head, slot)[0] = (head * 10_000 + value) as u16;
         }
+    }
+
+    /// A layer whose key rows hold their own number, so that segments show which rows they are.
+    fn numbered(context: usize, nodes: usize, window: Option<usize>) -> LayerCache {
+        let mut cache = LayerCache::new(shape(context, nodes, window));
+        (0..context).for_each(|position| write(&mut cache, Slot::Prefix(position), position));
+        (0..nodes).for_each(|node| write(&mut cache, Slot::Node(node), context + node));
         cache
     }
 
-    fn seen(cache: &LayerCache, head: usize, slot: Slot, prefix: usize, tree: &Tree) -> Vec<u16> {
-        let seen = cache.seen(head, [slot].into_iter(), prefix, tree);
-        let keys = seen.keys().concat();
-        assert!(matches!(seen.ranges(), [all] if *all == (0..keys.len())));
-        keys
+    /// The keys that each of some slots sees.
+    fn seen(cache: &LayerCache, head: usize, slots: &[Slot], prefix: usize, tree: &Tree) -> Vec<Vec<u16>> {
+        let seen = cache.seen(head, slots.iter().copied(), prefix, tree);
+        let (shared, own) = (seen.shared().keys.concat(), seen.own());
+        let all = |row: usize| [&shared[..], &own.get(row).map_or(Vec::new(), |own| own.keys.concat())].concat();
+        seen.ranges().iter().enumerate().map(|(row, range)| all(row)[range.clone()].to_vec()).collect()
     }
 
     #[test]
     fn a_position_sees_itself_and_what_is_before_it() {
         let tree = Tree::default();
-        assert_eq!(seen(&numbered(8, 0, None), 1, Slot::Prefix(2), 8, &tree), [100, 101, 102]);
-        assert_eq!(seen(&numbered(8, 0, Some(2)), 0, Slot::Prefix(4), 8, &tree), [3, 4]);
+        assert_eq!(seen(&numbered(8, 0, None), 1, &[Slot::Prefix(2)], 8, &tree), [[10_000, 10_001, 10_002]]);
+        assert_eq!(seen(&numbered(8, 0, Some(2)), 0, &[Slot::Prefix(4)], 8, &tree), [[3, 4]]);
     }
 
     #[test]
     fn neighbours_see_parts_of_one_piece() {
         let tree = Tree::default();
         for (window, from) in [(None, [0, 0, 0]), (Some(3), [1, 2, 3])] {
-            let cache = numbered(8, 0, window);
-            let seen = cache.seen(0, (3..6).map(Slot::Prefix), 3, &tree);
-            let piece = seen.keys().concat();
-            for (row, range) in seen.ranges().iter().enumerate() {
-                let expected: Vec<u16> = (from[row]..=3 + row as u16).collect();
-                assert_eq!(piece[range.clone()], expected);
-            }
+            let slots = [3, 4, 5].map(Slot::Prefix);
+            let expected = [3, 4, 5].map(|position| (from[position - 3]..=position as u16).collect::<Vec<_>>());
+            assert_eq!(seen(&numbered(8, 0, window), 0, &slots, 3, &tree), expected);
         }
     }
 
@@ -267,12 +349,37 @@ mod tests {
         let d = tree.push(Some(c));
         assert_eq!((tree.depth(b), tree.depth(d)), (1, 3));
         let cache = numbered(4, 4, None);
-        assert_eq!(seen(&cache, 0, Slot::Node(d), 2, &tree), [0, 1, 4, 6, 7]);
-        assert_eq!(seen(&cache, 1, Slot::Node(b), 2, &tree), [100, 101, 105]);
-        let pieces = cache.seen(0, [Slot::Node(d)].into_iter(), 2, &tree).keys().len();
-        assert_eq!(pieces, 3, "neighbours are one piece");
+        let nodes = [d, b].map(Slot::Node);
+        assert_eq!(seen(&cache, 0, &nodes, 2, &tree), [vec![0, 1, 4, 6, 7], vec![0, 1, 5]]);
+        assert_eq!(seen(&cache, 1, &nodes[1..], 2, &tree), [[10_000, 10_001, 10_005]]);
+        let together = cache.seen(0, [Slot::Node(d)].into_iter(), 2, &tree);
+        assert_eq!(together.own()[0].keys.len(), 2, "neighbours are one piece");
         let narrow = numbered(4, 4, Some(2));
-        assert_eq!(seen(&narrow, 0, Slot::Node(d), 2, &tree), [6, 7]);
-        assert_eq!(seen(&narrow, 0, Slot::Node(a), 2, &tree), [1, 4]);
+        assert_eq!(seen(&narrow, 0, &[d, a].map(Slot::Node), 2, &tree), [[6, 7], [1, 4]]);
+        assert_eq!(seen(&narrow, 0, &[Slot::Node(d)], 2, &tree), [[6, 7]]);
+    }
+
+    #[test]
+    fn a_sliding_layer_goes_round_its_memory() {
+        let (window, tree) = (5, Tree::default());
+        let mut cache = LayerCache::new(shape(2000, 0, Some(window)));
+        assert_eq!(cache.shape.kept(), window + SLACK);
+        assert!(cache.shape.memory() < shape(2000, 0, None).memory() / 7);
+        for chunk in (0..2000).step_by(4) {
+            (chunk..chunk + 4).for_each(|position| write(&mut cache, Slot::Prefix(position), position));
+            let slots = [0, 1, 2, 3].map(|i| Slot::Prefix(chunk + i));
+            for (i, seen) in seen(&cache, 0, &slots, chunk, &tree).iter().enumerate() {
+                let position = (chunk + i) as u16;
+                assert_eq!(*seen, (position.saturating_sub(4)..=position).collect::<Vec<_>>());
+            }
+        }
+        // 1739 is the first that was not overwritten, and a row in the place of 1743 sees it.
+        let resumes: Vec<bool> = [0, 1, 1742, 1743, 2000].map(|len| cache.resumes_at(len)).to_vec();
+        assert_eq!(resumes, [true, false, false, true, true]);
+        // Written on from there, what had been overwritten stays lost.
+        write(&mut cache, Slot::Prefix(1743), 1743);
+        assert!(!cache.resumes_at(1742) && cache.resumes_at(1743));
+        write(&mut cache, Slot::Prefix(0), 0);
+        assert!(cache.resumes_at(1));
     }
 }

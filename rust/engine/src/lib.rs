@@ -58,4 +58,4 @@ pub use tokenizer::{StreamDecoder, Tokenizer, Utf8Stream};
 pub use tokenizer_source::{TokenizerKind, TokenizerSource};
 pub use vocabulary::{TokenKind, Vocabulary};
 
-pub use nibble_kernels::Format;
+pub use nibble_kernels::{Format, KvFormat};

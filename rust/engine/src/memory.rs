@@ -1,30 +1,29 @@
 //! How much memory a model and a session over it take. [`Session::memory`](crate::Session::memory) has the rest of a session's.
 
-use crate::Config;
+use crate::kv::Shape;
+use crate::{Config, SessionOptions};
 
 /// The memory of one model with one session, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryPlan {
     /// Read-only mapping of the model file: clean pages, shared between processes and dropped when memory is short.
     pub mapped: u64,
-    /// Keys and values of a full context, in f16: dirty pages, touched only as far as the context is used.
+    /// Keys and values of a full context, in f16: dirty pages, touched only as far as the context is used. Layers with a
+    /// sliding window keep little more than that.
     pub kv: u64,
-    /// Keys and values of 1,000 tokens.
+    /// Keys and values of a context of 1,000 tokens.
     pub kv_per_1000_tokens: u64,
 }
 
 impl MemoryPlan {
     /// For a model file of `mapped` bytes and a session of `context` tokens.
     pub(crate) fn new(config: &Config, mapped: u64, context: usize) -> Self {
-        let row = kv_bytes_per_token(config);
-        Self { mapped, kv: row * context as u64, kv_per_1000_tokens: row * 1000 }
+        let kv = |context| {
+            let options = SessionOptions { context, max_nodes: 0, ..SessionOptions::default() };
+            config.layers.iter().map(|layer| Shape::new(config, &options, layer.window).memory() as u64).sum()
+        };
+        Self { mapped, kv: kv(context), kv_per_1000_tokens: kv(1000) }
     }
-}
-
-/// Keys and values of one token in all layers, in f16.
-fn kv_bytes_per_token(config: &Config) -> u64 {
-    let values = config.kv_heads * config.head_dim * config.layers.len();
-    (2 * values * size_of::<u16>()) as u64
 }
 
 #[cfg(test)]
@@ -42,7 +41,8 @@ mod tests {
             let plan = opened.memory_plan(100);
             let file = std::fs::metadata(folder.path().join("synthetic.nibble")).unwrap();
             assert_eq!(plan.mapped, file.len());
-            assert_eq!(plan.kv, 100 * plan.kv_per_1000_tokens / 1000);
+            assert!(plan.kv_per_1000_tokens <= 10 * plan.kv);
+            assert_eq!(opened.memory_plan(1000).kv, plan.kv_per_1000_tokens);
             let options =
                 |context| SessionOptions { context, prefill_chunk: 8, max_nodes: 8, threads: 1, ..Default::default() };
             let memory = |context| opened.session(options(context)).unwrap().memory();

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use nibble_kernels::{Kernels, Tier};
+use nibble_kernels::{Kernels, KvFormat, Tier};
 
 use crate::{
     Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary,
@@ -43,13 +43,24 @@ pub struct SessionOptions {
     pub max_nodes: usize,
     /// Rows computed at once in prefill; cancelling is noticed between the layers of a chunk.
     pub prefill_chunk: usize,
+    /// How keys and values are kept. Q8_0 takes half the memory of F16, and half the traffic of a long context; its
+    /// predictions are a little off (README.md has figures).
+    pub kv_format: KvFormat,
     /// Forces a kernel tier; `None` takes the best that the CPU has.
     pub tier: Option<Tier>,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { context: 2048, overflow: Overflow::Error, threads: 0, max_nodes: 128, prefill_chunk: 128, tier: None }
+        Self {
+            context: 2048,
+            overflow: Overflow::Error,
+            threads: 0,
+            max_nodes: 128,
+            prefill_chunk: 128,
+            kv_format: KvFormat::F16,
+            tier: None,
+        }
     }
 }
 
@@ -106,6 +117,9 @@ impl Session {
             None => Kernels::best(),
             Some(tier) => Kernels::for_tier(tier).ok_or(Error::TierUnavailable { tier: tier.name() })?,
         };
+        if options.kv_format.row(config.head_dim).is_none() {
+            return Err(Error::KvFormatUnavailable { head_dim: config.head_dim });
+        }
         let transformer = Transformer::new(&model, kernels, &options);
         Ok(Self {
             model,
@@ -163,10 +177,11 @@ impl Session {
         self.cancel.clone()
     }
 
-    /// Forgets all but the first `len` tokens of the timeline, and the tree.
+    /// Forgets all but the first `len` tokens of the timeline, and the tree. Where layers with a sliding window have lost what
+    /// the token after these would see, which takes cutting off a few hundred, all tokens are forgotten.
     pub fn truncate(&mut self, len: usize) {
         if len < self.tokens.len() {
-            self.tokens.truncate(len);
+            self.tokens.truncate(if self.transformer.resumes_at(len) { len } else { 0 });
             self.hidden.clear();
             self.last.clear();
         }

@@ -14,7 +14,7 @@ use crate::{
     config::Gate,
     crew::{Crew, MAX_SHARES, Quantized},
     head::{self, Candidate, Head},
-    kv::{Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
+    kv::{self, Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
     rope::Rotations,
     threads::{MAX_THREADS, Pool},
     weights::LayerWeights,
@@ -69,10 +69,7 @@ impl Transformer {
     pub fn new(model: &Model, kernels: &'static Kernels, options: &SessionOptions) -> Self {
         let c = model.config();
         let rows = options.prefill_chunk;
-        let layers = c
-            .layers
-            .iter()
-            .map(|layer| LayerCache::new(c.kv_heads, c.head_dim, options.context, options.max_nodes, layer.window));
+        let layers = c.layers.iter().map(|layer| LayerCache::new(kv::Shape::new(c, options, layer.window)));
         let buffer = |width: usize| vec![0.0; rows * width];
         let together = rows.min(MAX_TOGETHER);
         let scratch = Attention::scratch(together, c.heads / c.kv_heads, c.head_dim, options.context + MAX_DEPTH);
@@ -107,8 +104,13 @@ impl Transformer {
             [&b.x, &b.branch, &b.normed, &b.q, &b.k, &b.v, &b.attended, &b.gate, &b.up].into_iter().chain(scratch);
         let widest = b.attended.len().max(b.gate.len()).max(b.x.len());
         let quantized = Activations::bytes(ActivationKind::Q8, 1, widest.next_multiple_of(32));
-        let caches: usize = self.layers.iter().map(LayerCache::memory).sum();
+        let caches: usize = self.layers.iter().map(|layer| layer.shape().memory()).sum();
         caches + 4 * floats.map(Vec::len).sum::<usize>() + b.rotations.memory() + quantized
+    }
+
+    /// Whether a timeline that was longer can be cut to `len` positions and written on from there.
+    pub fn resumes_at(&self, len: usize) -> bool {
+        self.layers.iter().all(|layer| layer.resumes_at(len))
     }
 
     pub fn threads(&self) -> usize {
@@ -242,8 +244,8 @@ fn attention_block(
     for (row, (k, v)) in b.rows.iter().zip(keys_and_values) {
         let heads = k.chunks_exact(head_dim).zip(v.chunks_exact(head_dim));
         for (head, (k, v)) in heads.enumerate() {
-            kernels.f32_to_f16(k, cache.row_mut(Half::Keys, head, row.slot));
-            kernels.f32_to_f16(v, cache.row_mut(Half::Values, head, row.slot));
+            kernels.store(cache.shape().format, k, cache.row_mut(Half::Keys, head, row.slot))?;
+            kernels.store(cache.shape().format, v, cache.row_mut(Half::Values, head, row.slot))?;
         }
     }
 
@@ -303,8 +305,9 @@ fn attend(
             Share { first_row: 0, heads: first..(first + heads).min(c.heads), out }
         }));
     } else {
-        // Later rows see more: many shares, dealt in turn, even that out.
-        let rows = rows.len().div_ceil(MAX_SHARES);
+        // Later rows see more: many shares, dealt in turn, even that out. But rows that attend together are cheaper.
+        let of_thread = rows.len().div_ceil(crew.pool.threads());
+        let rows = rows.len().div_ceil(MAX_SHARES).max(of_thread.min(MAX_TOGETHER));
         let of_rows = out.chunks_mut(rows * width).enumerate();
         shares.extend(of_rows.map(|(i, out)| Share { first_row: i * rows, heads: 0..c.heads, out }));
     }
@@ -325,8 +328,9 @@ fn attend(
                     heads: end - head,
                     head_dim,
                     scale: c.attention_scale,
-                    keys: seen.keys(),
-                    values: seen.values(),
+                    format: cache.shape().format,
+                    shared: seen.shared(),
+                    own: &seen.own(),
                     seen: seen.ranges(),
                 };
                 kernels.attend(&attention, scratch, &mut out[(head - share.heads.start) * head_dim..], stride)?;
@@ -338,14 +342,19 @@ fn attend(
     })
 }
 
-/// Rows that attend together, with their part of `out`: neighbours on the timeline, which share almost all that they see.
+/// Rows that attend together, with their part of `out`: neighbours on the timeline, and nodes of the tree, which share almost
+/// all that they see.
 fn tiles<'a>(
     rows: &'a [Row],
     stride: usize,
     mut out: &'a mut [f32],
 ) -> impl Iterator<Item = (&'a [Row], &'a mut [f32])> {
-    let neighbours = |a: &Row, b: &Row| matches!((a.slot, b.slot), (Slot::Prefix(a), Slot::Prefix(b)) if b == a + 1);
-    rows.chunk_by(neighbours).flat_map(|run| run.chunks(MAX_TOGETHER)).map(move |tile| {
+    let share = |a: &Row, b: &Row| match (a.slot, b.slot) {
+        (Slot::Prefix(a), Slot::Prefix(b)) => b == a + 1,
+        (Slot::Node(_), Slot::Node(_)) => true,
+        _ => false,
+    };
+    rows.chunk_by(share).flat_map(|run| run.chunks(MAX_TOGETHER)).map(move |tile| {
         let (part, rest) = std::mem::take(&mut out).split_at_mut(tile.len() * stride);
         out = rest;
         (tile, part)

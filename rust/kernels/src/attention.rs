@@ -1,19 +1,52 @@
-//! Attention of some rows over keys and values in half precision (Vaswani et al., 2017).
+//! Attention of some rows over stored keys and values (Vaswani et al., 2017).
 //!
 //! Keys and values are widened block by block, and each block serves all queries before the next one is touched: a row of
-//! one token has a few heads that share them, a tile of a prefill has some tens. The order of every sum is that of one
+//! one token has a few heads that share them, a tile of a prefill or of a tree's branches has some tens. The order of every sum is that of one
 //! query alone: a score is summed in [`LANES`] accumulators over the dimensions, an output in one chain over the positions.
 
 use std::ops::Range;
 
 use crate::format::ShapeError;
-use crate::ops::{LANES, Lanes, Simd, exponentials, f16_to_f32};
+use crate::ops::{LANES, Lanes, Simd, exponentials, f16_to_f32, widen};
 
 /// Positions that are widened together: a block of them, and the queries it meets, stay in a first-level cache.
 const BLOCK: usize = 16;
 
 /// Scores that are summed up together.
 pub(crate) const TOGETHER: usize = 4;
+
+/// How keys and values are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KvFormat {
+    /// Half precision.
+    #[default]
+    F16,
+    /// 8 bits with one half as the scale of 32 elements, the largest of which has 127 steps.
+    Q8_0,
+}
+
+/// Elements that share a scale in [`KvFormat::Q8_0`], and the halves that they and it take.
+const RUN: usize = 32;
+const RUN_STORED: usize = 1 + RUN / 2;
+
+impl KvFormat {
+    /// Halves that a row of `head_dim` elements takes; `None` if it is no whole number of blocks.
+    pub fn row(self, head_dim: usize) -> Option<usize> {
+        match self {
+            Self::F16 => Some(head_dim),
+            Self::Q8_0 => head_dim.is_multiple_of(RUN).then_some(head_dim / RUN * RUN_STORED),
+        }
+    }
+}
+
+/// Keys, and as many values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Segments<'a> {
+    /// Segments of `[positions][head_dim]` stored elements that follow one another.
+    pub keys: &'a [&'a [u16]],
+    /// The same for the values.
+    pub values: &'a [&'a [u16]],
+}
 
 /// Some rows, each with the query heads that share one key/value head, and what they look at.
 #[derive(Clone, Copy, Debug)]
@@ -28,24 +61,38 @@ pub struct Attention<'a> {
     pub head_dim: usize,
     /// What a score is multiplied with before the softmax.
     pub scale: f32,
-    /// Segments of `[positions][head_dim]` halves that follow one another: a shared prefix, then a branch's own rows.
-    pub keys: &'a [&'a [u16]],
-    /// The same for the values.
-    pub values: &'a [&'a [u16]],
-    /// For each row, which of the positions it sees. Any mask or window is a matter of these and of the segments.
+    /// How keys and values are stored.
+    pub format: KvFormat,
+    /// What all rows share: a prefix, or pieces of it.
+    pub shared: Segments<'a>,
+    /// What follows for each row alone: its branch of a tree. Empty where no row has anything of its own.
+    pub own: &'a [Segments<'a>],
+    /// For each row, which of the shared and then its own positions it sees. Any mask or window is a matter of these.
     pub seen: &'a [Range<usize>],
 }
 
-impl Attention<'_> {
-    /// Floats of scratch for `rows` rows of `heads` heads that look at `positions` positions.
+impl<'a> Attention<'a> {
+    /// Floats of scratch for `rows` rows of `heads` heads that look at `positions` positions each, at most.
     pub fn scratch(rows: usize, heads: usize, head_dim: usize, positions: usize) -> usize {
         let width = head_dim.next_multiple_of(LANES);
         let queries = rows.saturating_mul(heads);
         (BLOCK * width).saturating_add(queries.saturating_mul(2 * width + 1 + positions))
     }
 
+    /// Positions in some segments.
+    fn count(&self, segments: &[&[u16]]) -> usize {
+        let row = self.format.row(self.head_dim).unwrap_or(self.head_dim).max(1);
+        segments.iter().map(|segment| segment.len()).sum::<usize>() / row
+    }
+
+    fn own(&self, row: usize) -> Segments<'a> {
+        self.own.get(row).copied().unwrap_or_default()
+    }
+
+    /// Positions of the row that has most.
     fn positions(&self) -> usize {
-        self.keys.iter().map(|keys| keys.len()).sum::<usize>() / self.head_dim
+        let own = self.own.iter().map(|own| self.count(own.keys)).max().unwrap_or(0);
+        self.count(self.shared.keys) + own
     }
 
     /// Whether everything fits together, an output with `stride` from row to row included.
@@ -55,12 +102,18 @@ impl Attention<'_> {
             if got < wanted { Err(ShapeError::new(what, wanted, got)) } else { Ok(()) }
         };
         at_least("head dimension, at least", 1, head_dim)?;
-        ShapeError::unless_equal("segments of values", self.keys.len(), self.values.len())?;
-        for (keys, values) in self.keys.iter().zip(self.values) {
-            if !keys.len().is_multiple_of(head_dim) {
-                return Err(ShapeError::new("length of a segment of keys, as a multiple", head_dim, keys.len()));
+        let row = self.format.row(head_dim).ok_or(ShapeError::new("head dimension, as a multiple", RUN, head_dim))?;
+        if !self.own.is_empty() {
+            ShapeError::unless_equal("rows with segments of their own", self.seen.len(), self.own.len())?;
+        }
+        for Segments { keys, values } in self.own.iter().chain([&self.shared]) {
+            ShapeError::unless_equal("segments of values", keys.len(), values.len())?;
+            for (keys, values) in keys.iter().zip(*values) {
+                if !keys.len().is_multiple_of(row) {
+                    return Err(ShapeError::new("length of a segment of keys, as a multiple", row, keys.len()));
+                }
+                ShapeError::unless_equal("length of a segment of values", keys.len(), values.len())?;
             }
-            ShapeError::unless_equal("length of a segment of values", keys.len(), values.len())?;
         }
         let (rows, positions) = (self.seen.len(), self.positions());
         let row = heads.saturating_mul(head_dim);
@@ -75,9 +128,10 @@ impl Attention<'_> {
         ] {
             at_least(what, wanted, got)?;
         }
-        for seen in self.seen {
+        let shared = self.count(self.shared.keys);
+        for (row, seen) in self.seen.iter().enumerate() {
             at_least("positions seen, at least", 1, seen.len())?;
-            at_least("positions there are, at least", seen.end, positions)?;
+            at_least("positions there are, at least", seen.end, shared + self.count(self.own(row).keys))?;
         }
         Ok(())
     }
@@ -86,7 +140,7 @@ impl Attention<'_> {
 /// See [`Kernels::attend`](crate::Kernels::attend).
 #[inline(always)]
 pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], out: &mut [f32], stride: usize) {
-    let &Attention { heads, head_dim, scale, keys, values, seen, .. } = attention;
+    let &Attention { heads, head_dim, shared, own, seen, .. } = attention;
     let (positions, chunks) = (attention.positions(), head_dim.div_ceil(LANES));
     let count = seen.len() * heads;
     let (block, rest) = scratch.split_at_mut(BLOCK * chunks * LANES);
@@ -98,37 +152,51 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
     for (i, query) in queries.chunks_exact_mut(chunks).enumerate() {
         pad(&attention.queries[query_of(i)..][..head_dim], query);
     }
+    // What all rows share, and then what each has alone, which is numbered from there on.
+    let first_own = attention.count(shared.keys);
+    let parts = || {
+        let own = own.iter().enumerate().map(|(row, &own)| (row..row + 1, own, first_own));
+        [(0..seen.len(), shared, 0)].into_iter().chain(own)
+    };
 
-    each_block::<S>(keys, head_dim, block, |first, keys| {
-        let rows = scores.chunks_exact_mut(positions).zip(queries.chunks_exact(chunks));
-        for (i, (scores, query)) in rows.enumerate() {
-            let part = overlap(&seen[i / heads], first, keys.len() / chunks);
-            let scores = &mut scores[first + part.start..first + part.end];
-            self::scores::<S>(query, &keys[part.start * chunks..part.end * chunks], scale, scores);
-        }
-    });
+    for (rows, segments, first) in parts() {
+        each_block::<S>(attention, segments.keys, first, block, |first, keys| {
+            let of_rows = rows.start * heads..rows.end * heads;
+            let queries = queries.chunks_exact(chunks);
+            let queries = scores.chunks_exact_mut(positions).zip(queries).enumerate();
+            for (i, (scores, query)) in queries.take(of_rows.end).skip(of_rows.start) {
+                let part = overlap(&seen[i / heads], first, keys.len() / chunks);
+                let scores = &mut scores[first + part.start..first + part.end];
+                let keys = &keys[part.start * chunks..part.end * chunks];
+                self::scores::<S>(query, keys, attention.scale, scores);
+            }
+        });
+    }
     for (i, (scores, inverse)) in scores.chunks_exact_mut(positions).zip(&mut *inverses).enumerate() {
         *inverse = 1.0 / exponentials(&mut scores[seen[i / heads].clone()]);
     }
 
     sums.as_flattened_mut().fill(0.0);
-    each_block::<S>(values, head_dim, block, |first, values| {
-        let rows = scores.chunks_exact(positions).zip(sums.chunks_exact_mut(chunks));
-        for (i, (weights, sums)) in rows.enumerate() {
-            let part = overlap(&seen[i / heads], first, values.len() / chunks);
-            let weights = &weights[first + part.start..first + part.end];
-            let values = &values[part.start * chunks..part.end * chunks];
-            let mut at = 0;
-            while chunks - at >= 4 {
-                add_weighted::<S, 4>(weights, values, at, sums);
-                at += 4;
+    for (rows, segments, first) in parts() {
+        each_block::<S>(attention, segments.values, first, block, |first, values| {
+            let of_rows = rows.start * heads..rows.end * heads;
+            let sums = scores.chunks_exact(positions).zip(sums.chunks_exact_mut(chunks)).enumerate();
+            for (i, (weights, sums)) in sums.take(of_rows.end).skip(of_rows.start) {
+                let part = overlap(&seen[i / heads], first, values.len() / chunks);
+                let weights = &weights[first + part.start..first + part.end];
+                let values = &values[part.start * chunks..part.end * chunks];
+                let mut at = 0;
+                while chunks - at >= 4 {
+                    add_weighted::<S, 4>(weights, values, at, sums);
+                    at += 4;
+                }
+                while at < chunks {
+                    add_weighted::<S, 1>(weights, values, at, sums);
+                    at += 1;
+                }
             }
-            while at < chunks {
-                add_weighted::<S, 1>(weights, values, at, sums);
-                at += 1;
-            }
-        }
-    });
+        });
+    }
     for (i, (sums, inverse)) in sums.chunks_exact(chunks).zip(inverses).enumerate() {
         let out = &mut out[i / heads * stride + i % heads * head_dim..][..head_dim];
         for (out, sum) in out.iter_mut().zip(sums.as_flattened()) {
@@ -137,26 +205,44 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
     }
 }
 
-/// Calls `visit(first position, rows)` for all positions of the segments, a block at a time, widened and filled up to whole
-/// chunks with zeros.
+/// Calls `visit(position, rows)` for all positions of the segments, numbered from `first` on, a block at a time, widened and
+/// filled up to whole chunks with zeros.
 #[inline(always)]
 fn each_block<S: Simd>(
+    attention: &Attention<'_>,
     segments: &[&[u16]],
-    head_dim: usize,
+    mut first: usize,
     block: &mut [Lanes],
     mut visit: impl FnMut(usize, &[Lanes]),
 ) {
-    let chunks = head_dim.div_ceil(LANES);
-    let mut first = 0;
-    for rows in segments.iter().flat_map(|segment| segment.chunks(BLOCK * head_dim)) {
-        let wide = &mut block[..rows.len() / head_dim * chunks];
-        for (row, wide) in rows.chunks_exact(head_dim).zip(wide.chunks_exact_mut(chunks)) {
-            let wide = wide.as_flattened_mut();
-            f16_to_f32::<S>(row, &mut wide[..head_dim]);
-            wide[head_dim..].fill(0.0);
+    let &Attention { head_dim, format, .. } = attention;
+    let (chunks, row) = (head_dim.div_ceil(LANES), format.row(head_dim).unwrap_or(head_dim));
+    for rows in segments.iter().flat_map(|segment| segment.chunks(BLOCK * row)) {
+        let wide = &mut block[..rows.len() / row * chunks];
+        for (row, wide) in rows.chunks_exact(row).zip(wide.chunks_exact_mut(chunks)) {
+            match format {
+                KvFormat::F16 => {
+                    let wide = wide.as_flattened_mut();
+                    f16_to_f32::<S>(row, &mut wide[..head_dim]);
+                    wide[head_dim..].fill(0.0);
+                }
+                KvFormat::Q8_0 => q8_to_f32::<S>(row, wide),
+            }
         }
         visit(first, wide);
-        first += rows.len() / head_dim;
+        first += rows.len() / row;
+    }
+}
+
+/// Widens a row in [`KvFormat::Q8_0`].
+#[inline(always)]
+fn q8_to_f32<S: Simd>(row: &[u16], out: &mut [Lanes]) {
+    let runs = row.as_chunks::<RUN_STORED>().0.iter().zip(out.as_chunks_mut::<{ RUN / LANES }>().0);
+    for ([d, codes @ ..], out) in runs {
+        let d = S::splat(widen(*d));
+        for (out, codes) in out.iter_mut().zip(codes.as_chunks::<{ LANES / 2 }>().0) {
+            *out = S::store(S::fma(d, S::widen_codes(codes), S::splat(0.0)));
+        }
     }
 }
 

@@ -100,6 +100,15 @@ impl Simd for Vector {
         }
         out
     }
+
+    #[inline(always)]
+    fn widen_codes(x: &[u16; LANES / 2]) -> Self::V {
+        // SAFETY: see above.
+        unsafe {
+            let codes = _mm_loadu_si128(x.as_ptr().cast());
+            [codes, _mm_srli_si128::<8>(codes)].map(|codes| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)))
+        }
+    }
 }
 
 /// The matrix products.

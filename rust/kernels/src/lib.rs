@@ -47,7 +47,7 @@ mod scalar;
 mod select;
 
 pub use activation::{ActivationKind, Activations, ActivationsMut, TILE};
-pub use attention::Attention;
+pub use attention::{Attention, KvFormat, Segments};
 pub use cpu::{Tier, UnknownTier};
 pub use format::{ALIGN, Format, GROUP, ShapeError};
 pub use matrix::{Matrix, OutMut};

@@ -75,6 +75,23 @@ impl Simd for Vector {
         }
         out
     }
+
+    #[inline(always)]
+    fn widen_codes(x: &[u16; LANES / 2]) -> Self::V {
+        // SAFETY: see above.
+        unsafe {
+            let codes = vld1q_s8(x.as_ptr().cast());
+            let (low, high) = (vmovl_s8(vget_low_s8(codes)), vmovl_high_s8(codes));
+            let wide = [
+                vmovl_s16(vget_low_s16(low)),
+                vmovl_high_s16(low),
+                vmovl_s16(vget_low_s16(high)),
+                vmovl_high_s16(high),
+            ];
+            let [a, b, c, d] = wide;
+            [vcvtq_f32_s32(a), vcvtq_f32_s32(b), vcvtq_f32_s32(c), vcvtq_f32_s32(d)]
+        }
+    }
 }
 
 /// The matrix products of the baseline.

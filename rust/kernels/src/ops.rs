@@ -40,6 +40,8 @@ pub(crate) trait Simd {
     }
     fn widen(x: &[u16; LANES]) -> Self::V;
     fn narrow(v: Self::V) -> [u16; LANES];
+    /// Sixteen signed bytes, two to a word, as floats.
+    fn widen_codes(x: &[u16; LANES / 2]) -> Self::V;
 }
 
 /// The definition.
@@ -81,6 +83,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn narrow(v: Lanes) -> [u16; LANES] {
         v.map(narrow)
+    }
+
+    #[inline(always)]
+    fn widen_codes(x: &[u16; LANES / 2]) -> Lanes {
+        std::array::from_fn(|i| f32::from(x[i / 2].to_le_bytes()[i % 2] as i8))
     }
 }
 
@@ -309,6 +316,19 @@ mod body {
     }
 
     #[inline(always)]
+    pub fn f32_to_q8(x: &[f32], out: &mut [u16]) {
+        for (x, [d, stored @ ..]) in x.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<17>().0) {
+            let (scale, inverse) = scales(x);
+            let mut bytes = [0; 32];
+            codes(x, inverse, &mut bytes, 1, 0);
+            *d = narrow(scale);
+            for (stored, bytes) in stored.iter_mut().zip(bytes.as_chunks().0) {
+                *stored = u16::from_le_bytes(*bytes);
+            }
+        }
+    }
+
+    #[inline(always)]
     pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) {
         let squares = reduce(x, 0.0, |acc, x| x.mul_add(x, acc), |a, b| a + b);
         let scale = 1.0 / (squares / x.len() as f32 + eps).sqrt();
@@ -468,6 +488,7 @@ operations! {
     softmax(x: &mut [f32]);
     log_sum_exp(x: &[f32]) -> f32;
     f32_to_f16::<Vector>(x: &[f32], out: &mut [u16]);
+    f32_to_q8(x: &[f32], out: &mut [u16]);
     f16_to_f32::<Vector>(x: &[u16], out: &mut [f32]);
     attend::<Vector>(attention: &Attention<'_>, scratch: &mut [f32], out: &mut [f32], stride: usize);
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::activation::{Activations, ActivationsMut, TILE};
-use crate::attention::Attention;
+use crate::attention::{Attention, KvFormat};
 use crate::cpu::Tier;
 use crate::format::{Format, GROUP, ShapeError};
 use crate::matrix::{Matrix, OutMut};
@@ -198,6 +198,22 @@ impl Kernels {
     pub fn f32_to_f16(&self, x: &[f32], out: &mut [u16]) {
         same_length(x.len(), out.len());
         (self.ops.f32_to_f16)(x, out);
+    }
+
+    /// A row of keys or values as a cache keeps it, in as many halves as [`KvFormat::row`] says.
+    ///
+    /// # Errors
+    /// When the row is no whole number of the format's blocks.
+    pub fn store(&self, format: KvFormat, x: &[f32], out: &mut [u16]) -> Result<(), ShapeError> {
+        let Some(stored) = format.row(x.len()) else {
+            return Err(ShapeError::new("length of a row, as a multiple", 32, x.len()));
+        };
+        ShapeError::unless_equal("halves of a stored row", stored, out.len())?;
+        match format {
+            KvFormat::F16 => (self.ops.f32_to_f16)(x, out),
+            KvFormat::Q8_0 => (self.ops.f32_to_q8)(x, out),
+        }
+        Ok(())
     }
 
     /// To single precision, exactly.

@@ -185,6 +185,55 @@ fn nodes_have_the_logits_of_their_path() {
 }
 
 #[test]
+fn sliding_layers_forget_and_a_text_that_needs_it_is_computed_anew() {
+    let model = open(SyntheticModel { context: 1024, ..SyntheticModel::gemma3(Format::Q4_0) });
+    let long: Vec<TokenId> = (0..700).map(|i| 3 + i * i % 90).collect();
+    let fresh = |tokens: &[TokenId]| bits(session(&model, |o| o.context = 1024).sync(tokens).expect("logits"));
+    for chunk in [2, 7, 64, 400] {
+        let mut session = session(&model, |o| (o.context, o.prefill_chunk) = (1024, chunk));
+        assert_eq!(bits(session.sync(&long).expect("logits")), fresh(&long), "chunks of {chunk}");
+        // Cut a little, it goes on from there.
+        let mut other = long[..560].to_vec();
+        other.extend([5, 6, 7]);
+        assert_eq!(bits(session.sync(&other).expect("logits")), fresh(&other));
+        assert_eq!(session.computed(), 703);
+        let node = session.grow(&[(Node::ROOT, 8), (Node::ROOT, 9)]).expect("nodes")[1];
+        session.grow(&[(node, 10)]).expect("a node");
+        assert_eq!(bits(session.logits(0)), fresh(&[&other[..], &[9, 10]].concat()));
+        // Cut much, what the next token sees is gone.
+        assert_eq!(bits(session.sync(&long[..101]).expect("logits")), fresh(&long[..101]));
+        assert_eq!(session.computed(), 703 + 3 + 101);
+        session.sync(&other).expect("logits");
+        session.truncate(30);
+        assert!(session.tokens().is_empty());
+    }
+}
+
+#[test]
+fn keys_and_values_in_q8_0_change_little_and_never_depend_on_the_way() {
+    let [llama, gemma, ..] = models();
+    let refused = llama.session(SessionOptions { kv_format: KvFormat::Q8_0, ..SessionOptions::default() });
+    assert!(matches!(refused.err(), Some(Error::KvFormatUnavailable { head_dim: 16 })));
+    let q8 = |o: &mut SessionOptions| o.kv_format = KvFormat::Q8_0;
+    let exact = session(&gemma, |_| ()).sync(&TOKENS).expect("logits").to_vec();
+    let expected = session(&gemma, q8).sync(&TOKENS).expect("logits").to_vec();
+    let size = exact.iter().fold(0.0f32, |max, logit| max.max(logit.abs()));
+    let difference = exact.iter().zip(&expected).fold(0.0f32, |max, (a, b)| max.max((a - b).abs()));
+    assert!(difference > 0.0 && difference < 0.05 * size, "{difference} of {size}");
+    assert!(session(&gemma, q8).memory() < session(&gemma, |_| ()).memory());
+    for kernels in Kernels::available() {
+        let mut other = session(&gemma, |o| {
+            (o.kv_format, o.threads, o.prefill_chunk, o.tier) = (KvFormat::Q8_0, 3, 5, Some(kernels.tier()));
+        });
+        assert_eq!(bits(other.sync(&TOKENS).expect("logits")), bits(&expected), "{kernels:?}");
+        other.sync(&TOKENS[..22]).expect("logits");
+        let node = other.grow(&[(Node::ROOT, 1), (Node::ROOT, TOKENS[22])]).expect("nodes")[1];
+        other.grow(&[(node, TOKENS[23])]).expect("a node");
+        assert_eq!(bits(other.logits(0)), bits(&expected), "{kernels:?}");
+    }
+}
+
+#[test]
 fn a_tree_that_is_full_or_deep_says_so_and_stays_usable() {
     let [model, ..] = models();
     let mut session = session(&model, |o| o.max_nodes = 40);

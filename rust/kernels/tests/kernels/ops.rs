@@ -1,7 +1,7 @@
 //! Vector operations: right against double precision, and the same bits on every tier.
 #![allow(clippy::single_range_in_vec_init, reason = "a row sees a range of positions")]
 
-use nibble_kernels::{Attention, GROUP, Kernels, RopeStyle};
+use nibble_kernels::{Attention, GROUP, Kernels, KvFormat, RopeStyle, Segments};
 use proptest::prelude::*;
 
 use crate::support::{Random, difference, scalar, variants};
@@ -124,8 +124,9 @@ fn attend(kernels: &Kernels, seed: u64, heads: usize, head_dim: usize, cuts: &[u
         heads,
         head_dim,
         scale: 0.125,
-        keys: &keys,
-        values: &values,
+        format: KvFormat::F16,
+        shared: Segments { keys: &keys, values: &values },
+        own: &[],
         seen: &[0..positions],
     };
     run(kernels, &attention, positions, stride)
@@ -208,8 +209,9 @@ fn rows_attend_together_as_they_do_alone() {
             heads,
             head_dim,
             scale: 0.3,
-            keys: &[&keys],
-            values: &[&values],
+            format: KvFormat::F16,
+            shared: Segments { keys: &[&keys], values: &[&values] },
+            own: &[],
             seen: &seen,
         };
         for kernels in Kernels::available() {
@@ -218,8 +220,7 @@ fn rows_attend_together_as_they_do_alone() {
                 let range_of = range.start * head_dim..range.end * head_dim;
                 let alone = Attention {
                     queries: &queries[r * stride..],
-                    keys: &[&keys[range_of.clone()]],
-                    values: &[&values[range_of]],
+                    shared: Segments { keys: &[&keys[range_of.clone()]], values: &[&values[range_of]] },
                     seen: &[0..range.len()],
                     ..attention
                 };
@@ -228,6 +229,90 @@ fn rows_attend_together_as_they_do_alone() {
                 assert_eq!(difference(&alone[..row], got), None, "row {r} on {}", kernels.tier());
             }
         }
+    }
+}
+
+#[test]
+fn branches_attend_together_as_they_do_alone() {
+    // A prefix in two pieces of 21 positions together, and four rows: with none, one, three and twenty positions of their own.
+    let own = [(0..0, 3..21), (0..1, 0..22), (1..4, 5..24), (4..24, 22..41)];
+    for (format, heads, head_dim) in
+        [(KvFormat::F16, 3, 64), (KvFormat::F16, 2, 20), (KvFormat::Q8_0, 3, 64), (KvFormat::Q8_0, 4, 256)]
+    {
+        let (row, stored) = (heads * head_dim, format.row(head_dim).unwrap());
+        let mut random = Random(17);
+        let queries = random.floats(own.len() * row);
+        let mut rows = |n: usize| {
+            let mut rows = vec![0; n * stored];
+            for row in rows.chunks_exact_mut(stored) {
+                scalar().store(format, &random.floats(head_dim), row).unwrap();
+            }
+            rows
+        };
+        let [keys, values, own_keys, own_values] = [21, 21, 24, 24].map(|n| rows(n));
+        let ranges = own.clone().map(|(range, _)| range.start * stored..range.end * stored);
+        let pieces = ranges.map(|range| ([&own_keys[range.clone()]], [&own_values[range]]));
+        let segments = pieces.each_ref().map(|(keys, values)| Segments { keys, values });
+        let seen = own.clone().map(|(_, seen)| seen);
+        let cut = 9 * stored;
+        let attention = Attention {
+            queries: &queries,
+            stride: row,
+            heads,
+            head_dim,
+            scale: 0.2,
+            format,
+            shared: Segments { keys: &[&keys[..cut], &keys[cut..]], values: &[&values[..cut], &values[cut..]] },
+            own: &segments,
+            seen: &seen,
+        };
+        for kernels in Kernels::available() {
+            let together = run(kernels, &attention, 41, row);
+            for (r, (keys_alone, values_alone)) in pieces.iter().enumerate() {
+                let alone = Attention {
+                    queries: &queries[r * row..],
+                    shared: Segments { keys: &[&keys, keys_alone[0]], values: &[&values, values_alone[0]] },
+                    own: &[],
+                    seen: &seen[r..=r],
+                    ..attention
+                };
+                let alone = run(scalar(), &alone, 41, row);
+                assert_eq!(difference(&alone, &together[r * row..][..row]), None, "row {r} on {}", kernels.tier());
+            }
+        }
+    }
+}
+
+#[test]
+fn stored_rows_are_within_half_a_step() {
+    for kernels in Kernels::available() {
+        let mut random = Random(3);
+        let x: Vec<f32> = random.floats(64).into_iter().chain([0.0; 32]).collect();
+        let mut stored = vec![0; 51];
+        kernels.store(KvFormat::Q8_0, &x, &mut stored).unwrap();
+        let mut expected = vec![0; 51];
+        scalar().store(KvFormat::Q8_0, &x, &mut expected).unwrap();
+        assert_eq!(stored, expected, "{}", kernels.tier());
+        // One position's value comes out as it was stored.
+        let query = vec![0.0; 96];
+        let attention = Attention {
+            queries: &query,
+            stride: 96,
+            heads: 1,
+            head_dim: 96,
+            scale: 1.0,
+            format: KvFormat::Q8_0,
+            shared: Segments { keys: &[&stored], values: &[&stored] },
+            own: &[],
+            seen: &[0..1],
+        };
+        let back = run(kernels, &attention, 1, 96);
+        for (x, back) in x.chunks(32).zip(back.chunks(32)) {
+            let step = x.iter().fold(0.0f32, |max, x| max.max(x.abs())) / 127.0;
+            assert!(x.iter().zip(back).all(|(x, back)| (x - back).abs() <= 0.56 * step), "{}", kernels.tier());
+        }
+        assert!(kernels.store(KvFormat::Q8_0, &x[..33], &mut stored).is_err());
+        assert!(kernels.store(KvFormat::Q8_0, &x, &mut stored[1..]).is_err());
     }
 }
 
@@ -241,8 +326,9 @@ fn wrong_attention_shapes_are_errors() {
         heads: 2,
         head_dim: 32,
         scale: 1.0,
-        keys: &[&row],
-        values: &[&row],
+        format: KvFormat::F16,
+        shared: Segments { keys: &[&row], values: &[&row] },
+        own: &[],
         seen: &[0..1],
     };
     let attend = |attention: Attention<'_>, missing: usize, out: usize, stride: usize| {
@@ -255,10 +341,16 @@ fn wrong_attention_shapes_are_errors() {
     assert!(attend(right, 0, 64, 63).is_err());
     assert!(attend(Attention { queries: &queries[1..], ..right }, 0, 64, 64).is_err());
     assert!(attend(Attention { stride: 63, ..right }, 0, 64, 64).is_err());
-    assert!(attend(Attention { values: &[], ..right }, 0, 64, 64).is_err());
-    assert!(attend(Attention { values: &[&row[1..]], ..right }, 0, 64, 64).is_err());
-    assert!(attend(Attention { keys: &[], values: &[], ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { shared: Segments { values: &[], ..right.shared }, ..right }, 0, 64, 64).is_err());
+    assert!(
+        attend(Attention { shared: Segments { values: &[&row[1..]], ..right.shared }, ..right }, 0, 64, 64).is_err()
+    );
+    assert!(attend(Attention { shared: Segments::default(), ..right }, 0, 64, 64).is_err());
     assert!(attend(Attention { seen: &[0..2], ..right }, 64, 64, 64).is_err());
+    assert!(attend(Attention { format: KvFormat::Q8_0, ..right }, 0, 64, 64).is_err());
+    let two = [right.shared; 2];
+    assert!(attend(Attention { own: &two, ..right }, 0, 64, 64).is_err());
+    assert!(attend(Attention { own: &two[..1], ..right }, 0, 64, 64).is_err(), "scratch for one position only");
     assert!(attend(Attention { seen: &[1..1], ..right }, 0, 64, 64).is_err());
     assert!(attend(Attention { head_dim: 0, ..right }, 0, 64, 64).is_err());
     assert!(attend(Attention { head_dim: 33, ..right }, 0, 64, 64).is_err());
