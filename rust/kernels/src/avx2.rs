@@ -133,7 +133,12 @@ impl Variant for Maddubs {
     }
 
     /// Unpacking ahead costs about as much as it saves in two tiles.
-    const TOKENS_WORTH_UNPACKING: Option<usize> = Some(4 * TILE);
+    const TOKENS_WORTH_UNPACKING: usize = 4 * TILE;
+
+    fn unpacked_bytes(format: Format) -> Option<usize> {
+        // Bytes need no unpacking.
+        (format != Format::Q8_0).then_some(format.block() * GROUP)
+    }
 
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn unpack<F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]) {

@@ -2,9 +2,11 @@
 #![allow(clippy::needless_range_loop, reason = "t, u, p and r run over registers, several arrays of them at a time")]
 
 mod dot;
+mod panel;
 
 use std::arch::aarch64::*;
 use std::arch::asm;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::activation::TILE;
@@ -130,6 +132,31 @@ macro_rules! tier {
                         _ => blocks::<$multiply, F, T>(w, group, tile, results),
                     }
                 }
+            }
+
+            /// Unpacking ahead costs about as much as it saves in a tile.
+            const TOKENS_WORTH_UNPACKING: usize = 2 * TILE;
+
+            fn unpacked_bytes(format: Format) -> Option<usize> {
+                (format != Format::Q8_0 || $multiply::UNPACKS_BYTES).then_some(panel::bytes::<$multiply>(format))
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn unpack<F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]) {
+                // SAFETY: the caller's promise.
+                unsafe { panel::unpack::<$multiply, F>(w, group, panel) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn unpacked_blocks<F: Marker>(
+                w: &Matrix<'_>,
+                _group: usize,
+                panel: &[MaybeUninit<u8>],
+                tile: &[u8],
+                results: &mut [[f32; GROUP]; TILE],
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { panel::blocks::<$multiply, F>(w, panel, tile, results) }
             }
 
             unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {

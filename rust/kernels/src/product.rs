@@ -26,29 +26,29 @@ pub(crate) trait Variant {
         results: &mut [[f32; GROUP]; TILE],
     );
 
-    /// From how many tokens on the codes of a group are unpacked once for all of them, if ever.
-    const TOKENS_WORTH_UNPACKING: Option<usize> = None;
+    /// From how many tokens on a group is unpacked once for all of them.
+    const TOKENS_WORTH_UNPACKING: usize;
 
-    /// Unpacks the codes of a group into `panel`, a byte each.
+    /// Bytes of a group's block once it is unpacked, if unpacking is of use.
+    fn unpacked_bytes(format: Format) -> Option<usize>;
+
+    /// Unpacks a group into `panel`: codes to a byte each, and whatever else is better done once than for every tile.
     ///
     /// # Safety
-    /// The CPU has the tier's instructions; `w` has format F; `panel` has room for all columns of [`GROUP`] rows.
-    unsafe fn unpack<F: Marker>(_w: &Matrix<'_>, _group: usize, _panel: &mut [MaybeUninit<u8>]) {}
+    /// The CPU has the tier's instructions; `w` has format F; `panel` has room for all blocks.
+    unsafe fn unpack<F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]);
 
-    /// As [`Self::blocks`] for a tile of [`TILE`] tokens, with codes from [`Self::unpack`].
+    /// As [`Self::blocks`] for a tile of [`TILE`] tokens, with what [`Self::unpack`] wrote.
     ///
     /// # Safety
     /// As both.
     unsafe fn unpacked_blocks<F: Marker>(
         w: &Matrix<'_>,
         group: usize,
-        _panel: &[MaybeUninit<u8>],
+        panel: &[MaybeUninit<u8>],
         tile: &[u8],
         results: &mut [[f32; GROUP]; TILE],
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { Self::blocks::<F, TILE>(w, group, tile, results) }
-    }
+    );
 
     /// A group of rows of floats, column by column, times one token.
     ///
@@ -71,13 +71,13 @@ pub(crate) fn of<V: Variant>(format: Format) -> Product {
         Format::Q4_K => block_product::<V, marker::Q4_K>,
         Format::Q5_K => block_product::<V, marker::Q5_K>,
         Format::Q6_K => block_product::<V, marker::Q6_K>,
-        Format::Q8_0N => block_product::<V, marker::Q8_0N>,
     }
 }
 
-/// Room for the unpacked codes of a group, on a cache line; a group that is longer is unpacked as it is used.
+/// Room for an unpacked group, on a cache line; a group that is longer is unpacked as it is used. 4096 columns fit in any
+/// format.
 #[repr(align(64))]
-struct Panel([MaybeUninit<u8>; 64 << 10]);
+struct Panel([MaybeUninit<u8>; 96 << 10]);
 
 fn block_product<V: Variant, F: Marker>(
     w: &Matrix<'_>,
@@ -86,11 +86,10 @@ fn block_product<V: Variant, F: Marker>(
     tokens: Range<usize>,
     out: &mut OutMut<'_>,
 ) {
-    // Bytes need no unpacking, and only heads have two nibbles, for few tokens at a time.
-    let unpacks = !matches!(F::FORMAT, Format::Q8_0 | Format::Q8_0N)
-        && V::TOKENS_WORTH_UNPACKING.is_some_and(|worth| tokens.len() >= worth)
-        && w.cols() * GROUP <= size_of::<Panel>();
-    if unpacks {
+    if let Some(bytes) = V::unpacked_bytes(F::FORMAT)
+        && tokens.len() >= V::TOKENS_WORTH_UNPACKING
+        && w.blocks() * bytes <= size_of::<Panel>()
+    {
         unpacked_product::<V, F>(w, group, x, tokens, out);
     } else {
         tiles::<V, F>(w, group, None, x, tokens, out);
@@ -107,10 +106,9 @@ fn unpacked_product<V: Variant, F: Marker>(
     out: &mut OutMut<'_>,
 ) {
     let mut panel = Panel([MaybeUninit::uninit(); _]);
-    let panel = &mut panel.0[..w.cols() * GROUP];
-    // SAFETY: `of` is called where the CPU has the instructions, and the panel has room for all columns.
-    unsafe { V::unpack::<F>(w, group, panel) };
-    tiles::<V, F>(w, group, Some(panel), x, tokens, out);
+    // SAFETY: `of` is called where the CPU has the instructions, and the panel has room for all blocks.
+    unsafe { V::unpack::<F>(w, group, &mut panel.0) };
+    tiles::<V, F>(w, group, Some(&panel.0), x, tokens, out);
 }
 
 /// All tiles of a run of tokens, with the group's codes unpacked beforehand or not.

@@ -167,6 +167,33 @@ pub(super) trait Multiply {
         part: &mut Self::Part,
     );
 
+    /// Brings eight columns of two registers of rows, columns 0 to 3 of both and columns 4 to 7 of both, into the order that
+    /// [`Self::add`] wants.
+    #[inline(always)]
+    fn ordered(columns: [int8x16_t; 4]) -> [int8x16_t; 4] {
+        columns
+    }
+
+    /// Columns 4 * I to 4 * NEXT + 3 of two registers of rows in that order, I being even and followed by NEXT.
+    ///
+    /// # Safety
+    /// As [`dot`].
+    #[inline(always)]
+    unsafe fn unpack<F: Marker, const I: usize, const NEXT: usize>(at: Columns) -> [int8x16_t; 4] {
+        // SAFETY: the caller's promise.
+        unsafe { [unpack::<F, I>(at, 0), unpack::<F, I>(at, 1), unpack::<F, NEXT>(at, 0), unpack::<F, NEXT>(at, 1)] }
+    }
+
+    /// Adds the products of eight columns of two registers of rows, in the order of [`Self::ordered`], and of a whole tile;
+    /// `is_first` if nothing was added to the sums before.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, is_first: bool);
+
+    /// Whether codes that are bytes already are better off in a panel.
+    const UNPACKS_BYTES: bool;
+
     /// `from` and the sums of T tokens and R registers of rows.
     fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, from: Grid<int32x4_t>) -> Grid<int32x4_t>;
 }
@@ -280,6 +307,24 @@ impl Multiply for Smlal {
     }
 
     #[inline(always)]
+    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], (narrow, _): &mut Self::Part, is_first: bool) {
+        macro_rules! products {
+            ($($t:literal $lane:literal)*) => {$(
+                // SAFETY: NEON is in the baseline.
+                let (even, odd) = unsafe { (repeat::<$lane>(x[$t / 2]), repeat::<{ $lane + 1 }>(x[$t / 2])) };
+                for r in 0..2 {
+                    let sum = &mut narrow[$t][r];
+                    *sum = if is_first { smull(w[r], even) } else { smlal(*sum, w[r], even) };
+                    *sum = smlal(*sum, w[2 + r], odd);
+                }
+            )*};
+        }
+        products!(0 0 1 2 2 0 3 2);
+    }
+
+    const UNPACKS_BYTES: bool = false;
+
+    #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(
         (narrow, wide): Self::Part,
         mut from: Grid<int32x4_t>,
@@ -369,6 +414,24 @@ impl Multiply for Sdot {
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
+        macro_rules! products {
+            ($($t:literal $lane:literal)*) => {$(
+                for r in 0..2 {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        part[$t][r] = sdot::<$lane>(part[$t][r], w[r], x[$t / 2]);
+                        part[$t][r] = sdot::<{ $lane + 1 }>(part[$t][r], w[2 + r], x[$t / 2]);
+                    }
+                }
+            )*};
+        }
+        products!(0 0 1 2 2 0 3 2);
+    }
+
+    const UNPACKS_BYTES: bool = false;
 
     #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, _: Grid<int32x4_t>) -> Grid<int32x4_t> {
@@ -503,6 +566,34 @@ impl Multiply for Smmla {
             }
         }
     }
+
+    #[inline(always)]
+    fn ordered([a, b, c, d]: [int8x16_t; 4]) -> [int8x16_t; 4] {
+        // SAFETY: as above.
+        let [a, b, c, d] = [a, b, c, d].map(|codes| unsafe { vreinterpretq_u8_s8(codes) });
+        let ([a, b], [c, d]) = (zip(a, c), zip(b, d));
+        // SAFETY: as above.
+        [a, b, c, d].map(|codes| unsafe { vreinterpretq_s8_u8(codes) })
+    }
+
+    #[inline(always)]
+    unsafe fn unpack<F: Marker, const I: usize, const NEXT: usize>(at: Columns) -> [int8x16_t; 4] {
+        // SAFETY: the caller's promise.
+        let ([a, b], [c, d]) = unsafe { (unpack_pairs::<F, I>(at, 0), unpack_pairs::<F, I>(at, 1)) };
+        [a, b, c, d]
+    }
+
+    #[inline(always)]
+    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
+        for u in 0..2 {
+            for p in 0..4 {
+                // SAFETY: the caller's promise.
+                part[u][p] = unsafe { smmla(part[u][p], x[u], w[p]) };
+            }
+        }
+    }
+
+    const UNPACKS_BYTES: bool = true;
 
     #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, _: Grid<int32x4_t>) -> Grid<int32x4_t> {

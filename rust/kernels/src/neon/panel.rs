@@ -1,0 +1,408 @@
+//! Products of many tokens: a group is unpacked once for all their tiles.
+//!
+//! A panel holds a group in the order in which it is read: its first eight rows, block by block, then the others. A block's
+//! codes are bytes without an offset, whatever it has been taken off; what is multiplied by sums has been widened, and is in
+//! the order of the sums:
+//!
+//! | blocks of | one block of eight rows |
+//! |---|---|
+//! | 32 columns | codes, `d`, and, if there is one, the minimum |
+//! | 256 columns | eight times codes and one or two sub-scales; `d`; and, if there are any, `dmin` and the eight sub-minima, like the codes of eight columns |
+
+use std::arch::aarch64::*;
+use std::mem::MaybeUninit;
+
+use super::dot::{Columns, Grid, Masks, Multiply};
+use super::{Block, add_multiplied, add_scaled, by_token, in_memory, per_lane, scales, sub_scales_of};
+use crate::activation::TILE;
+use crate::format::marker::Marker;
+use crate::format::{Format, GROUP};
+use crate::matrix::{Matrix, offset};
+
+/// Bytes of the codes of 32 columns and eight rows.
+const CODES: usize = 32 * 8;
+
+/// Bytes of a vector for each vector of eight rows.
+fn vector_bytes<M: Multiply>() -> usize {
+    16 * M::rows(2)
+}
+
+/// Sub-scales for 32 columns.
+const fn sub_scales(format: Format) -> usize {
+    match format.block() {
+        32 => 0,
+        _ if matches!(format, Format::Q6_K) => 2,
+        _ => 1,
+    }
+}
+
+/// Whether codes have a minimum, rather than an offset.
+const fn has_minima(format: Format) -> bool {
+    matches!(format, Format::Q4_1 | Format::Q5_1 | Format::Q4_K | Format::Q5_K)
+}
+
+/// Bytes of 32 columns of eight rows.
+fn run_bytes<M: Multiply>(format: Format) -> usize {
+    CODES + sub_scales(format) * vector_bytes::<M>()
+}
+
+/// Bytes of a block of eight rows.
+fn half_bytes<M: Multiply>(format: Format) -> usize {
+    let scales = if has_minima(format) { 2 } else { 1 };
+    let minima = if has_minima(format) && format.block() == 256 { CODES / 4 } else { 0 };
+    format.block() / 32 * run_bytes::<M>(format) + scales * vector_bytes::<M>() + minima
+}
+
+/// Bytes of a group's block.
+pub(super) fn bytes<M: Multiply>(format: Format) -> usize {
+    2 * half_bytes::<M>(format)
+}
+
+/// Fills the panel.
+///
+/// # Safety
+/// The CPU has the instructions, and `w` has format F.
+#[inline(always)]
+pub(super) unsafe fn unpack<M: Multiply, F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]) {
+    let mut panel = panel[..w.blocks() * bytes::<M>(F::FORMAT)].as_mut_ptr().cast::<u8>();
+    for half in 0..2 {
+        let mut at = Block {
+            columns: Columns {
+                codes: w.codes(group).as_ptr().wrapping_add(32 * half),
+                high: w.high(group).as_ptr().wrapping_add(32 * half),
+                activations: std::ptr::null(),
+                masks: Masks::new::<F>(),
+            },
+            scales: w.scales(group).as_ptr().wrapping_add(16 * half),
+            fetches: half == 0,
+        };
+        for _ in 0..w.blocks() {
+            // SAFETY: `at` is in turn at each of the blocks, for each of which the panel has room.
+            unsafe { unpack_block::<M, F>(at, panel) };
+            panel = panel.wrapping_add(half_bytes::<M>(F::FORMAT));
+            at.columns.codes = at.columns.codes.wrapping_add(F::FORMAT.code_bytes());
+            at.columns.high = at.columns.high.wrapping_add(F::FORMAT.high_bytes());
+            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+        }
+    }
+}
+
+/// A block of eight rows.
+///
+/// # Safety
+/// `at` is at a block of format F, `panel` has room for it, and the CPU has the instructions.
+#[inline(always)]
+unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
+    let mut panel = Writer(panel);
+    let mut columns = at.columns;
+    // SAFETY: what is read is in the block, whose layout `format.rs` gives; as much is written as there is room for.
+    unsafe {
+        if const { F::FORMAT.block() == 32 } {
+            panel.codes::<M, F>(columns);
+        } else if const { matches!(F::FORMAT, Format::Q6_K) } {
+            for run in 0..8 {
+                let factors = sub_scales_of::<M, F, 2>(at.scales.wrapping_add(2 * GROUP + 32 * run));
+                panel.codes::<M, F>(columns);
+                panel.integers::<M>(factors[0]);
+                panel.integers::<M>(factors[1]);
+                columns = columns.next::<F, TILE>();
+            }
+        } else {
+            for pair in 0..4 {
+                let factors = sub_scales_of::<M, F, 2>(at.scales.wrapping_add(4 * GROUP + 32 * pair));
+                for factors in factors {
+                    panel.codes::<M, F>(columns);
+                    panel.integers::<M>(factors);
+                    columns = columns.next::<F, TILE>();
+                }
+            }
+        }
+        panel.floats::<M>(M::by_row(scales::<2>(at.scales)));
+        if !has_minima(F::FORMAT) {
+            return;
+        }
+        let m = M::by_row(scales::<2>(at.scales.wrapping_add(2 * GROUP)));
+        if const { F::FORMAT.block() == 32 } {
+            panel.floats::<M>(m);
+        } else {
+            panel.floats::<M>(m.map(|dmin| vnegq_f32(dmin)));
+            let minima = at.scales.wrapping_add(12 * GROUP);
+            let [a, b, c, d] = [0, 32, 64, 96].map(|i| vld1q_s16(minima.wrapping_add(i).cast()));
+            let minima = [vzip1q_s16(a, b), vzip2q_s16(a, b), vzip1q_s16(c, d), vzip2q_s16(c, d)];
+            for minima in M::ordered(minima.map(|minima| vreinterpretq_s8_s16(minima))) {
+                panel.write(minima);
+            }
+        }
+    }
+}
+
+/// Where a panel is filled. There is room for what is written.
+struct Writer(*mut u8);
+
+impl Writer {
+    #[inline(always)]
+    unsafe fn write(&mut self, bytes: int8x16_t) {
+        // SAFETY: the caller's promise, here and below.
+        unsafe { vst1q_s8(self.0.cast(), bytes) };
+        self.0 = self.0.wrapping_add(16);
+    }
+
+    /// The vectors of eight rows.
+    #[inline(always)]
+    unsafe fn integers<M: Multiply>(&mut self, vectors: [int32x4_t; 4]) {
+        for vector in &vectors[..M::rows(2)] {
+            // SAFETY: see above.
+            unsafe { self.write(vreinterpretq_s8_s32(*vector)) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn floats<M: Multiply>(&mut self, vectors: [float32x4_t; 4]) {
+        // SAFETY: see above.
+        unsafe { self.integers::<M>(vectors.map(|vector| vreinterpretq_s32_f32(vector))) };
+    }
+
+    /// 32 columns of eight rows.
+    #[inline(always)]
+    unsafe fn codes<M: Multiply, F: Marker>(&mut self, at: Columns) {
+        // SAFETY: see above.
+        unsafe {
+            // All before any is written: LLVM does not know that nothing which is read changes.
+            let (a, b) = (M::unpack::<F, 0, 1>(at), M::unpack::<F, 2, 3>(at));
+            let (c, d) = (M::unpack::<F, 4, 5>(at), M::unpack::<F, 6, 7>(at));
+            for codes in [a, b, c, d].as_flattened() {
+                self.write(vsubq_s8(*codes, vdupq_n_s8(offset(F::FORMAT) as i8)));
+            }
+        }
+    }
+}
+
+/// A group of rows times a tile of [`TILE`] tokens.
+///
+/// # Safety
+/// `panel` was filled by [`unpack`] for `w`, the tile has as many blocks, and the CPU has the instructions.
+#[inline(always)]
+pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
+    w: &Matrix<'_>,
+    panel: &[MaybeUninit<u8>],
+    tile: &[u8],
+    results: &mut [[f32; GROUP]; TILE],
+) {
+    let mut panel = panel.as_ptr().cast::<u8>();
+    for half in 0..2 {
+        let mut activations = tile.as_ptr();
+        // SAFETY: `panel` and `activations` are in turn at each of the blocks; a row of results has four times four floats.
+        unsafe {
+            let mut acc = [[vdupq_n_f32(0.0); 4]; TILE];
+            for _ in 0..w.blocks() {
+                if const { F::FORMAT.block() == 32 } {
+                    block::<M, F>(panel, activations, &mut acc);
+                } else {
+                    superblock::<M, F>(panel, activations, &mut acc);
+                }
+                panel = panel.wrapping_add(half_bytes::<M>(F::FORMAT));
+                activations = activations.wrapping_add(TILE * F::FORMAT.activation().record());
+            }
+            for t in 0..TILE {
+                for r in 0..2 {
+                    vst1q_f32(results[t].as_mut_ptr().wrapping_add(8 * half + 4 * r), M::result(&acc, t, r));
+                }
+            }
+        }
+    }
+}
+
+/// The products of eight rows, and of EIGHTS times eight columns.
+///
+/// # Safety
+/// `panel` is at the first of these codes, `activations` at theirs.
+#[inline(always)]
+unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
+    panel: *const u8,
+    activations: *const u8,
+) -> Grid<int32x4_t> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let zero = by_token([vdupq_n_s32(0); TILE]);
+        let mut part = M::start(zero);
+        for k in 0..EIGHTS {
+            let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * k + i).cast()));
+            M::add(eight(panel.wrapping_add(64 * k)), x, &mut part, k == 0);
+        }
+        M::finish::<F, TILE, 2>(part, zero)
+    }
+}
+
+/// Eight columns of eight rows.
+///
+/// # Safety
+/// `panel` is at these.
+#[inline(always)]
+unsafe fn eight(panel: *const u8) -> [int8x16_t; 4] {
+    // SAFETY: the caller's promise.
+    [0, 16, 32, 48].map(|i| unsafe { vld1q_s8(panel.wrapping_add(i).cast()) })
+}
+
+/// A vector for each vector of eight rows.
+///
+/// # Safety
+/// That many may be read.
+#[inline(always)]
+unsafe fn vectors<M: Multiply>(panel: *const u8) -> [float32x4_t; 4] {
+    let mut vectors = [0.0; 4].map(|zero| {
+        // SAFETY: NEON is in the baseline.
+        unsafe { vdupq_n_f32(zero) }
+    });
+    for (i, vector) in vectors[..M::rows(2)].iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *vector = unsafe { vld1q_f32(panel.wrapping_add(16 * i).cast()) };
+    }
+    vectors
+}
+
+/// A product of 32 columns with one scale.
+///
+/// # Safety
+/// `panel` and `activations` are at a block.
+#[inline(always)]
+unsafe fn block<M: Multiply, F: Marker>(panel: *const u8, activations: *const u8, acc: &mut Grid<float32x4_t>) {
+    let per_token = activations.wrapping_add(32 * TILE).cast::<i32>();
+    // SAFETY: what is read is in the block.
+    unsafe {
+        let tokens = |i: usize| M::by_token::<TILE>(per_lane::<TILE>(per_token.wrapping_add(i * TILE)));
+        let s = dot::<M, F, 4>(panel, activations);
+        let scales = panel.wrapping_add(run_bytes::<M>(F::FORMAT));
+        add_scaled::<M, TILE, 2>(acc, s, vectors::<M>(scales), tokens(0));
+        if has_minima(F::FORMAT) {
+            let m = vectors::<M>(scales.wrapping_add(vector_bytes::<M>()));
+            let da_sum = tokens(1);
+            for u in 0..M::tokens(TILE) {
+                for p in 0..M::rows(2) {
+                    acc[u][p] = vfmaq_f32(acc[u][p], m[p], vreinterpretq_f32_s32(da_sum[u]));
+                }
+            }
+        }
+    }
+}
+
+/// A product of 256 columns with sub-scales.
+///
+/// # Safety
+/// As [`block`].
+#[inline(always)]
+unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *const u8, acc: &mut Grid<float32x4_t>) {
+    // SAFETY: what is read is in the block.
+    unsafe {
+        in_memory(acc);
+        let zero = by_token([vdupq_n_s32(0); TILE]);
+        let mut s = zero;
+        let mut at = (panel, activations);
+        // Two at a time: the end of a loop takes instructions too.
+        for _ in 0..4 {
+            at = run::<M, F>(at, &mut s);
+            at = run::<M, F>(at, &mut s);
+        }
+        let scales = panel.wrapping_add(8 * run_bytes::<M>(F::FORMAT));
+        let per_token = activations.wrapping_add(256 * TILE);
+        let da = M::by_token::<TILE>(per_lane::<TILE>(per_token.cast()));
+        add_scaled::<M, TILE, 2>(acc, s, vectors::<M>(scales), da);
+        if !has_minima(F::FORMAT) {
+            return;
+        }
+        let [low, high] = sums(per_token.wrapping_add(36 * TILE).cast());
+        let minima = eight(scales.wrapping_add(2 * vector_bytes::<M>()));
+        let m = products::<M, F>(minima, high, zero);
+        let m = products::<M, F>(minima, low, times_64::<M>(m));
+        add_scaled::<M, TILE, 2>(acc, m, vectors::<M>(scales.wrapping_add(vector_bytes::<M>())), da);
+    }
+}
+
+/// Adds the products of 32 columns to `s`; returns where the next ones are.
+///
+/// # Safety
+/// `panel` and `activations` are at 32 columns.
+#[inline(always)]
+unsafe fn run<M: Multiply, F: Marker>(
+    (panel, activations): (*const u8, *const u8),
+    s: &mut Grid<int32x4_t>,
+) -> (*const u8, *const u8) {
+    let factors = panel.wrapping_add(CODES);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if const { sub_scales(F::FORMAT) == 1 } {
+            multiply_add::<M>(s, dot::<M, F, 4>(panel, activations), factors);
+        } else {
+            multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors);
+            let (panel, activations) = (panel.wrapping_add(CODES / 2), activations.wrapping_add(16 * TILE));
+            multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors.wrapping_add(vector_bytes::<M>()));
+        }
+    }
+    (panel.wrapping_add(run_bytes::<M>(F::FORMAT)), activations.wrapping_add(32 * TILE))
+}
+
+/// `from`, and the products of eight columns.
+///
+/// # Safety
+/// The CPU has the instructions.
+#[inline(always)]
+unsafe fn products<M: Multiply, F: Marker>(
+    w: [int8x16_t; 4],
+    x: [int8x16_t; 2],
+    from: Grid<int32x4_t>,
+) -> Grid<int32x4_t> {
+    let mut part = M::start(from);
+    // SAFETY: the caller's promise.
+    unsafe { M::add(w, x, &mut part, true) };
+    M::finish::<F, TILE, 2>(part, from)
+}
+
+#[inline(always)]
+fn times_64<M: Multiply>(mut s: Grid<int32x4_t>) -> Grid<int32x4_t> {
+    for u in 0..M::tokens(TILE) {
+        for p in 0..M::rows(2) {
+            // SAFETY: NEON is in the baseline.
+            s[u][p] = unsafe { vshlq_n_s32::<6>(s[u][p]) };
+        }
+    }
+    s
+}
+
+/// `s += x * factors`
+///
+/// # Safety
+/// `factors` is at a vector for each vector of eight rows.
+#[inline(always)]
+unsafe fn multiply_add<M: Multiply>(s: &mut Grid<int32x4_t>, x: Grid<int32x4_t>, factors: *const u8) {
+    // SAFETY: the caller's promise.
+    let factors = unsafe { vectors::<M>(factors).map(|factors| vreinterpretq_s32_f32(factors)) };
+    add_multiplied::<M, TILE>(s, x, factors, 0..M::rows(2));
+}
+
+/// The sums of 32 columns, eight for each token, in the order of eight columns of activations: their lower six bits, and what
+/// is above these. The sums are less than 128 times 32, so both are bytes, and minima, which are less than 64, can be
+/// multiplied like codes.
+///
+/// # Safety
+/// `p` is at the sums of a tile.
+#[inline(always)]
+unsafe fn sums(p: *const i16) -> [[int8x16_t; 2]; 2] {
+    let by_token = |pairs: int8x16_t, next: int8x16_t| {
+        // SAFETY: NEON is in the baseline.
+        unsafe {
+            let (pairs, next) = (vreinterpretq_s16_s8(pairs), vreinterpretq_s16_s8(next));
+            let (a, b) = (vzip1q_s16(pairs, next), vzip2q_s16(pairs, next));
+            let (a, b) = (vreinterpretq_s32_s16(a), vreinterpretq_s32_s16(b));
+            [vreinterpretq_s8_s32(vzip1q_s32(a, b)), vreinterpretq_s8_s32(vzip2q_s32(a, b))]
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|pair| vld1q_s16(p.wrapping_add(2 * TILE * pair)));
+        let low = |a, b| {
+            let bytes = vuzp1q_s8(vreinterpretq_s8_s16(a), vreinterpretq_s8_s16(b));
+            vandq_s8(bytes, vdupq_n_s8(63))
+        };
+        let high = |a, b| vshrn_high_n_s16::<6>(vshrn_n_s16::<6>(a), b);
+        [by_token(low(a, c), low(b, d)), by_token(high(a, c), high(b, d))]
+    }
+}
