@@ -225,10 +225,16 @@ unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
     unsafe {
         let zero = by_token([vdupq_n_s32(0); TILE]);
         let mut part = M::start(zero);
-        for k in 0..EIGHTS {
-            let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * k + i).cast()));
-            M::add(eight(panel.wrapping_add(64 * k)), x, &mut part, k == 0);
+        // Spelt out: LLVM does not always see how short a loop is.
+        macro_rules! eights {
+            ($($k:literal)*) => {$(
+                if const { $k < EIGHTS } {
+                    let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * $k + i).cast()));
+                    M::add(eight(panel.wrapping_add(64 * $k)), x, &mut part, $k == 0);
+                }
+            )*};
         }
+        eights!(0 1 2 3);
         M::finish::<F, TILE, 2>(part, zero)
     }
 }
