@@ -181,7 +181,10 @@ pub(super) trait Multiply {
     #[inline(always)]
     unsafe fn unpack<F: Marker, const I: usize, const NEXT: usize>(at: Columns) -> [int8x16_t; 4] {
         // SAFETY: the caller's promise.
-        unsafe { [unpack::<F, I>(at, 0), unpack::<F, I>(at, 1), unpack::<F, NEXT>(at, 0), unpack::<F, NEXT>(at, 1)] }
+        let (first, last) = unsafe {
+            ([unpack::<F, I>(at, 0), unpack::<F, I>(at, 1)], [unpack::<F, NEXT>(at, 0), unpack::<F, NEXT>(at, 1)])
+        };
+        Self::ordered([first[0], first[1], last[0], last[1]])
     }
 
     /// Adds the products of eight columns of two registers of rows, in the order of [`Self::ordered`], and of a whole tile;
@@ -189,7 +192,7 @@ pub(super) trait Multiply {
     ///
     /// # Safety
     /// The CPU has the instructions.
-    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, is_first: bool);
+    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, is_first: bool);
 
     /// Whether codes that are bytes already are better off in a panel.
     const UNPACKS_BYTES: bool;
@@ -306,23 +309,40 @@ impl Multiply for Smlal {
         }
     }
 
+    /// For each register of rows the first two, columns 0 to 3 and then 4 to 7, and the last two.
     #[inline(always)]
-    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], (narrow, _): &mut Self::Part, is_first: bool) {
-        macro_rules! products {
-            ($($t:literal $lane:literal)*) => {$(
-                // SAFETY: NEON is in the baseline.
-                let (even, odd) = unsafe { (repeat::<$lane>(x[$t / 2]), repeat::<{ $lane + 1 }>(x[$t / 2])) };
-                for r in 0..2 {
-                    let sum = &mut narrow[$t][r];
-                    *sum = if is_first { smull(w[r], even) } else { smlal(*sum, w[r], even) };
-                    *sum = smlal(*sum, w[2 + r], odd);
-                }
-            )*};
+    fn ordered([a, b, c, d]: [int8x16_t; 4]) -> [int8x16_t; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s64_s8(columns));
+            [vzip1q_s64(a, c), vzip2q_s64(a, c), vzip1q_s64(b, d), vzip2q_s64(b, d)].map(|rows| vreinterpretq_s8_s64(rows))
         }
-        products!(0 0 1 2 2 0 3 2);
     }
 
-    const UNPACKS_BYTES: bool = false;
+    #[inline(always)]
+    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], (narrow, wide): &mut Self::Part, is_first: bool) {
+        for t in 0..TILE {
+            // Each of a token's two words twice.
+            // SAFETY: as above.
+            let x = unsafe {
+                let x = vreinterpretq_s32_s8(x[t / 2]);
+                vreinterpretq_s8_s32(if t % 2 == 0 { vzip1q_s32(x, x) } else { vzip2q_s32(x, x) })
+            };
+            for r in 0..2 {
+                let (sum, wide, w) = (&mut narrow[t][r], &mut wide[t][r], [w[2 * r], w[2 * r + 1]]);
+                if let Format::Q8_0 = F::FORMAT {
+                    *wide = if is_first { smull_saddlp(w, x) } else { smull_sadalp(*wide, w, x) };
+                } else if is_first {
+                    *sum = Halves(smlal_high(smull_low(w[0], x), w[0], x), smlal_high(smull_low(w[1], x), w[1], x));
+                } else {
+                    let add = |sum, w| smlal_high(smlal_low(sum, w, x), w, x);
+                    *sum = Halves(add(sum.0, w[0]), add(sum.1, w[1]));
+                }
+            }
+        }
+    }
+
+    const UNPACKS_BYTES: bool = true;
 
     #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(
@@ -352,32 +372,80 @@ unsafe fn repeat<const LANE: i32>(x: int8x16_t) -> int8x16_t {
     unsafe { vreinterpretq_s8_s32(vdupq_laneq_s32::<LANE>(vreinterpretq_s32_s8(x))) }
 }
 
-/// Products of bytes. Not the intrinsic: LLVM sees that codes are small, widens them beforehand and multiplies 16 bits,
-/// which takes twice the instructions.
+/// Products of bytes, and of the bytes of the upper halves. Not the intrinsics: LLVM sees that codes are small, widens them
+/// beforehand and multiplies 16 bits, which takes twice the instructions.
+macro_rules! product_of_bytes {
+    ($name:ident, $adding:ident, $instruction:literal, $lanes:literal) => {
+        #[inline(always)]
+        fn $name(w: int8x16_t, x: int8x16_t) -> int16x8_t {
+            let product;
+            // SAFETY: NEON is in the baseline; nothing but the output changes.
+            unsafe {
+                asm!(concat!("smull", $instruction, " {0:v}.8h, {1:v}.", $lanes, ", {2:v}.", $lanes),
+                    out(vreg) product, in(vreg) w, in(vreg) x, options(pure, nomem, nostack, preserves_flags));
+            }
+            product
+        }
+
+        /// The same, added.
+        #[inline(always)]
+        fn $adding(mut sum: int16x8_t, w: int8x16_t, x: int8x16_t) -> int16x8_t {
+            // SAFETY: as above.
+            unsafe {
+                asm!(concat!("smlal", $instruction, " {0:v}.8h, {1:v}.", $lanes, ", {2:v}.", $lanes),
+                    inout(vreg) sum, in(vreg) w, in(vreg) x, options(pure, nomem, nostack, preserves_flags));
+            }
+            sum
+        }
+    };
+}
+product_of_bytes!(smull_low, smlal_low, "", "8b");
+product_of_bytes!(smull_high, smlal_high, "2", "16b");
+
+/// Products of the rows of a register.
 #[inline(always)]
 fn smull(w: int8x16_t, x: int8x16_t) -> Halves<int16x8_t> {
-    let (low, high);
-    // SAFETY: NEON is in the baseline; nothing but the outputs changes.
-    unsafe {
-        asm!("smull {0:v}.8h, {1:v}.8b, {2:v}.8b", out(vreg) low, in(vreg) w, in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags));
-        asm!("smull2 {0:v}.8h, {1:v}.16b, {2:v}.16b", out(vreg) high, in(vreg) w, in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    Halves(low, high)
+    Halves(smull_low(w, x), smull_high(w, x))
 }
 
 /// The same, added.
 #[inline(always)]
-fn smlal(Halves(mut low, mut high): Halves<int16x8_t>, w: int8x16_t, x: int8x16_t) -> Halves<int16x8_t> {
-    // SAFETY: as above.
-    unsafe {
-        asm!("smlal {0:v}.8h, {1:v}.8b, {2:v}.8b", inout(vreg) low, in(vreg) w, in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags));
-        asm!("smlal2 {0:v}.8h, {1:v}.16b, {2:v}.16b", inout(vreg) high, in(vreg) w, in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    Halves(low, high)
+fn smlal(sum: Halves<int16x8_t>, w: int8x16_t, x: int8x16_t) -> Halves<int16x8_t> {
+    Halves(smlal_low(sum.0, w, x), smlal_high(sum.1, w, x))
+}
+
+/// For two registers, products of the lower halves plus those of the upper ones, and the sums of pairs of these. As one: LLVM
+/// would compute so many products in parallel that it ran out of registers.
+macro_rules! products_in_pairs {
+    ($w:ident, $x:ident, $instruction:literal, $($sums:tt)*) => {
+        // SAFETY: NEON is in the baseline; nothing but the outputs changes.
+        unsafe {
+            asm!(
+                "smull {p:v}.8h, {v:v}.8b, {x:v}.8b",
+                "smull {q:v}.8h, {w:v}.8b, {x:v}.8b",
+                "smlal2 {p:v}.8h, {v:v}.16b, {x:v}.16b",
+                "smlal2 {q:v}.8h, {w:v}.16b, {x:v}.16b",
+                concat!($instruction, " {a:v}.4s, {p:v}.8h"),
+                concat!($instruction, " {b:v}.4s, {q:v}.8h"),
+                $($sums)*, p = out(vreg) _, q = out(vreg) _, v = in(vreg) $w[0], w = in(vreg) $w[1], x = in(vreg) $x,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+    };
+}
+
+#[inline(always)]
+fn smull_saddlp(w: [int8x16_t; 2], x: int8x16_t) -> Halves<int32x4_t> {
+    let (a, b);
+    products_in_pairs!(w, x, "saddlp", a = lateout(vreg) a, b = lateout(vreg) b);
+    Halves(a, b)
+}
+
+/// The same, added.
+#[inline(always)]
+fn smull_sadalp(Halves(mut a, mut b): Halves<int32x4_t>, w: [int8x16_t; 2], x: int8x16_t) -> Halves<int32x4_t> {
+    products_in_pairs!(w, x, "sadalp", a = inout(vreg) a, b = inout(vreg) b);
+    Halves(a, b)
 }
 
 /// With dot products: four bytes of each of four rows by four bytes of a token.
@@ -416,7 +484,7 @@ impl Multiply for Sdot {
     }
 
     #[inline(always)]
-    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
+    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
         macro_rules! products {
             ($($t:literal $lane:literal)*) => {$(
                 for r in 0..2 {
@@ -584,7 +652,7 @@ impl Multiply for Smmla {
     }
 
     #[inline(always)]
-    unsafe fn add(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
+    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
         for u in 0..2 {
             for p in 0..4 {
                 // SAFETY: the caller's promise.

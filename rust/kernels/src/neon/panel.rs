@@ -230,7 +230,7 @@ unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
             ($($k:literal)*) => {$(
                 if const { $k < EIGHTS } {
                     let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * $k + i).cast()));
-                    M::add(eight(panel.wrapping_add(64 * $k)), x, &mut part, $k == 0);
+                    M::add::<F>(eight(panel.wrapping_add(64 * $k)), x, &mut part, $k == 0);
                 }
             )*};
         }
@@ -358,7 +358,7 @@ unsafe fn products<M: Multiply, F: Marker>(
 ) -> Grid<int32x4_t> {
     let mut part = M::start(from);
     // SAFETY: the caller's promise.
-    unsafe { M::add(w, x, &mut part, true) };
+    unsafe { M::add::<F>(w, x, &mut part, true) };
     M::finish::<F, TILE, 2>(part, from)
 }
 
