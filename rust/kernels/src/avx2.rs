@@ -125,7 +125,7 @@ impl Variant for Maddubs {
         w: &Matrix<'_>,
         group: usize,
         tile: &[u8],
-        results: &mut [[f32; GROUP]; TILE],
+        results: &mut [[f32; GROUP]; T],
     ) {
         let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
         // SAFETY: the caller's promise; these are the group's codes.
@@ -136,8 +136,8 @@ impl Variant for Maddubs {
     const TOKENS_WORTH_UNPACKING: usize = 4 * TILE;
 
     fn unpacked_bytes(format: Format) -> Option<usize> {
-        // Bytes need no unpacking.
-        (format != Format::Q8_0).then_some(format.block() * GROUP)
+        // Bytes need no unpacking, and only heads have two nibbles, for few tokens at a time.
+        (!matches!(format, Format::Q8_0 | Format::Q8_0N)).then_some(format.block() * GROUP)
     }
 
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -245,7 +245,7 @@ unsafe fn group_times_tile<F: Marker, C: Codes, const T: usize>(
     w: &Matrix<'_>,
     group: usize,
     tile: &[u8],
-    results: &mut [[f32; GROUP]; TILE],
+    results: &mut [[f32; GROUP]; T],
 ) {
     let mut at = Block { codes, scales: w.scales(group).as_ptr(), record: tile.as_ptr() };
     // SAFETY: the caller's promise; `at` is in turn at each of the blocks that `w` and the tile have.

@@ -123,7 +123,7 @@ macro_rules! tier {
                 w: &Matrix<'_>,
                 group: usize,
                 tile: &[u8],
-                results: &mut [[f32; GROUP]; TILE],
+                results: &mut [[f32; GROUP]; T],
             ) {
                 // SAFETY: the caller's promise.
                 unsafe {
@@ -134,11 +134,16 @@ macro_rules! tier {
                 }
             }
 
-            /// Unpacking ahead costs about as much as it saves in a tile.
-            const TOKENS_WORTH_UNPACKING: usize = 2 * TILE;
+            const TOKENS_WORTH_UNPACKING: usize = $multiply::TILES_WORTH_UNPACKING * TILE;
 
             fn unpacked_bytes(format: Format) -> Option<usize> {
-                (format != Format::Q8_0 || $multiply::UNPACKS_BYTES).then_some(panel::bytes::<$multiply>(format))
+                // Only heads have two nibbles, for few tokens at a time.
+                let unpacks = match format {
+                    Format::Q8_0 => $multiply::UNPACKS_BYTES,
+                    Format::Q8_0N => false,
+                    _ => true,
+                };
+                unpacks.then_some(panel::bytes::<$multiply>(format))
             }
 
             #[target_feature(enable = $features)]
@@ -209,7 +214,7 @@ unsafe fn blocks<M: Multiply, F: Marker, const T: usize>(
     w: &Matrix<'_>,
     group: usize,
     tile: &[u8],
-    results: &mut [[f32; GROUP]; TILE],
+    results: &mut [[f32; GROUP]; T],
 ) {
     // The sums of all rows and of several tokens take more registers than there are.
     // SAFETY: the caller's promise.
@@ -234,7 +239,7 @@ unsafe fn rows<M: Multiply, F: Marker, const T: usize, const R: usize>(
     group: usize,
     tile: &[u8],
     q: usize,
-    results: &mut [[f32; GROUP]; TILE],
+    results: &mut [[f32; GROUP]; T],
 ) {
     // Sizes that are known need not be computed.
     // SAFETY: the caller's promise.
@@ -254,21 +259,42 @@ unsafe fn rows<M: Multiply, F: Marker, const T: usize, const R: usize>(
     unsafe {
         let mut acc = [[vdupq_n_f32(0.0); 4]; TILE];
         for _ in 0..w.blocks() {
-            if const { F::FORMAT.block() == 32 } {
-                block::<M, F, T, R>(at, &mut acc);
-            } else {
-                superblock::<M, F, T, R>(at, &mut acc);
-            }
-            at.columns.codes = at.columns.codes.wrapping_add(F::FORMAT.code_bytes());
-            at.columns.high = at.columns.high.wrapping_add(F::FORMAT.high_bytes());
-            at.columns.activations = at.columns.activations.wrapping_add(T * F::FORMAT.activation().record());
-            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+            at = next::<M, F, T, R>(at, &mut acc);
         }
         for t in 0..T {
             for r in 0..R {
                 vst1q_f32(results[t].as_mut_ptr().wrapping_add(4 * (q + r)), M::result(&acc, t, r));
             }
         }
+    }
+}
+
+/// A product of the block at `at`; returns the next one.
+///
+/// # Safety
+/// As [`block`].
+#[inline(always)]
+unsafe fn next<M: Multiply, F: Marker, const T: usize, const R: usize>(
+    at: Block,
+    acc: &mut Grid<float32x4_t>,
+) -> Block {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if const { F::FORMAT.block() == 32 } {
+            block::<M, F, T, R>(at, acc);
+        } else {
+            superblock::<M, F, T, R>(at, acc);
+        }
+    }
+    Block {
+        columns: Columns {
+            codes: at.columns.codes.wrapping_add(F::FORMAT.code_bytes()),
+            high: at.columns.high.wrapping_add(F::FORMAT.high_bytes()),
+            activations: at.columns.activations.wrapping_add(T * F::FORMAT.activation().record()),
+            ..at.columns
+        },
+        scales: at.scales.wrapping_add(F::FORMAT.scale_bytes()),
+        ..at
     }
 }
 
@@ -306,33 +332,51 @@ unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(at: Bloc
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let per_token = at.columns.activations.wrapping_add(32 * T).cast::<i32>();
-        let tokens = |i: usize| M::by_token::<T>(per_lane::<T>(per_token.wrapping_add(i * T)));
         let zero = [vdupq_n_s32(0); TILE];
         let from = match offset(if let Format::Q8_0N = F::FORMAT { Format::Q4_0 } else { F::FORMAT }) {
             0 => zero,
-            offset => {
-                let sums = per_lane::<T>(per_token.wrapping_add(2 * T));
-                M::by_token::<T>(vmulq_n_s32(sums, -offset))
-            }
+            offset => M::by_token::<T>(vmulq_n_s32(per_lane::<T>(per_token.wrapping_add(2 * T)), -offset)),
         };
-        let s = if const { matches!(F::FORMAT, Format::Q8_0N) } {
+        let mut s = if const { matches!(F::FORMAT, Format::Q8_0N) } {
             let upper = dot::<M, marker::Q4_0, T, R, ALL>(at.columns, by_token(from));
             let lower = Columns { codes: at.columns.high, ..at.columns };
             dot::<M, marker::Q4_0, T, R, ALL>(lower, sixteen_times::<M, T, R>(upper))
         } else {
             dot::<M, F, T, R, ALL>(at.columns, by_token(from))
         };
+        if T == 1 {
+            // Scales that were read before would take registers from the sums.
+            hold::<M, T>(&mut s, 0..M::rows(R));
+        }
         let d = M::by_row(scales::<R>(at.scales));
-        add_scaled::<M, T, R>(acc, s, d, tokens(0));
+        let [da, da_sum] = scales_of_tokens::<T>(per_token);
+        add_scaled::<M, T, R>(acc, s, d, M::by_token::<T>(da));
         if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
             let m = M::by_row(scales::<R>(at.scales.wrapping_add(2 * GROUP)));
-            let da_sum = tokens(1);
+            let da_sum = M::by_token::<T>(da_sum);
             for u in 0..M::tokens(T) {
                 for p in 0..M::rows(R) {
                     acc[u][p] = vfmaq_f32(acc[u][p], m[p], vreinterpretq_f32_s32(da_sum[u]));
                 }
             }
         }
+    }
+}
+
+/// The scales of a tile, and these times the sums of codes, each as [`per_lane`].
+///
+/// # Safety
+/// `p` is behind the codes of a block of 32.
+#[inline(always)]
+unsafe fn scales_of_tokens<const T: usize>(p: *const i32) -> [int32x4_t; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if const { T == 1 } {
+            // In one register, of whose lanes there are instructions that make use: LLVM would rather load each apart.
+            let both = pin(vreinterpretq_s32_s8(vcombine_s8(vld1_s8(p.cast()), vdup_n_s8(0))));
+            return [vdupq_laneq_s32::<0>(both), vdupq_laneq_s32::<1>(both)];
+        }
+        [per_lane::<T>(p), per_lane::<T>(p.wrapping_add(T))]
     }
 }
 
@@ -383,7 +427,9 @@ unsafe fn superblock<M: Multiply, F: Marker, const T: usize, const R: usize>(at:
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let six = matches!(F::FORMAT, Format::Q6_K);
-        in_memory(acc);
+        if T > 1 {
+            in_memory(acc);
+        }
         let activations = at.columns.activations;
         let da = M::by_token::<T>(per_lane::<T>(activations.wrapping_add(256 * T).cast()));
         let sums = activations.wrapping_add(T * if six { 260 } else { 292 }).cast::<i16>();
@@ -416,23 +462,97 @@ unsafe fn superblock<M: Multiply, F: Marker, const T: usize, const R: usize>(at:
         if six {
             return;
         }
-        let mut m = [[vdupq_n_s32(0); 4]; TILE];
-        for pair in 0..4 {
-            let tokens = vreinterpretq_s16_s32(per_lane::<T>(sums.wrapping_add(2 * T * pair).cast()));
-            for r in (0..R).step_by(2) {
-                let minima = vreinterpretq_u16_u8(vld1q_u8(sub_scales.wrapping_add(128 + 32 * pair + 8 * r)));
-                let (even, odd) = (vandq_u16(minima, vdupq_n_u16(255)), vshrq_n_u16::<8>(minima));
-                M::multiply_add::<T, 0>(&mut m, r, vreinterpretq_s16_u16(even), tokens);
-                M::multiply_add::<T, 1>(&mut m, r, vreinterpretq_s16_u16(odd), tokens);
-            }
-        }
         let dmin = M::by_row(scales::<R>(at.scales.wrapping_add(2 * GROUP)));
-        for u in 0..M::tokens(T) {
-            for p in 0..M::rows(R) {
-                let scale = vmulq_f32(dmin[p], vreinterpretq_f32_s32(da[u]));
-                acc[u][p] = vfmsq_f32(acc[u][p], scale, vcvtq_f32_s32(m[u][p]));
+        // Of two registers of rows each.
+        let minima = [sub_minima::<M>(at.scales), sub_minima::<M>(at.scales.wrapping_add(16))];
+        subtract_minima::<M, F, T, R>(acc, minima, dmin, activations.wrapping_add(256 * T));
+    }
+}
+
+/// Takes minima times sums off the results of a superblock; `minima` are those of two registers of rows each.
+///
+/// The sums of 32 columns are less than 128 times 32, so that their lower six bits and what is above these are bytes, and the
+/// eight minima of a row, which are less than 64, can be multiplied like the codes of eight columns.
+///
+/// # Safety
+/// As [`block`]; `per_token` is behind the activations of the superblock.
+#[inline(always)]
+unsafe fn subtract_minima<M: Multiply, F: Marker, const T: usize, const R: usize>(
+    acc: &mut Grid<float32x4_t>,
+    minima: [[int8x16_t; 4]; 2],
+    dmin: [float32x4_t; 4],
+    per_token: *const u8,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let zero = [[vdupq_n_s32(0); 4]; TILE];
+        let [low, high] = sums::<T>(per_token.wrapping_add(36 * T).cast());
+        let mut part = M::start(zero);
+        for r in (0..R).step_by(2) {
+            M::add::<F, T>(minima[r / 2], high, &mut part, r, true);
+        }
+        let mut m = M::finish::<F, T, R>(part, zero);
+        for m in &mut m[..M::tokens(T)] {
+            for m in &mut m[..M::rows(R)] {
+                *m = vshlq_n_s32::<6>(*m);
             }
         }
+        let mut part = M::start(m);
+        for r in (0..R).step_by(2) {
+            M::add::<F, T>(minima[r / 2], low, &mut part, r, true);
+        }
+        let m = M::finish::<F, T, R>(part, m);
+        let da = vreinterpretq_f32_s32(per_lane::<T>(per_token.cast()));
+        add_scaled::<M, T, R>(acc, m, dmin, M::by_token::<T>(vreinterpretq_s32_f32(vnegq_f32(da))));
+    }
+}
+
+/// The sub-minima of two registers of rows, in the order of eight columns.
+///
+/// # Safety
+/// `scales` is at a block's scales, from the first row on that is meant.
+#[inline(always)]
+unsafe fn sub_minima<M: Multiply>(scales: *const u8) -> [int8x16_t; 4] {
+    let pairs = scales.wrapping_add(12 * GROUP);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let [a, b, c, d] = [0, 32, 64, 96].map(|i| vld1q_s16(pairs.wrapping_add(i).cast()));
+        let columns = [vzip1q_s16(a, b), vzip2q_s16(a, b), vzip1q_s16(c, d), vzip2q_s16(c, d)];
+        M::ordered(columns.map(|columns| vreinterpretq_s8_s16(columns)))
+    }
+}
+
+/// The sums of 32 columns, eight for each of T tokens, in the order of the activations of eight columns: their lower six bits,
+/// and what is above these.
+///
+/// # Safety
+/// `p` is at the sums of a tile.
+#[inline(always)]
+unsafe fn sums<const T: usize>(p: *const i16) -> [[int8x16_t; 2]; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let six = vdupq_n_s8(63);
+        if const { T == 1 } {
+            let sums = vld1q_s16(p);
+            let (low, high) = (vmovn_s16(sums), vshrn_n_s16::<6>(sums));
+            return [[vandq_s8(vcombine_s8(low, low), six); 2], [vcombine_s8(high, high); 2]];
+        }
+        let [a, b, c, d] =
+            [0, 1, 2, 3].map(|pair| vreinterpretq_s16_s32(per_lane::<T>(p.wrapping_add(2 * T * pair).cast())));
+        let low = |a, b| vandq_s8(vuzp1q_s8(vreinterpretq_s8_s16(a), vreinterpretq_s8_s16(b)), six);
+        let high = |a, b| vshrn_high_n_s16::<6>(vshrn_n_s16::<6>(a), b);
+        [by_pairs(low(a, c), low(b, d)), by_pairs(high(a, c), high(b, d))]
+    }
+}
+
+/// Eight bytes of each token: in turns two from the first halves of both, then two from the second halves.
+#[inline(always)]
+fn by_pairs(a: int8x16_t, b: int8x16_t) -> [int8x16_t; 2] {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        let (a, b) = (vreinterpretq_s16_s8(a), vreinterpretq_s16_s8(b));
+        let (a, b) = (vreinterpretq_s32_s16(vzip1q_s16(a, b)), vreinterpretq_s32_s16(vzip2q_s16(a, b)));
+        [vreinterpretq_s8_s32(vzip1q_s32(a, b)), vreinterpretq_s8_s32(vzip2q_s32(a, b))]
     }
 }
 

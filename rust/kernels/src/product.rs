@@ -23,7 +23,7 @@ pub(crate) trait Variant {
         w: &Matrix<'_>,
         group: usize,
         tile: &[u8],
-        results: &mut [[f32; GROUP]; TILE],
+        results: &mut [[f32; GROUP]; T],
     );
 
     /// From how many tokens on a group is unpacked once for all of them.
@@ -77,7 +77,7 @@ pub(crate) fn of<V: Variant>(format: Format) -> Product {
 /// Room for an unpacked group, on a cache line; a group that is longer is unpacked as it is used. 4096 columns fit in any
 /// format.
 #[repr(align(64))]
-struct Panel([MaybeUninit<u8>; 96 << 10]);
+struct Panel([MaybeUninit<u8>; 100 << 10]);
 
 fn block_product<V: Variant, F: Marker>(
     w: &Matrix<'_>,
@@ -86,17 +86,54 @@ fn block_product<V: Variant, F: Marker>(
     tokens: Range<usize>,
     out: &mut OutMut<'_>,
 ) {
-    if let Some(bytes) = V::unpacked_bytes(F::FORMAT)
+    if tokens.len() == 1 {
+        // At once: a token of its own is what decoding waits for.
+        tile::<V, F, 1>(w, group, x.tile(tokens.start).0, tokens.start, out);
+    } else if let Some(bytes) = V::unpacked_bytes(F::FORMAT)
         && tokens.len() >= V::TOKENS_WORTH_UNPACKING
         && w.blocks() * bytes <= size_of::<Panel>()
     {
         unpacked_product::<V, F>(w, group, x, tokens, out);
     } else {
-        tiles::<V, F>(w, group, None, x, tokens, out);
+        tiles::<V, F>(w, group, x, tokens, out);
     }
 }
 
-/// [`block_product`] by way of a panel. Apart from it, because a large frame costs every call, and one token has no use for it.
+/// A run of tokens, tile by tile.
+#[inline(never)]
+fn tiles<V: Variant, F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    out: &mut OutMut<'_>,
+) {
+    for first in tokens.step_by(TILE) {
+        match x.tile(first) {
+            (x, 1) => tile::<V, F, 1>(w, group, x, first, out),
+            (x, 2) => tile::<V, F, 2>(w, group, x, first, out),
+            (x, 3) => tile::<V, F, 3>(w, group, x, first, out),
+            (x, _) => tile::<V, F, TILE>(w, group, x, first, out),
+        }
+    }
+}
+
+/// The tile `x` of T tokens, from `first` on.
+#[inline(always)]
+fn tile<V: Variant, F: Marker, const T: usize>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &[u8],
+    first: usize,
+    out: &mut OutMut<'_>,
+) {
+    let mut results = [[0.0; GROUP]; T];
+    // SAFETY: `of` is called where the CPU has the instructions, and the caller knows how wide the tile is.
+    unsafe { V::blocks::<F, T>(w, group, x, &mut results) };
+    write(&results, first, out);
+}
+
+/// A run of tokens by way of a panel. Apart from [`block_product`], because a large frame costs every call.
 #[inline(never)]
 fn unpacked_product<V: Variant, F: Marker>(
     w: &Matrix<'_>,
@@ -108,39 +145,25 @@ fn unpacked_product<V: Variant, F: Marker>(
     let mut panel = Panel([MaybeUninit::uninit(); _]);
     // SAFETY: `of` is called where the CPU has the instructions, and the panel has room for all blocks.
     unsafe { V::unpack::<F>(w, group, &mut panel.0) };
-    tiles::<V, F>(w, group, Some(&panel.0), x, tokens, out);
+    let rest = tokens.end - tokens.len() % TILE;
+    for first in (tokens.start..rest).step_by(TILE) {
+        let mut results = [[0.0; GROUP]; TILE];
+        // SAFETY: as above; the panel was filled, and the tile is whole.
+        unsafe { V::unpacked_blocks::<F>(w, group, &panel.0, x.tile(first).0, &mut results) };
+        write(&results, first, out);
+    }
+    tiles::<V, F>(w, group, x, rest..tokens.end, out);
 }
 
-/// All tiles of a run of tokens, with the group's codes unpacked beforehand or not.
+/// Writes the results of the tokens from `first` on.
 #[inline(always)]
-fn tiles<V: Variant, F: Marker>(
-    w: &Matrix<'_>,
-    group: usize,
-    panel: Option<&[MaybeUninit<u8>]>,
-    x: &Activations<'_>,
-    tokens: Range<usize>,
-    out: &mut OutMut<'_>,
-) {
-    for first in tokens.step_by(TILE) {
-        let (tile, width) = x.tile(first);
-        let mut results = [[0.0; GROUP]; TILE];
-        // SAFETY: `of` is called where the CPU has the instructions; the tile is `width` tokens wide, and the panel was filled.
-        unsafe {
-            match (width, panel) {
-                (1, _) => V::blocks::<F, 1>(w, group, tile, &mut results),
-                (2, _) => V::blocks::<F, 2>(w, group, tile, &mut results),
-                (3, _) => V::blocks::<F, 3>(w, group, tile, &mut results),
-                (_, None) => V::blocks::<F, TILE>(w, group, tile, &mut results),
-                (_, Some(panel)) => V::unpacked_blocks::<F>(w, group, panel, tile, &mut results),
-            }
-        }
-        for (t, result) in results[..width].iter().enumerate() {
-            let out = out.token_mut(first + t);
-            match out.as_mut_array::<GROUP>() {
-                // No call, which is what it is for whole groups, which are most.
-                Some(out) => *out = *result,
-                None => out.copy_from_slice(&result[..out.len()]),
-            }
+fn write(results: &[[f32; GROUP]], first: usize, out: &mut OutMut<'_>) {
+    for (t, result) in results.iter().enumerate() {
+        let out = out.token_mut(first + t);
+        match out.as_mut_array::<GROUP>() {
+            // No call, which is what it is for whole groups, which are most.
+            Some(out) => *out = *result,
+            None => out.copy_from_slice(&result[..out.len()]),
         }
     }
 }

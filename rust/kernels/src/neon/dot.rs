@@ -110,36 +110,6 @@ pub(super) trait Multiply {
         }
     }
 
-    /// Adds to the sums of registers `r` and `r + 1` of rows their eight 16-bit `rows` times lanes 2 * t + I of `tokens`,
-    /// t being a token.
-    #[inline(always)]
-    fn multiply_add<const T: usize, const I: i32>(
-        sums: &mut Grid<int32x4_t>,
-        r: usize,
-        rows: int16x8_t,
-        tokens: int16x8_t,
-    ) {
-        macro_rules! token {
-            ($($t:literal)*) => {$(
-                if $t < T {
-                    // SAFETY: NEON is in the baseline.
-                    unsafe {
-                        let low = vget_low_s16(rows);
-                        sums[$t][r] = match I {
-                            0 => vmlal_laneq_s16::<{ 2 * $t }>(sums[$t][r], low, tokens),
-                            _ => vmlal_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r], low, tokens),
-                        };
-                        sums[$t][r + 1] = match I {
-                            0 => vmlal_high_laneq_s16::<{ 2 * $t }>(sums[$t][r + 1], rows, tokens),
-                            _ => vmlal_high_laneq_s16::<{ 2 * $t + 1 }>(sums[$t][r + 1], rows, tokens),
-                        };
-                    }
-                }
-            )*};
-        }
-        token!(0 1 2 3);
-    }
-
     /// Register `r` of four rows and token `t`.
     #[inline(always)]
     fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
@@ -174,25 +144,34 @@ pub(super) trait Multiply {
         columns
     }
 
-    /// Columns 4 * I to 4 * NEXT + 3 of two registers of rows in that order, I being even and followed by NEXT.
+    /// Writes what [`Self::ordered`] makes of them; returns what is behind it.
     ///
     /// # Safety
-    /// As [`dot`].
+    /// There is room for them at `to`.
     #[inline(always)]
-    unsafe fn unpack<F: Marker, const I: usize, const NEXT: usize>(at: Columns) -> [int8x16_t; 4] {
-        // SAFETY: the caller's promise.
-        let (first, last) = unsafe {
-            ([unpack::<F, I>(at, 0), unpack::<F, I>(at, 1)], [unpack::<F, NEXT>(at, 0), unpack::<F, NEXT>(at, 1)])
-        };
-        Self::ordered([first[0], first[1], last[0], last[1]])
+    unsafe fn write(columns: [int8x16_t; 4], to: *mut i8) -> *mut i8 {
+        for (i, columns) in columns.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { vst1q_s8(to.wrapping_add(16 * i), columns) };
+        }
+        to.wrapping_add(64)
     }
 
-    /// Adds the products of eight columns of two registers of rows, in the order of [`Self::ordered`], and of a whole tile;
-    /// `is_first` if nothing was added to the sums before.
+    /// Adds the products of eight columns of registers `r` and `r + 1` of rows, in the order of [`Self::ordered`], and of T
+    /// tokens in the order of [`words`]; `is_first` if nothing was added to the sums before.
     ///
     /// # Safety
     /// The CPU has the instructions.
-    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, is_first: bool);
+    unsafe fn add<F: Marker, const T: usize>(
+        w: [int8x16_t; 4],
+        x: [int8x16_t; 2],
+        part: &mut Self::Part,
+        r: usize,
+        is_first: bool,
+    );
+
+    /// How many whole tiles save what unpacking ahead for them costs.
+    const TILES_WORTH_UNPACKING: usize;
 
     /// Whether codes that are bytes already are better off in a panel.
     const UNPACKS_BYTES: bool;
@@ -315,21 +294,40 @@ impl Multiply for Smlal {
         // SAFETY: as above.
         unsafe {
             let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s64_s8(columns));
-            [vzip1q_s64(a, c), vzip2q_s64(a, c), vzip1q_s64(b, d), vzip2q_s64(b, d)].map(|rows| vreinterpretq_s8_s64(rows))
+            [vzip1q_s64(a, c), vzip2q_s64(a, c), vzip1q_s64(b, d), vzip2q_s64(b, d)]
+                .map(|rows| vreinterpretq_s8_s64(rows))
         }
     }
 
     #[inline(always)]
-    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], (narrow, wide): &mut Self::Part, is_first: bool) {
-        for t in 0..TILE {
+    unsafe fn write([a, b, c, d]: [int8x16_t; 4], to: *mut i8) -> *mut i8 {
+        // SAFETY: the caller's promise; the instruction does what `ordered` does.
+        unsafe {
+            let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s64_s8(columns));
+            vst2q_s64(to.cast(), int64x2x2_t(a, c));
+            let to = behind(to);
+            vst2q_s64(to.cast(), int64x2x2_t(b, d));
+            behind(to)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add<F: Marker, const T: usize>(
+        w: [int8x16_t; 4],
+        x: [int8x16_t; 2],
+        (narrow, wide): &mut Self::Part,
+        r: usize,
+        is_first: bool,
+    ) {
+        for t in 0..T {
             // Each of a token's two words twice.
             // SAFETY: as above.
             let x = unsafe {
                 let x = vreinterpretq_s32_s8(x[t / 2]);
                 vreinterpretq_s8_s32(if t % 2 == 0 { vzip1q_s32(x, x) } else { vzip2q_s32(x, x) })
             };
-            for r in 0..2 {
-                let (sum, wide, w) = (&mut narrow[t][r], &mut wide[t][r], [w[2 * r], w[2 * r + 1]]);
+            for i in 0..2 {
+                let (sum, wide, w) = (&mut narrow[t][r + i], &mut wide[t][r + i], [w[2 * i], w[2 * i + 1]]);
                 if let Format::Q8_0 = F::FORMAT {
                     *wide = if is_first { smull_saddlp(w, x) } else { smull_sadalp(*wide, w, x) };
                 } else if is_first {
@@ -342,6 +340,7 @@ impl Multiply for Smlal {
         }
     }
 
+    const TILES_WORTH_UNPACKING: usize = 1;
     const UNPACKS_BYTES: bool = true;
 
     #[inline(always)]
@@ -484,21 +483,26 @@ impl Multiply for Sdot {
     }
 
     #[inline(always)]
-    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
-        macro_rules! products {
-            ($($t:literal $lane:literal)*) => {$(
-                for r in 0..2 {
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        part[$t][r] = sdot::<$lane>(part[$t][r], w[r], x[$t / 2]);
-                        part[$t][r] = sdot::<{ $lane + 1 }>(part[$t][r], w[2 + r], x[$t / 2]);
-                    }
+    unsafe fn add<F: Marker, const T: usize>(
+        w: [int8x16_t; 4],
+        x: [int8x16_t; 2],
+        part: &mut Self::Part,
+        r: usize,
+        _: bool,
+    ) {
+        for t in 0..T {
+            for i in 0..2 {
+                let sum = &mut part[t][r + i];
+                // SAFETY: the caller's promise.
+                unsafe {
+                    *sum = by_lane!(2 * t, sdot, *sum, w[i], x[t / 2]);
+                    *sum = by_lane!(2 * t + 1, sdot, *sum, w[2 + i], x[t / 2]);
                 }
-            )*};
+            }
         }
-        products!(0 0 1 2 2 0 3 2);
     }
 
+    const TILES_WORTH_UNPACKING: usize = 2;
     const UNPACKS_BYTES: bool = false;
 
     #[inline(always)]
@@ -572,31 +576,6 @@ impl Multiply for Smmla {
     }
 
     #[inline(always)]
-    fn multiply_add<const T: usize, const I: i32>(
-        sums: &mut Grid<int32x4_t>,
-        r: usize,
-        rows: int16x8_t,
-        tokens: int16x8_t,
-    ) {
-        // SAFETY: as above.
-        unsafe {
-            let rows = vreinterpretq_s32_s16(rows);
-            let rows = [vzip1q_s32(rows, rows), vzip2q_s32(rows, rows)].map(|rows| vreinterpretq_s16_s32(rows));
-            let tokens = if I == 0 { vtrn1q_s16(tokens, tokens) } else { vtrn2q_s16(tokens, tokens) };
-            let tokens = vreinterpretq_s64_s16(tokens);
-            let tokens = [vdupq_laneq_s64::<0>(tokens), vdupq_laneq_s64::<1>(tokens)];
-            for (sums, tokens) in sums.iter_mut().zip(tokens).take(T / 2) {
-                let tokens = vreinterpretq_s16_s64(tokens);
-                for (i, rows) in rows.into_iter().enumerate() {
-                    let sums = &mut sums[2 * r + 2 * i..];
-                    sums[0] = vmlal_s16(sums[0], vget_low_s16(rows), vget_low_s16(tokens));
-                    sums[1] = vmlal_high_s16(sums[1], rows, tokens);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
     fn result(grid: &Grid<float32x4_t>, t: usize, r: usize) -> float32x4_t {
         // SAFETY: as above.
         unsafe {
@@ -645,22 +624,35 @@ impl Multiply for Smmla {
     }
 
     #[inline(always)]
-    unsafe fn unpack<F: Marker, const I: usize, const NEXT: usize>(at: Columns) -> [int8x16_t; 4] {
-        // SAFETY: the caller's promise.
-        let ([a, b], [c, d]) = unsafe { (unpack_pairs::<F, I>(at, 0), unpack_pairs::<F, I>(at, 1)) };
-        [a, b, c, d]
+    unsafe fn write([a, b, c, d]: [int8x16_t; 4], to: *mut i8) -> *mut i8 {
+        // SAFETY: the caller's promise; the instruction does what `ordered` does.
+        unsafe {
+            let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s32_s8(columns));
+            vst2q_s32(to.cast(), int32x4x2_t(a, c));
+            let to = behind(to);
+            vst2q_s32(to.cast(), int32x4x2_t(b, d));
+            behind(to)
+        }
     }
 
     #[inline(always)]
-    unsafe fn add<F: Marker>(w: [int8x16_t; 4], x: [int8x16_t; 2], part: &mut Self::Part, _: bool) {
-        for u in 0..2 {
-            for p in 0..4 {
+    unsafe fn add<F: Marker, const T: usize>(
+        w: [int8x16_t; 4],
+        x: [int8x16_t; 2],
+        part: &mut Self::Part,
+        r: usize,
+        _: bool,
+    ) {
+        for u in 0..T / 2 {
+            for (p, w) in w.into_iter().enumerate() {
+                let sum = &mut part[u][2 * r + p];
                 // SAFETY: the caller's promise.
-                part[u][p] = unsafe { smmla(part[u][p], x[u], w[p]) };
+                *sum = unsafe { smmla(*sum, x[u], w) };
             }
         }
     }
 
+    const TILES_WORTH_UNPACKING: usize = 2;
     const UNPACKS_BYTES: bool = true;
 
     #[inline(always)]
@@ -690,7 +682,7 @@ unsafe fn smmla(mut sum: int32x4_t, x: int8x16_t, w: int8x16_t) -> int32x4_t {
 /// # Safety
 /// As [`dot`], r being one of its registers.
 #[inline(always)]
-unsafe fn unpack<F: Marker, const I: usize>(at: Columns, r: usize) -> int8x16_t {
+pub(super) unsafe fn unpack<F: Marker, const I: usize>(at: Columns, r: usize) -> int8x16_t {
     // SAFETY: the caller's promise.
     unsafe {
         let load = |p: *const u8, i: usize| vld1q_u8(p.wrapping_add(i * 64 + r * 16));
@@ -734,6 +726,15 @@ unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, r: usize) -> [int
         let [a, b] = zip(load(at.codes, I % 4), load(at.codes, I % 4 + 1));
         [join::<F, I>(a, high[0], at.masks), join::<F, I>(b, high[1], at.masks)]
     }
+}
+
+/// Two registers further on: where a store of two leaves a pointer, which LLVM would rather compute anew from the first one.
+#[inline(always)]
+fn behind(to: *mut i8) -> *mut i8 {
+    let mut to = to.wrapping_add(32);
+    // SAFETY: it does nothing.
+    unsafe { asm!("/* {0} */", inout(reg) to, options(pure, readonly, nostack, preserves_flags)) };
+    to
 }
 
 /// The words of the first halves in turns, and those of the second halves.

@@ -1,19 +1,23 @@
 //! Products of many tokens: a group is unpacked once for all their tiles.
 //!
-//! A panel holds a group in the order in which it is read: its first eight rows, block by block, then the others. A block's
-//! codes are bytes without an offset, whatever it has been taken off; what is multiplied by sums has been widened, and is in
-//! the order of the sums:
+//! A panel holds a group in the order in which it is read: its first eight rows, block by block, then the others. Codes are
+//! bytes from which the offset has been taken off; scales have been widened to 32 bits, and are in the order of the sums.
 //!
-//! | blocks of | one block of eight rows |
+//! | formats | one block of eight rows |
 //! |---|---|
-//! | 32 columns | codes, `d`, and, if there is one, the minimum |
-//! | 256 columns | eight times codes and one or two sub-scales; `d`; and, if there are any, `dmin` and the eight sub-minima, like the codes of eight columns |
+//! | Q4_0, Q5_0, Q8_0 | codes, `d` |
+//! | Q4_1, Q5_1 | codes, `d`, `m` |
+//! | Q4_K, Q5_K | 8 times codes and `sc`; `d`, `dmin`, and the sub-minima as if they were codes of eight columns |
+//! | Q6_K | 8 times codes and two `sc`; `d` |
 
 use std::arch::aarch64::*;
 use std::mem::MaybeUninit;
 
-use super::dot::{Columns, Grid, Masks, Multiply};
-use super::{Block, add_multiplied, add_scaled, by_token, in_memory, per_lane, scales, sub_scales_of};
+use super::dot::{self, Columns, Grid, Masks, Multiply};
+use super::{
+    Block, add_multiplied, add_scaled, by_token, hold, in_memory, per_lane, prefetch, scales, sub_minima,
+    sub_scales_of, subtract_minima,
+};
 use crate::activation::TILE;
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
@@ -95,6 +99,13 @@ pub(super) unsafe fn unpack<M: Multiply, F: Marker>(w: &Matrix<'_>, group: usize
 unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
     let mut panel = Writer(panel);
     let mut columns = at.columns;
+    if at.fetches {
+        for _ in 0..F::FORMAT.block() / 32 {
+            prefetch::<F, 1>(columns);
+            columns = columns.next::<F, TILE>();
+        }
+        columns = at.columns;
+    }
     // SAFETY: what is read is in the block, whose layout `format.rs` gives; as much is written as there is room for.
     unsafe {
         if const { F::FORMAT.block() == 32 } {
@@ -122,18 +133,20 @@ unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
             return;
         }
         let m = M::by_row(scales::<2>(at.scales.wrapping_add(2 * GROUP)));
-        if const { F::FORMAT.block() == 32 } {
-            panel.floats::<M>(m);
-        } else {
-            panel.floats::<M>(m.map(|dmin| vnegq_f32(dmin)));
-            let minima = at.scales.wrapping_add(12 * GROUP);
-            let [a, b, c, d] = [0, 32, 64, 96].map(|i| vld1q_s16(minima.wrapping_add(i).cast()));
-            let minima = [vzip1q_s16(a, b), vzip2q_s16(a, b), vzip1q_s16(c, d), vzip2q_s16(c, d)];
-            for minima in M::ordered(minima.map(|minima| vreinterpretq_s8_s16(minima))) {
+        panel.floats::<M>(m);
+        if const { F::FORMAT.block() == 256 } {
+            for minima in sub_minima::<M>(at.scales) {
                 panel.write(minima);
             }
         }
     }
+}
+
+/// The integers that codes stand for.
+#[inline(always)]
+fn without_offset<F: Marker>(codes: int8x16_t) -> int8x16_t {
+    // SAFETY: NEON is in the baseline.
+    unsafe { vsubq_s8(codes, vdupq_n_s8(offset(F::FORMAT) as i8)) }
 }
 
 /// Where a panel is filled. There is room for what is written.
@@ -168,10 +181,18 @@ impl Writer {
         // SAFETY: see above.
         unsafe {
             // All before any is written: LLVM does not know that nothing which is read changes.
-            let (a, b) = (M::unpack::<F, 0, 1>(at), M::unpack::<F, 2, 3>(at));
-            let (c, d) = (M::unpack::<F, 4, 5>(at), M::unpack::<F, 6, 7>(at));
-            for codes in [a, b, c, d].as_flattened() {
-                self.write(vsubq_s8(*codes, vdupq_n_s8(offset(F::FORMAT) as i8)));
+            let mut columns = [[vdupq_n_s8(0); 4]; 4];
+            macro_rules! eights {
+                ($($k:literal: $i:literal $next:literal)*) => {$(
+                    for r in 0..2 {
+                        columns[$k][r] = without_offset::<F>(dot::unpack::<F, $i>(at, r));
+                        columns[$k][2 + r] = without_offset::<F>(dot::unpack::<F, $next>(at, r));
+                    }
+                )*};
+            }
+            eights!(0: 0 1 1: 2 3 2: 4 5 3: 6 7);
+            for columns in columns {
+                self.0 = M::write(columns, self.0.cast()).cast();
             }
         }
     }
@@ -230,7 +251,7 @@ unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
             ($($k:literal)*) => {$(
                 if const { $k < EIGHTS } {
                     let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * $k + i).cast()));
-                    M::add::<F>(eight(panel.wrapping_add(64 * $k)), x, &mut part, $k == 0);
+                    M::add::<F, TILE>(eight(panel.wrapping_add(64 * $k)), x, &mut part, 0, $k == 0);
                 }
             )*};
         }
@@ -306,6 +327,8 @@ unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *con
         // Two at a time: the end of a loop takes instructions too.
         for _ in 0..4 {
             at = run::<M, F>(at, &mut s);
+            // LLVM would rather compute both at once, and run out of registers.
+            hold::<M, TILE>(&mut s, 0..M::rows(2));
             at = run::<M, F>(at, &mut s);
         }
         let scales = panel.wrapping_add(8 * run_bytes::<M>(F::FORMAT));
@@ -315,11 +338,9 @@ unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *con
         if !has_minima(F::FORMAT) {
             return;
         }
-        let [low, high] = sums(per_token.wrapping_add(36 * TILE).cast());
         let minima = eight(scales.wrapping_add(2 * vector_bytes::<M>()));
-        let m = products::<M, F>(minima, high, zero);
-        let m = products::<M, F>(minima, low, times_64::<M>(m));
-        add_scaled::<M, TILE, 2>(acc, m, vectors::<M>(scales.wrapping_add(vector_bytes::<M>())), da);
+        let dmin = vectors::<M>(scales.wrapping_add(vector_bytes::<M>()));
+        subtract_minima::<M, F, TILE, 2>(acc, [minima; 2], dmin, per_token);
     }
 }
 
@@ -346,33 +367,6 @@ unsafe fn run<M: Multiply, F: Marker>(
     (panel.wrapping_add(run_bytes::<M>(F::FORMAT)), activations.wrapping_add(32 * TILE))
 }
 
-/// `from`, and the products of eight columns.
-///
-/// # Safety
-/// The CPU has the instructions.
-#[inline(always)]
-unsafe fn products<M: Multiply, F: Marker>(
-    w: [int8x16_t; 4],
-    x: [int8x16_t; 2],
-    from: Grid<int32x4_t>,
-) -> Grid<int32x4_t> {
-    let mut part = M::start(from);
-    // SAFETY: the caller's promise.
-    unsafe { M::add::<F>(w, x, &mut part, true) };
-    M::finish::<F, TILE, 2>(part, from)
-}
-
-#[inline(always)]
-fn times_64<M: Multiply>(mut s: Grid<int32x4_t>) -> Grid<int32x4_t> {
-    for u in 0..M::tokens(TILE) {
-        for p in 0..M::rows(2) {
-            // SAFETY: NEON is in the baseline.
-            s[u][p] = unsafe { vshlq_n_s32::<6>(s[u][p]) };
-        }
-    }
-    s
-}
-
 /// `s += x * factors`
 ///
 /// # Safety
@@ -382,33 +376,4 @@ unsafe fn multiply_add<M: Multiply>(s: &mut Grid<int32x4_t>, x: Grid<int32x4_t>,
     // SAFETY: the caller's promise.
     let factors = unsafe { vectors::<M>(factors).map(|factors| vreinterpretq_s32_f32(factors)) };
     add_multiplied::<M, TILE>(s, x, factors, 0..M::rows(2));
-}
-
-/// The sums of 32 columns, eight for each token, in the order of eight columns of activations: their lower six bits, and what
-/// is above these. The sums are less than 128 times 32, so both are bytes, and minima, which are less than 64, can be
-/// multiplied like codes.
-///
-/// # Safety
-/// `p` is at the sums of a tile.
-#[inline(always)]
-unsafe fn sums(p: *const i16) -> [[int8x16_t; 2]; 2] {
-    let by_token = |pairs: int8x16_t, next: int8x16_t| {
-        // SAFETY: NEON is in the baseline.
-        unsafe {
-            let (pairs, next) = (vreinterpretq_s16_s8(pairs), vreinterpretq_s16_s8(next));
-            let (a, b) = (vzip1q_s16(pairs, next), vzip2q_s16(pairs, next));
-            let (a, b) = (vreinterpretq_s32_s16(a), vreinterpretq_s32_s16(b));
-            [vreinterpretq_s8_s32(vzip1q_s32(a, b)), vreinterpretq_s8_s32(vzip2q_s32(a, b))]
-        }
-    };
-    // SAFETY: the caller's promise.
-    unsafe {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|pair| vld1q_s16(p.wrapping_add(2 * TILE * pair)));
-        let low = |a, b| {
-            let bytes = vuzp1q_s8(vreinterpretq_s8_s16(a), vreinterpretq_s8_s16(b));
-            vandq_s8(bytes, vdupq_n_s8(63))
-        };
-        let high = |a, b| vshrn_high_n_s16::<6>(vshrn_n_s16::<6>(a), b);
-        [by_token(low(a, c), low(b, d)), by_token(high(a, c), high(b, d))]
-    }
 }

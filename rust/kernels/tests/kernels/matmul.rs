@@ -43,6 +43,8 @@ fn every_tier_gives_the_same_bits() {
                 check(format, 23, 512, tokens, fill, i as u64);
             }
         }
+        // So long that a group is not unpacked ahead, however many tokens there are.
+        check(format, 5, 8192, 17, Fill::Random, 0);
     }
 }
 
