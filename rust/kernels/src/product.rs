@@ -71,6 +71,7 @@ pub(crate) fn of<V: Variant>(format: Format) -> Product {
         Format::Q4_K => block_product::<V, marker::Q4_K>,
         Format::Q5_K => block_product::<V, marker::Q5_K>,
         Format::Q6_K => block_product::<V, marker::Q6_K>,
+        Format::Q8_0N => block_product::<V, marker::Q8_0N>,
     }
 }
 

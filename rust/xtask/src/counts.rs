@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The formats that are stored in blocks, by GGUF's names.
-pub const FORMATS: [&str; 8] = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"];
+/// The formats that are stored in blocks, by their names.
+pub const FORMATS: [&str; 9] = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q8_0N", "Q4_K", "Q5_K", "Q6_K"];
 
 /// The tiers of aarch64, by the names that `NIBBLE_TIER` takes.
 pub const TIERS: [&str; 3] = ["neon", "neon-dot", "neon-i8mm"];
