@@ -1,6 +1,7 @@
 //! The commands, and what they share: the list that `--help` shows.
 
 mod bench;
+mod calibrate;
 mod chat;
 mod demo;
 mod generate;
@@ -58,6 +59,7 @@ enum Command {
     Score(score::Args),
     Logits(logits::Args),
     Bench(bench::Args),
+    Calibrate(calibrate::Args),
 }
 
 impl Nibble {
@@ -77,6 +79,7 @@ impl Nibble {
             Command::Score(args) => args.run(),
             Command::Logits(args) => args.run(),
             Command::Bench(args) => args.run(),
+            Command::Calibrate(args) => args.run(),
         }
     }
 }

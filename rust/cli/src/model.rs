@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use nibble_engine::{
-    CancelToken, CandleModel, Error, KvFormat, LanguageModel, Model, Session, SessionOptions, TokenId,
+    CancelToken, CandleModel, Error, KvFormat, LanguageModel, Model, Session, SessionOptions, Threads, TokenId,
 };
 
 use crate::failure::{Failure, Result};
@@ -24,7 +24,7 @@ pub struct ModelArgs {
     pub model: Option<String>,
     /// Threads that compute; without it, as many as suit the model and the machine
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
+    pub threads: Option<u16>,
     /// Tokens that the context holds: the text and what is written after it
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..=1 << 20))]
     context_size: u32,
@@ -112,14 +112,7 @@ impl ModelArgs {
     /// Opens what [`prepare`](Self::prepare) found, with a context of `context` tokens.
     pub fn start(&self, source: &Source, context: usize) -> Result<Runner> {
         let model = match source {
-            Source::Packed { path, from } => match (Model::open(path), from) {
-                (Err(error), Some(gguf)) => {
-                    note(&format!("{error}; packing it again"));
-                    pack(&Store::new(), gguf, true)?;
-                    Model::open(path)?
-                }
-                (opened, _) => opened?,
-            },
+            Source::Packed { path, from } => open_packed(path, from.as_deref())?,
             Source::Gguf { path, because } => {
                 return match (CandleModel::open(path), because) {
                     (Ok(model), _) => Ok(Runner::Candle(Box::new(model))),
@@ -145,6 +138,18 @@ impl ModelArgs {
     /// Tokens of context that were asked for.
     pub fn context_size(&self) -> usize {
         self.context_size as usize
+    }
+}
+
+/// Opens the packed file at `path`; packs it again from the GGUF `from` if it cannot be used.
+pub fn open_packed(path: &Path, from: Option<&Path>) -> Result<Model> {
+    match (Model::open(path), from) {
+        (Err(error), Some(gguf)) => {
+            note(&format!("{error}; packing it again"));
+            pack(&Store::new(), gguf, true)?;
+            Ok(Model::open(path)?)
+        }
+        (opened, _) => Ok(opened?),
     }
 }
 
@@ -233,6 +238,16 @@ pub fn pack(store: &Store, file: &Path, force: bool) -> Result<Packing> {
     }
 }
 
+/// `2 threads`, or `4 threads in prefill, 2 in decode`.
+pub fn in_words(threads: Threads) -> String {
+    let Threads { prefill, decode } = threads;
+    let noun = if prefill == 1 { "thread" } else { "threads" };
+    match prefill == decode {
+        true => format!("{prefill} {noun}"),
+        false => format!("{prefill} {noun} in prefill, {decode} in decode"),
+    }
+}
+
 /// A language model that runs.
 pub enum Runner {
     /// On Nibble's own graphs.
@@ -261,7 +276,7 @@ impl Runner {
     /// How it computes, in words: `2 threads, avx2`.
     pub fn how(&self) -> String {
         match self {
-            Self::Native(session) => format!("{} threads, {}", session.threads(), session.tier().name()),
+            Self::Native(session) => format!("{}, {}", in_words(session.threads()), session.tier().name()),
             Self::Candle(_) => "candle".to_owned(),
         }
     }

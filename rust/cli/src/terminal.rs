@@ -132,6 +132,14 @@ pub fn byte_bar(what: &str, total: u64) -> ProgressBar {
     ProgressBar::new(total).with_style(style).with_message(what.to_owned())
 }
 
+/// A bar for steps of about equal length on stderr; invisible where stderr is not a terminal.
+pub fn step_bar(what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len} {eta}")
+        .expect("the template is well-formed")
+        .progress_chars("━╸─");
+    ProgressBar::new(0).with_style(style).with_message(what.to_owned())
+}
+
 /// A spinner with a running number of bytes; invisible where stderr is not a terminal.
 pub fn byte_spinner(what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} {decimal_bytes}").expect("the template is well-formed");

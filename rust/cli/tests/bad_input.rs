@@ -7,7 +7,7 @@ use std::fs;
 use common::{Workplace, outcome};
 
 /// The commands that run a model, each with arguments that are otherwise right.
-const RUNNING: [&[&str]; 9] = [
+const RUNNING: [&[&str]; 10] = [
     &["predict", "--context", "Hello "],
     &["keyboard", "--jsonl"],
     &["reply", "--message", "Hello"],
@@ -17,6 +17,7 @@ const RUNNING: [&[&str]; 9] = [
     &["score", "-"],
     &["logits", "Hello"],
     &["bench"],
+    &["calibrate"],
 ];
 
 #[test]

@@ -4,9 +4,21 @@ mod common;
 
 use common::{Workplace, outcome};
 
-const COMMANDS: [&str; 13] = [
-    "demo", "models", "pull", "inspect", "predict", "keyboard", "reply", "generate", "chat", "tokenize", "score",
-    "logits", "bench",
+const COMMANDS: [&str; 14] = [
+    "demo",
+    "models",
+    "pull",
+    "inspect",
+    "predict",
+    "keyboard",
+    "reply",
+    "generate",
+    "chat",
+    "tokenize",
+    "score",
+    "logits",
+    "bench",
+    "calibrate",
 ];
 
 #[test]
@@ -39,7 +51,7 @@ fn every_command_explains_itself_with_examples() {
 
 #[test]
 fn wrong_usage_exits_with_2_and_says_what() {
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (&[], "Usage: nibble"),
         (&["frobnicate"], "unrecognized subcommand"),
         (&["predict", "--top", "0"], "--top"),
@@ -51,6 +63,7 @@ fn wrong_usage_exits_with_2_and_says_what() {
         (&["generate", "a", "--top-p", "1.5"], "number from 0 to 1"),
         (&["bench", "--prompt", "0"], "--prompt"),
         (&["logits", "a", "--threads", "0"], "--threads"),
+        (&["calibrate", "--threads", "2"], "leave out --threads"),
     ];
     for (args, reason) in cases {
         let (out, err, code) = outcome(&Workplace::new().command(args).output().unwrap());

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use nibble_kernels::{ActivationKind, Activations, ActivationsMut, GROUP, Kernels, Matrix, OutMut, TILE};
 
-use crate::threads::{MAX_THREADS, Pool};
+use crate::threads::{MAX_THREADS, Placement, Pool};
 use crate::{Config, Result};
 
 /// The most parts that a region's rows are cut into.
@@ -12,16 +12,66 @@ pub(crate) const MAX_SHARES: usize = 16;
 /// Fewer rows than this are not worth a parallel region of their own for work that is linear in the width.
 const ROWS_WORTH_SPLITTING: usize = 8;
 
+/// The largest batch that counts as decoding: it reads as much memory as one row does, which few threads keep busy, and
+/// computes little. The rows of a larger one are a prefill, which gains from more threads.
+const DECODE_ROWS: usize = 8;
+
+/// How many threads compute, the caller's included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// When a prompt is read: batches of more than eight rows.
+    pub prefill: usize,
+    /// When a text is written or words are ranked: batches of up to eight rows.
+    pub decode: usize,
+}
+
+impl Threads {
+    /// The same number for everything.
+    pub fn both(threads: usize) -> Self {
+        Self { prefill: threads, decode: threads }
+    }
+
+    /// The threads that a pool needs.
+    fn most(self) -> usize {
+        self.prefill.max(self.decode)
+    }
+}
+
 /// Kernels and the threads that run them.
 pub(crate) struct Crew {
     pub kernels: &'static Kernels,
     pub pool: Pool,
+    threads: Threads,
+    placement: Placement,
 }
 
 /// A product to be computed: the matrix, a bias `[rows]`, and where the result `[batch row][rows]` goes.
 pub(crate) type Projection<'a> = (Matrix<'a>, Option<&'a [f32]>, &'a mut [f32]);
 
 impl Crew {
+    pub fn new(kernels: &'static Kernels, threads: Threads, placement: Placement) -> Self {
+        Self { kernels, pool: Pool::new(threads.most(), &placement), threads, placement }
+    }
+
+    /// How many threads compute; fewer than were asked for, where the pool has no more.
+    pub fn threads(&self) -> Threads {
+        let available = |threads: usize| threads.clamp(1, self.pool.size());
+        Threads { prefill: available(self.threads.prefill), decode: available(self.threads.decode) }
+    }
+
+    /// Changes how many threads compute. Those that are no longer needed sleep.
+    pub fn set_threads(&mut self, threads: Threads) {
+        self.threads = threads;
+        if threads.most() > self.pool.size() {
+            self.pool = Pool::new(threads.most(), &self.placement);
+        }
+    }
+
+    /// Takes as many threads for the regions to come as a batch of `rows` rows is worth.
+    pub fn muster(&mut self, rows: usize) {
+        self.pool.limit(if rows <= DECODE_ROWS { self.threads.decode } else { self.threads.prefill });
+    }
+
     /// Calls `f(first row, buffers of some rows)` for all `n` rows of buffers `[row][width]`; in parallel if there are many.
     pub fn over_rows<const N: usize>(
         &mut self,

@@ -6,9 +6,11 @@
 mod arch;
 mod atomic_file;
 mod cache;
+mod calibration;
 #[cfg(feature = "candle")]
 mod candle_backend;
 mod config;
+mod cores;
 mod crew;
 mod error;
 mod generate;
@@ -39,9 +41,11 @@ mod vocabulary;
 mod weights;
 
 pub use cache::cache_dir;
+pub use calibration::{CALIBRATION_SUFFIX, Calibration, CalibrationProgress, ThreadSpeed};
 #[cfg(feature = "candle")]
 pub use candle_backend::CandleModel;
 pub use config::{Config, Gate, Layer, Rope};
+pub use crew::Threads;
 pub use error::{Error, Result};
 pub use generate::{Generator, Piece, Stop};
 pub use language_model::{LanguageModel, Message, Node, TokenId};
@@ -54,6 +58,7 @@ pub use sampler::{Sampler, Sampling, log_prob, log_sum_exp, most_probable};
 pub use session::{CancelToken, Overflow, Session, SessionOptions};
 pub use strings::Strings;
 pub use template::{ChatTemplate, Prompt};
+pub use threads::Priority;
 pub use tokenizer::{StreamDecoder, Tokenizer, Utf8Stream};
 pub use tokenizer_source::{TokenizerKind, TokenizerSource};
 pub use vocabulary::{TokenKind, Vocabulary};

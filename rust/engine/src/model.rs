@@ -1,10 +1,12 @@
 //! A model: the packed file, mapped, with what its metadata mean.
 
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use nibble_kernels::Format;
 
+use crate::calibration::{self, Calibration, CalibrationProgress};
 use crate::error::Fault;
 use crate::memory::MemoryPlan;
 use crate::metadata::Metadata;
@@ -30,6 +32,8 @@ pub struct FormatShare {
 pub struct Model(Arc<Inner>);
 
 struct Inner {
+    /// Where the file is, if it is whole.
+    path: Option<PathBuf>,
     metadata: Metadata,
     source: [u8; 32],
     length: u64,
@@ -59,22 +63,25 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = PackedFile::open(path, options)?;
-        let model = Self::from_file(file).map_err(|fault| fault.in_packed(path))?;
+        let model = Self::from_file(file, path).map_err(|fault| fault.in_packed(path))?;
         Tokenizer::check(model.tokenizer_source())?;
         Ok(model)
     }
 
     /// The model of a file, whose screen may be missing: it takes a model to fit one.
     pub(crate) fn unscreened(file: PackedFile) -> Result<Self, Fault> {
-        Self::new(file, |_, _| Ok(None))
+        Self::new(file, None, |_, _| Ok(None))
     }
 
-    fn from_file(file: PackedFile) -> Result<Self, Fault> {
-        Self::new(file, |file, weights| Screen::collect(weights, |name| file.tensors.get(name).cloned()))
+    fn from_file(file: PackedFile, path: &Path) -> Result<Self, Fault> {
+        Self::new(file, Some(path.to_owned()), |file, weights| {
+            Screen::collect(weights, |name| file.tensors.get(name).cloned())
+        })
     }
 
     fn new(
         file: PackedFile,
+        path: Option<PathBuf>,
         screen: impl Fn(&PackedFile, &Weights) -> Result<Option<Screen>, Fault>,
     ) -> Result<Self, Fault> {
         let config = arch::config(&file.metadata, file.vocabulary.len())?;
@@ -94,6 +101,7 @@ impl Model {
         let tokenizer_source =
             TokenizerSource::new(&file.metadata, Arc::new(file.vocabulary), file.merges, file.scores)?;
         Ok(Self(Arc::new(Inner {
+            path,
             metadata: file.metadata,
             source: file.source,
             length: file.length,
@@ -168,10 +176,25 @@ impl Model {
         Session::new(self.clone(), options)
     }
 
+    /// Measures on how many threads this model is fastest on this machine, and keeps the result in a small file beside the
+    /// packed one, for every later session whose options leave the number open. Takes about two seconds for a small model,
+    /// and should have the machine to itself. `progress` is called after each measurement.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) when `progress` breaks. That the file cannot be written is no error:
+    /// the result says so.
+    pub fn calibrate(&self, progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>) -> Result<Calibration> {
+        calibration::calibrate(self, progress)
+    }
+
     /// Whether the head is stored so that the tokens with the highest logits are found without computing all logits; see
     /// [`LanguageModel::sync_top`](crate::LanguageModel::sync_top).
     pub fn has_screened_head(&self) -> bool {
         self.0.screen.is_some()
+    }
+
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
     }
 
     pub(crate) fn screen(&self) -> Option<&Screen> {

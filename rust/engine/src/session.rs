@@ -11,9 +11,12 @@ use std::sync::{
 use nibble_kernels::{Kernels, KvFormat, Tier};
 
 use crate::{
-    Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary,
+    Config, Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary, calibration,
+    cores::Cores,
+    crew::{Crew, Threads},
     head::best_of,
     kv::{MAX_DEPTH, Slot},
+    threads::Priority,
     transformer::{Row, Transformer, Want},
 };
 
@@ -37,8 +40,11 @@ pub struct SessionOptions {
     pub context: usize,
     /// What to do with a longer prefix.
     pub overflow: Overflow,
-    /// Threads that compute, the caller's included; 0 lets the session choose.
+    /// Threads that compute, the caller's included; 0 takes as many as [`Model::calibrate`] found best, or else as usually
+    /// suit a model of this size on the fast cores of this machine.
     pub threads: usize,
+    /// How urgent the session's work is.
+    pub priority: Priority,
     /// Nodes that the token tree can hold.
     pub max_nodes: usize,
     /// Rows computed at once in prefill; cancelling is noticed between the layers of a chunk.
@@ -56,6 +62,7 @@ impl Default for SessionOptions {
             context: 2048,
             overflow: Overflow::Error,
             threads: 0,
+            priority: Priority::default(),
             max_nodes: 128,
             prefill_chunk: 128,
             kv_format: KvFormat::F16,
@@ -110,9 +117,6 @@ impl Session {
         let config = model.config();
         options.context = options.context.clamp(1, config.context_length);
         options.prefill_chunk = options.prefill_chunk.clamp(1, options.context);
-        if options.threads == 0 {
-            options.threads = default_threads(config);
-        }
         let kernels = match options.tier {
             None => Kernels::best(),
             Some(tier) => Kernels::for_tier(tier).ok_or(Error::TierUnavailable { tier: tier.name() })?,
@@ -120,7 +124,15 @@ impl Session {
         if options.kv_format.row(config.head_dim).is_none() {
             return Err(Error::KvFormatUnavailable { head_dim: config.head_dim });
         }
-        let transformer = Transformer::new(&model, kernels, &options);
+        let cores = Cores::here();
+        let threads = match (options.threads, options.priority) {
+            (0, Priority::Background) => Threads::both(1),
+            (0, Priority::Interactive) => calibration::recall(&model, &cores, kernels.tier())
+                .unwrap_or_else(|| default_threads(config, cores.count)),
+            (threads, _) => Threads::both(threads),
+        };
+        let crew = Crew::new(kernels, threads, cores.placement(options.priority));
+        let transformer = Transformer::new(&model, crew, &options);
         Ok(Self {
             model,
             transformer,
@@ -158,12 +170,12 @@ impl Session {
     }
 
     /// Threads that compute, the caller's included.
-    pub fn threads(&self) -> usize {
+    pub fn threads(&self) -> Threads {
         self.transformer.threads()
     }
 
     /// Changes how many threads compute, from the next call on.
-    pub fn set_threads(&mut self, threads: usize) {
+    pub fn set_threads(&mut self, threads: Threads) {
         self.transformer.set_threads(threads);
     }
 
@@ -301,11 +313,10 @@ impl Session {
 /// keep the logits of a large vocabulary (1 MB a row for Gemma) small.
 const ROWS_OF_LOGITS: usize = 16;
 
-/// One or two threads for models up to 360M parameters, which memory binds, and up to four above.
-fn default_threads(config: &crate::Config) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+/// Up to four threads, but only two where models of up to 360M parameters decode, which memory binds.
+fn default_threads(config: &Config, cores: usize) -> Threads {
     let small = config.layers.len() * config.embedding * (config.embedding + config.feed_forward) * 3 < 360_000_000;
-    cores.min(if small { 2 } else { 4 })
+    Threads { prefill: cores.min(4), decode: cores.min(if small { 2 } else { 4 }) }
 }
 
 impl LanguageModel for Session {

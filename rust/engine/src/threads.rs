@@ -1,7 +1,11 @@
 //! A pool of threads for regions of a few microseconds: fork, run one share each, join.
 //!
 //! Workers spin for a short while after a region, because the next one of the same forward pass follows at once, and then
-//! sleep: nothing polls between requests. The caller is thread 0 and does its share like the others.
+//! sleep: nothing polls between requests. The caller is thread 0 and does its share like the others. A region may run on
+//! the first few threads only; the rest sleep through it.
+//!
+//! Where workers run is their [`Placement`]; what the system says about that is asked here too, so that no other file of
+//! the engine speaks to it.
 #![allow(unsafe_code)]
 
 use std::{
@@ -9,7 +13,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread::{JoinHandle, Thread},
 };
@@ -28,10 +32,11 @@ const SPINS_BEFORE_YIELD: u32 = 2_000;
 type Job = *const (dyn Fn(usize) + Sync + 'static);
 
 struct Shared {
-    /// The region being run. Written by the caller before it raises `generation`, read by workers after they see it.
+    /// The region being run. Written by the caller before it raises `generation`, read after they see it by the workers
+    /// that take part.
     job: UnsafeCell<Option<Job>>,
-    /// Counts regions; a worker that sees a new value runs `job` once.
-    generation: AtomicU32,
+    /// The [`Generation`] of the region: a worker that sees a new one, and takes part in it, runs `job` once.
+    generation: AtomicU64,
     /// Workers still busy with the current region.
     busy: AtomicU32,
     /// Whether a worker's share panicked.
@@ -42,47 +47,84 @@ struct Shared {
 
 // SAFETY: `job` is the only field that is not Sync by itself. It is written only by `Pool::run`, which has exclusive access
 // to the pool and waits until `busy` is 0 before it returns, and read by workers only between their seeing a new
-// `generation` (Acquire) and their lowering `busy` (Release).
+// `generation` that they take part in (Acquire) and their lowering `busy` (Release); `busy` counts exactly those.
 unsafe impl Sync for Shared {}
 // SAFETY: the raw pointer in `job` is only dereferenced while the caller of `run` keeps the closure alive.
 unsafe impl Send for Shared {}
+
+/// The number of a region, and how many threads run it, in one word: what a worker reads of both belongs together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Generation(u64);
+
+impl Generation {
+    /// Bits for the number of threads.
+    const BITS: u32 = 8;
+
+    fn next(self, threads: usize) -> Self {
+        Self((((self.0 >> Self::BITS) + 1) << Self::BITS) | threads as u64)
+    }
+
+    /// Whether the worker with this index, which is thread `index + 1`, takes part.
+    fn includes(self, index: usize) -> bool {
+        index + 1 < (self.0 & ((1 << Self::BITS) - 1)) as usize
+    }
+}
+
+const _: () = assert!(MAX_THREADS < 1 << Generation::BITS);
 
 /// A fixed set of threads that run regions together.
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<(Thread, JoinHandle<()>)>,
+    /// How many threads run a region.
+    active: usize,
+    generation: Generation,
 }
 
 impl Pool {
-    /// A pool in which `threads` shares run at once, the caller's included; at least 1, at most [`MAX_THREADS`].
-    pub fn new(threads: usize) -> Self {
+    /// A pool in which `threads` shares run at once, the caller's included; at least 1, at most [`MAX_THREADS`]. The workers
+    /// run where `placement` says, the caller where it is.
+    pub fn new(threads: usize, placement: &Placement) -> Self {
         let workers = threads.clamp(1, MAX_THREADS) - 1;
         let shared = Arc::new(Shared {
             job: UnsafeCell::new(None),
-            generation: AtomicU32::new(0),
+            generation: AtomicU64::new(0),
             busy: AtomicU32::new(0),
             panicked: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             sleeping: (0..workers).map(|_| AtomicBool::new(false)).collect(),
         });
-        let workers = (0..workers)
+        let workers: Vec<_> = (0..workers)
             .map_while(|i| {
-                let shared = Arc::clone(&shared);
+                let (shared, placement) = (Arc::clone(&shared), placement.clone());
                 // A system that refuses a thread gets a smaller pool: slower, never wrong.
                 let handle = std::thread::Builder::new()
                     .name(format!("nibble-{}", i + 1))
-                    .spawn(move || work(&shared, i))
+                    .spawn(move || {
+                        placement.take();
+                        work(&shared, i);
+                    })
                     .map_err(|e| log::warn!("running with fewer threads: {e}"))
                     .ok()?;
                 Some((handle.thread().clone(), handle))
             })
             .collect();
-        Self { shared, workers }
+        Self { shared, active: workers.len() + 1, workers, generation: Generation(0) }
+    }
+
+    /// How many threads there are, the caller's included.
+    pub fn size(&self) -> usize {
+        self.workers.len() + 1
     }
 
     /// How many shares a region has.
     pub fn threads(&self) -> usize {
-        self.workers.len() + 1
+        self.active
+    }
+
+    /// Lets the first `threads` threads run the regions to come, or all where there are fewer; the others are not woken.
+    pub fn limit(&mut self, threads: usize) {
+        self.active = threads.clamp(1, self.size());
     }
 
     /// Calls `share(0) .. share(threads - 1)`, each once and all at the same time, and returns when all have returned.
@@ -90,7 +132,7 @@ impl Pool {
     /// # Panics
     /// When a share panics; the pool stays usable.
     pub fn run(&mut self, share: &(dyn Fn(usize) + Sync)) {
-        if self.workers.is_empty() {
+        if self.active == 1 {
             return share(0);
         }
         let shared = &*self.shared;
@@ -98,9 +140,10 @@ impl Pool {
         // SAFETY: no worker is in a region (the last `run` waited for that), so nobody reads `job`. The lifetime of the
         // closure is erased, and this function does not return or unwind before every worker is done with it.
         unsafe { *shared.job.get() = Some(std::mem::transmute::<*const (dyn Fn(usize) + Sync), Job>(job)) };
-        shared.busy.store(self.workers.len() as u32, Ordering::Relaxed);
-        shared.generation.fetch_add(1, Ordering::SeqCst);
-        for (sleeping, (thread, _)) in shared.sleeping.iter().zip(&self.workers) {
+        shared.busy.store(self.active as u32 - 1, Ordering::Relaxed);
+        self.generation = self.generation.next(self.active);
+        shared.generation.store(self.generation.0, Ordering::SeqCst);
+        for (sleeping, (thread, _)) in shared.sleeping.iter().zip(&self.workers).take(self.active - 1) {
             if sleeping.load(Ordering::SeqCst) {
                 thread.unpark();
             }
@@ -176,7 +219,7 @@ impl<T> Elements<T> {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        self.shared.generation.fetch_add(1, Ordering::SeqCst);
+        self.shared.generation.store(self.generation.next(self.size()).0, Ordering::SeqCst);
         for (thread, handle) in self.workers.drain(..) {
             thread.unpark();
             // A worker catches every panic of a share, so joining cannot fail.
@@ -187,13 +230,14 @@ impl Drop for Pool {
 
 /// The life of worker `index`, which runs share `index + 1`.
 fn work(shared: &Shared, index: usize) {
-    let mut seen = 0;
+    let mut seen = Generation(0);
     loop {
         seen = next_generation(shared, index, seen);
         if shared.stop.load(Ordering::SeqCst) {
             return;
         }
-        // SAFETY: a new generation was seen, so `job` is set and its closure lives until `busy` is lowered below.
+        // SAFETY: a new generation that includes this worker was seen, so `job` is set and its closure lives until `busy`
+        // is lowered below.
         let share = unsafe { &*(*shared.job.get()).expect("a region has a job") };
         if catch_unwind(AssertUnwindSafe(|| share(index + 1))).is_err() {
             shared.panicked.store(true, Ordering::Relaxed);
@@ -202,11 +246,12 @@ fn work(shared: &Shared, index: usize) {
     }
 }
 
-/// Waits until the generation is no longer `seen`, spinning first and sleeping then.
-fn next_generation(shared: &Shared, index: usize, seen: u32) -> u32 {
+/// Waits for a generation other than `seen` that includes the worker, spinning first and sleeping then.
+fn next_generation(shared: &Shared, index: usize, seen: Generation) -> Generation {
+    let is_next = |generation: Generation| generation != seen && generation.includes(index);
     for _ in 0..SPINS_BEFORE_SLEEP {
-        let generation = shared.generation.load(Ordering::Acquire);
-        if generation != seen {
+        let generation = Generation(shared.generation.load(Ordering::Acquire));
+        if is_next(generation) {
             return generation;
         }
         std::hint::spin_loop();
@@ -215,12 +260,161 @@ fn next_generation(shared: &Shared, index: usize, seen: u32) -> u32 {
         // The order of these two (SeqCst, as in `run`) makes sure that one side sees the other: either this worker sees
         // the new generation, or the caller sees it sleeping and unparks it.
         shared.sleeping[index].store(true, Ordering::SeqCst);
-        let generation = shared.generation.load(Ordering::SeqCst);
-        if generation != seen {
+        let generation = Generation(shared.generation.load(Ordering::SeqCst));
+        if is_next(generation) {
             shared.sleeping[index].store(false, Ordering::SeqCst);
             return generation;
         }
         std::thread::park();
+    }
+}
+
+/// How urgent a session's work is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody waits for the result: a key was pressed. As many threads as suit the model, on the fast cores.
+    #[default]
+    Interactive,
+    /// Nobody waits. One thread, unless the options ask for more; the system may run workers on slow cores, to save power.
+    Background,
+}
+
+/// Where workers run, and how urgently.
+#[derive(Clone, Debug, Default)]
+pub struct Placement {
+    /// The numbers of the cores that they keep to; empty where the system is to choose.
+    pub cores: Vec<usize>,
+    /// What the system is told where it moves threads between cores by itself (Apple platforms).
+    pub priority: Priority,
+}
+
+impl Placement {
+    /// Moves the calling thread there. Where the system refuses, it stays where it is: slower, never wrong.
+    fn take(&self) {
+        if !self.cores.is_empty()
+            && let Err(error) = system::keep_to(&self.cores)
+        {
+            log::debug!("a worker stays on any core: {error}");
+        }
+        if let Err(error) = system::set_urgency(self.priority) {
+            log::debug!("a worker keeps the urgency of its process: {error}");
+        }
+    }
+}
+
+/// The numbers of the cores that the calling thread may run on, where the system numbers them (Linux, Android).
+pub fn allowed_cores() -> Option<Vec<usize>> {
+    system::allowed_cores()
+}
+
+/// How many cores are of the fastest kind, where the system counts kinds (Apple platforms).
+pub fn performance_cores() -> Option<usize> {
+    system::performance_cores()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod system {
+    use std::{io, mem};
+
+    use super::Priority;
+
+    /// Cores that a set has room for.
+    const MOST_CORES: usize = 8 * size_of::<libc::cpu_set_t>();
+
+    pub fn keep_to(cores: &[usize]) -> io::Result<()> {
+        // SAFETY: a set of cores is an array of integers, and all zeros is the empty one.
+        let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+        for &core in cores.iter().filter(|&&core| core < MOST_CORES) {
+            // SAFETY: `core` is below the number of bits of the set.
+            unsafe { libc::CPU_SET(core, &mut set) };
+        }
+        // SAFETY: the set is initialised and as long as is said; 0 is the calling thread.
+        let outcome = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
+        if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Urgency is not a thing of threads here: an app that is out of sight is kept to slow cores as a whole.
+    pub fn set_urgency(_: Priority) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn allowed_cores() -> Option<Vec<usize>> {
+        // SAFETY: a set of cores is an array of integers, and all zeros is the empty one.
+        let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+        // SAFETY: the set is ours to write and as long as is said; 0 is the calling thread.
+        let outcome = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
+        // SAFETY: `core` is below the number of bits of the set.
+        let is_allowed = |&core: &usize| unsafe { libc::CPU_ISSET(core, &set) };
+        (outcome == 0).then(|| (0..MOST_CORES).filter(is_allowed).collect())
+    }
+
+    pub fn performance_cores() -> Option<usize> {
+        None
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+mod system {
+    use std::{io, ptr};
+
+    use super::Priority;
+
+    /// Threads cannot be tied to cores here.
+    pub fn keep_to(_: &[usize]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn set_urgency(priority: Priority) -> io::Result<()> {
+        let class = match priority {
+            Priority::Interactive => libc::qos_class_t::QOS_CLASS_USER_INTERACTIVE,
+            Priority::Background => libc::qos_class_t::QOS_CLASS_UTILITY,
+        };
+        // SAFETY: it takes two numbers and changes the calling thread only.
+        let error = unsafe { libc::pthread_set_qos_class_self_np(class, 0) };
+        if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+    }
+
+    pub fn allowed_cores() -> Option<Vec<usize>> {
+        None
+    }
+
+    pub fn performance_cores() -> Option<usize> {
+        let mut count: libc::c_int = 0;
+        let mut len = size_of_val(&count);
+        // SAFETY: the name ends in a zero; the value is written to `count`, which is as long as `len` says; nothing is set.
+        let outcome = unsafe {
+            libc::sysctlbyname(
+                c"hw.perflevel0.physicalcpu".as_ptr(),
+                ptr::from_mut(&mut count).cast(),
+                &mut len,
+                ptr::null_mut(),
+                0,
+            )
+        };
+        (outcome == 0 && len == size_of_val(&count)).then_some(count.try_into().ok()?).filter(|&count| count > 0)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod system {
+    use std::io;
+
+    use super::Priority;
+
+    pub fn keep_to(_: &[usize]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn set_urgency(_: Priority) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn allowed_cores() -> Option<Vec<usize>> {
+        None
+    }
+
+    pub fn performance_cores() -> Option<usize> {
+        None
     }
 }
 
@@ -233,7 +427,7 @@ mod tests {
     #[test]
     fn every_share_runs_once_a_region() {
         for threads in [1, 2, 3, 5] {
-            let mut pool = Pool::new(threads);
+            let mut pool = Pool::new(threads, &Placement::default());
             let counts: Vec<AtomicUsize> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
             for _ in 0..500 {
                 pool.run(&|i| {
@@ -246,7 +440,7 @@ mod tests {
 
     #[test]
     fn workers_wake_after_they_slept() {
-        let mut pool = Pool::new(3);
+        let mut pool = Pool::new(3, &Placement::default());
         for _ in 0..3 {
             while !pool.shared.sleeping.iter().all(|s| s.load(Ordering::SeqCst)) {
                 std::thread::yield_now();
@@ -260,11 +454,59 @@ mod tests {
     }
 
     #[test]
+    fn a_region_runs_on_the_first_threads_only() {
+        let mut pool = Pool::new(4, &Placement::default());
+        for threads in [4, 1, 2, 3, 2, 4, 1, 3].into_iter().cycle().take(2000) {
+            let counts: [AtomicUsize; 4] = Default::default();
+            pool.limit(threads);
+            pool.run(&|i| {
+                counts[i].fetch_add(1, Ordering::Relaxed);
+            });
+            let expected: [usize; 4] = std::array::from_fn(|i| (i < threads).into());
+            assert_eq!(counts.map(AtomicUsize::into_inner), expected);
+        }
+        pool.limit(0);
+        assert_eq!((pool.threads(), pool.size()), (1, 4));
+        pool.limit(9);
+        assert_eq!((pool.threads(), pool.size()), (4, 4));
+    }
+
+    #[test]
+    fn a_region_wakes_no_thread_that_it_does_not_need() {
+        let mut pool = Pool::new(4, &Placement::default());
+        let asleep = |pool: &Pool, i: usize| pool.shared.sleeping[i].load(Ordering::SeqCst);
+        while !(0..3).all(|i| asleep(&pool, i)) {
+            std::thread::yield_now();
+        }
+        pool.limit(2);
+        for _ in 0..100 {
+            pool.run(&|_| ());
+            assert!(asleep(&pool, 1) && asleep(&pool, 2));
+        }
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn workers_keep_to_their_cores_and_the_caller_stays() {
+        let before = allowed_cores().unwrap();
+        let last = *before.last().unwrap();
+        let mut pool = Pool::new(3, &Placement { cores: vec![last], ..Default::default() });
+        let seen: [Mutex<Option<Vec<usize>>>; 3] = Default::default();
+        pool.run(&|i| *seen[i].lock().unwrap() = allowed_cores());
+        let seen = seen.map(|cores| cores.into_inner().unwrap().unwrap());
+        assert_eq!(seen, [before.clone(), vec![last], vec![last]]);
+        // Cores that are not there are refused, which changes nothing.
+        Pool::new(2, &Placement { cores: vec![100_000], ..Default::default() }).run(&|i| {
+            assert!(i == 0 || allowed_cores().unwrap() == before);
+        });
+    }
+
+    #[test]
     fn for_each_reaches_every_part() {
         for threads in [1, 2, 4] {
             for len in [0, 1, 2, 3, 7] {
                 let mut parts: Vec<usize> = (0..len).collect();
-                Pool::new(threads).for_each(&mut parts, |p| *p += 10);
+                Pool::new(threads, &Placement::default()).for_each(&mut parts, |p| *p += 10);
                 assert_eq!(parts, (10..10 + len).collect::<Vec<_>>());
             }
         }
@@ -272,7 +514,7 @@ mod tests {
 
     #[test]
     fn a_panic_reaches_the_caller_and_leaves_the_pool_usable() {
-        let mut pool = Pool::new(3);
+        let mut pool = Pool::new(3, &Placement::default());
         for bad in 0..3 {
             let outcome = catch_unwind(AssertUnwindSafe(|| pool.run(&|i| assert_ne!(i, bad, "on purpose"))));
             assert!(outcome.is_err());

@@ -7,16 +7,16 @@
 //! summation (see `nibble_kernels`).
 
 use arrayvec::ArrayVec;
-use nibble_kernels::{ActivationKind, Activations, Attention, Kernels, Tier};
+use nibble_kernels::{ActivationKind, Activations, Attention, Tier};
 
 use crate::{
     CancelToken, Config, Error, Model, Result, SessionOptions, TokenId,
     config::Gate,
-    crew::{Crew, MAX_SHARES, Quantized},
+    crew::{Crew, MAX_SHARES, Quantized, Threads},
     head::{self, Candidate, Head},
     kv::{self, Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
     rope::Rotations,
-    threads::{MAX_THREADS, Pool},
+    threads::MAX_THREADS,
     weights::LayerWeights,
 };
 
@@ -66,7 +66,7 @@ struct Buffers {
 }
 
 impl Transformer {
-    pub fn new(model: &Model, kernels: &'static Kernels, options: &SessionOptions) -> Self {
+    pub fn new(model: &Model, crew: Crew, options: &SessionOptions) -> Self {
         let c = model.config();
         let rows = options.prefill_chunk;
         let layers = c.layers.iter().map(|layer| LayerCache::new(kv::Shape::new(c, options, layer.window)));
@@ -91,7 +91,7 @@ impl Transformer {
                 quantized: Quantized::default(),
                 scratch: vec![vec![0.0; scratch]; MAX_THREADS],
             },
-            crew: Crew { kernels, pool: Pool::new(options.threads) },
+            crew,
             head: Head::default(),
         }
     }
@@ -99,7 +99,7 @@ impl Transformer {
     /// Bytes that the caches, when they are full, and the buffers of the largest batch take.
     pub fn memory(&self) -> usize {
         let b = &self.buffers;
-        let scratch = b.scratch.iter().take(self.threads());
+        let scratch = b.scratch.iter().take(self.crew.pool.size());
         let floats =
             [&b.x, &b.branch, &b.normed, &b.q, &b.k, &b.v, &b.attended, &b.gate, &b.up].into_iter().chain(scratch);
         let widest = b.attended.len().max(b.gate.len()).max(b.x.len());
@@ -113,12 +113,12 @@ impl Transformer {
         self.layers.iter().all(|layer| layer.resumes_at(len))
     }
 
-    pub fn threads(&self) -> usize {
-        self.crew.pool.threads()
+    pub fn threads(&self) -> Threads {
+        self.crew.threads()
     }
 
-    pub fn set_threads(&mut self, threads: usize) {
-        self.crew.pool = Pool::new(threads);
+    pub fn set_threads(&mut self, threads: Threads) {
+        self.crew.set_threads(threads);
     }
 
     pub fn tier(&self) -> Tier {
@@ -145,6 +145,7 @@ impl Transformer {
         b.rows.extend(rows);
         b.rotations.turn_to(b.rows.iter().map(|row| row.position));
         let n = b.rows.len();
+        crew.muster(n);
         for (row, x) in b.rows.iter().zip(b.x.chunks_exact_mut(c.embedding)) {
             weights.embedding.matrix().dequantize_row(row.token as usize, x);
             if c.embedding_scale != 1.0 {
@@ -171,12 +172,14 @@ impl Transformer {
 
     /// Writes the logits of hidden states, `[rows][vocabulary]`, to `logits`.
     pub fn logits(&mut self, model: &Model, hidden: &[f32], logits: &mut Vec<f32>) -> Result<()> {
+        self.crew.muster(hidden.len() / model.config().embedding);
         head::logits(&mut self.crew, model, hidden, &mut self.buffers.quantized, logits)
     }
 
     /// Writes the `k` tokens with the highest logits of one hidden state to `best`, best first.
     pub fn best(&mut self, model: &Model, hidden: &[f32], k: usize, best: &mut Vec<Candidate>) -> Result<()> {
         if let Some(screen) = model.screen() {
+            self.crew.muster(1);
             return self.head.best(&mut self.crew, model, hidden, screen, k, best);
         }
         let mut logits = Vec::new();
@@ -193,6 +196,7 @@ impl Transformer {
         tokens: &[TokenId],
         logits: &mut Vec<f32>,
     ) -> Result<()> {
+        self.crew.muster(1);
         self.head.logits_of(&mut self.crew, model, hidden, tokens, logits)
     }
 }

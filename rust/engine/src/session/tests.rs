@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::SyntheticModel;
+use crate::threads::MAX_THREADS;
 
 const TOKENS: [TokenId; 24] = [3, 9, 4, 77, 78, 79, 5, 5, 5, 9, 100, 41, 42, 7, 8, 90, 12, 13, 9, 4, 77, 60, 61, 62];
 
@@ -49,6 +50,39 @@ fn threads_chunks_and_tiers_change_no_bit() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn prefill_and_decode_have_threads_of_their_own() {
+    let [model, ..] = models();
+    let mut session = session(&model, |o| o.threads = 2);
+    assert_eq!(session.threads(), Threads::both(2));
+    for threads in [Threads { prefill: 3, decode: 1 }, Threads { prefill: 1, decode: 4 }, Threads::both(1)] {
+        session.set_threads(threads);
+        assert_eq!(session.threads(), threads);
+        session.truncate(0);
+        for len in [9, 10, 18, 24] {
+            assert_eq!(bits(session.sync(&TOKENS[..len]).expect("logits")), fresh(&model, &TOKENS[..len]));
+        }
+    }
+    session.set_threads(Threads { prefill: 0, decode: 100 });
+    assert_eq!(session.threads(), Threads { prefill: 1, decode: MAX_THREADS });
+}
+
+#[test]
+fn threads_left_open_suit_the_model_and_the_cores() {
+    let [model, ..] = models();
+    let small = model.config();
+    let large = Config { layers: vec![small.layers[0]; 16], embedding: 2048, feed_forward: 8192, ..small.clone() };
+    for (cores, expected_small, expected_large) in [
+        (1, Threads::both(1), Threads::both(1)),
+        (2, Threads::both(2), Threads::both(2)),
+        (4, Threads { prefill: 4, decode: 2 }, Threads::both(4)),
+        (8, Threads { prefill: 4, decode: 2 }, Threads::both(4)),
+    ] {
+        assert_eq!(default_threads(small, cores), expected_small, "{cores} cores");
+        assert_eq!(default_threads(&large, cores), expected_large, "{cores} cores");
     }
 }
 
@@ -353,12 +387,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn any_sequence_of_calls_gives_fresh_logits(
-        calls in prop::collection::vec((1usize..24, prop::collection::vec(0u32..100, 0..4), 1usize..4), 1..6),
+        calls in prop::collection::vec((1usize..24, prop::collection::vec(0u32..100, 0..4), 1usize..4, 1usize..4), 1..6),
     ) {
         for model in models() {
-            let mut session = session(&model, |o| o.prefill_chunk = 5);
-            for (shared, rest, threads) in &calls {
-                session.set_threads(*threads);
+            let mut session = session(&model, |o| o.prefill_chunk = 10);
+            for (shared, rest, prefill, decode) in &calls {
+                session.set_threads(Threads { prefill: *prefill, decode: *decode });
                 let tokens = [&TOKENS[..*shared], rest].concat();
                 prop_assert_eq!(bits(session.sync(&tokens).expect("logits")), fresh(&model, &tokens));
                 session.grow(&[(Node::ROOT, 50), (Node::ROOT, 51)]).expect("nodes");
