@@ -1,9 +1,9 @@
 //! `nibble bench`: how fast a model runs here, and what it takes.
 
 use std::io::{Write, stdout};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nibble_engine::{LanguageModel, TokenId, most_probable};
+use nibble_engine::{LanguageModel, Node, TokenId, most_probable};
 use serde_json::json;
 
 use crate::failure::Result;
@@ -19,6 +19,7 @@ first logits   the same, and one token computed
 prefill        a prompt of --prompt tokens, with nothing of it cached
 decode         --generate tokens after that prompt, each the most probable one, one at a time, as `nibble generate` does:
                if the model has a screened head, only the highest logits are computed, and with --full-logits all
+batch of N     N continuations of the prompt computed together, and how many times as long that takes as one
 peak memory    resident, with the pages of the model file that were touched and that the system may drop (VmHWM)
 dirty memory   private and written to at the end of the run (Private_Dirty of smaps_rollup)
 
@@ -48,12 +49,15 @@ pub struct Args {
     model: ModelArgs,
 }
 
+/// How many continuations are computed together.
+const BATCHES: [usize; 4] = [1, 2, 4, 8];
+
 impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let (prompt_len, generate) = (usize::from(self.prompt), usize::from(self.generate));
         let source = self.model.prepare()?;
-        let context = prompt_len + generate;
+        let context = (prompt_len + generate).max(BATCHES[BATCHES.len() - 1]);
 
         let start = Instant::now();
         let mut runner = self.model.start(&source, context)?;
@@ -62,7 +66,7 @@ impl Args {
         runner.model().sync(&[other])?;
         let first = start.elapsed();
 
-        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+        let (mut prefill, mut decode, mut batches) = (Vec::new(), Vec::new(), BATCHES.map(|_| Vec::new()));
         for _ in 0..self.repeat {
             // A prefix that shares nothing with the prompt, so that all of the prompt is computed.
             runner.model().sync(&[other])?;
@@ -76,11 +80,18 @@ impl Args {
                 next = self.next(runner.model(), &tokens)?;
             }
             decode.push(generate as f64 / start.elapsed().as_secs_f64());
+            runner.model().sync(&prompt)?;
+            for (rows, times) in BATCHES.into_iter().zip(&mut batches) {
+                let rows: Vec<_> = prompt.iter().cycle().take(rows).map(|&token| (Node::ROOT, token)).collect();
+                let start = Instant::now();
+                runner.model().grow(&rows)?;
+                times.push(ms(start.elapsed()));
+            }
         }
-        let (prefill, decode) = (median(prefill), median(decode));
+        let (prefill, decode, batches) = (median(prefill), median(decode), batches.map(median));
         let (rss, dirty) = (memory::peak_resident(), memory::private_dirty());
 
-        let (ms, mb) = (|t: std::time::Duration| t.as_secs_f64() * 1e3, |n: Option<u64>| n.map(|n| n as f64 / 1e6));
+        let mb = |n: Option<u64>| n.map(|n| n as f64 / 1e6);
         let mut out = stdout().lock();
         if self.json {
             let round = |x: f64| (x * 100.0).round() / 100.0;
@@ -89,6 +100,8 @@ impl Args {
                 "prompt": prompt_len, "generate": generate, "repeat": self.repeat, "full_logits": self.full_logits,
                 "load_ms": round(ms(load)), "first_logits_ms": round(ms(first)),
                 "prefill_tps": round(prefill), "decode_tps": round(decode),
+                "batches": BATCHES.iter().zip(batches).map(|(rows, ms)| json!({ "rows": rows, "ms": round(ms) }))
+                    .collect::<Vec<_>>(),
                 "rss_mb": mb(rss).map(round), "dirty_mb": mb(dirty).map(round),
             });
             return Ok(writeln!(out, "{result}")?);
@@ -100,6 +113,9 @@ impl Args {
         table.row(["first logits".into(), format!("{:.1} ms", ms(first))]);
         table.row([format!("prefill of {prompt_len}"), format!("{prefill:.1} tok/s")]);
         table.row([format!("decode of {generate}"), format!("{decode:.1} tok/s")]);
+        for (rows, time) in BATCHES.into_iter().zip(batches) {
+            table.row([format!("batch of {rows}"), format!("{time:.1} ms, {:.2} x", time / batches[0])]);
+        }
         table.row(["peak memory".into(), or_none(rss)]);
         table.row(["dirty memory".into(), or_none(dirty)]);
         Ok(table.write(&mut out, Paint::stdout())?)
@@ -114,6 +130,10 @@ impl Args {
         model.sync_top(tokens, 1, &mut top)?;
         Ok(top[0].0)
     }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// A prompt of `len` ordinary tokens, and a token that it does not begin with.

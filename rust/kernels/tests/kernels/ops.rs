@@ -249,7 +249,7 @@ fn branches_attend_together_as_they_do_alone() {
             }
             rows
         };
-        let [keys, values, own_keys, own_values] = [21, 21, 24, 24].map(|n| rows(n));
+        let [keys, values, own_keys, own_values] = [21, 21, 24, 24].map(&mut rows);
         let ranges = own.clone().map(|(range, _)| range.start * stored..range.end * stored);
         let pieces = ranges.map(|range| ([&own_keys[range.clone()]], [&own_values[range]]));
         let segments = pieces.each_ref().map(|(keys, values)| Segments { keys, values });
