@@ -1,4 +1,4 @@
-//! Variants for x86-64 with AVX2, FMA and F16C.
+//! Variants for x86-64 with AVX2, FMA and F16C, and with the 256-bit dot product instructions as well.
 #![allow(clippy::needless_range_loop, reason = "t and r run over registers, several arrays of them at a time")]
 
 use std::arch::asm;
@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use crate::activation::{TILE, word};
 use crate::attention::TOGETHER;
-use crate::cpu::Avx2;
+use crate::cpu::{Avx2, AvxVnni};
 use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
 use crate::matrix::Matrix;
@@ -116,8 +116,16 @@ pub(crate) fn product(_: Avx2) -> fn(Format) -> Product {
     product::of::<Maddubs>
 }
 
-/// Unsigned codes times signed activations, in pairs.
-struct Maddubs;
+/// The matrix products with dot product instructions.
+pub(crate) fn product_vnni(_: AvxVnni) -> fn(Format) -> Product {
+    product::of::<Dpbusd>
+}
+
+/// Unsigned codes times signed activations in pairs, added up in 16 bits as far as that is exact.
+pub(crate) struct Maddubs;
+
+/// Unsigned codes times signed activations in fours, added up in 32 bits.
+struct Dpbusd;
 
 impl Variant for Maddubs {
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -129,7 +137,7 @@ impl Variant for Maddubs {
     ) {
         let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
         // SAFETY: the caller's promise; these are the group's codes.
-        unsafe { group_times_tile::<F, _, T>(codes, w, group, tile, results) }
+        unsafe { group_times_tile::<Self, F, _, T>(codes, w, group, tile, results) }
     }
 
     /// Unpacking ahead costs about as much as it saves in two tiles.
@@ -170,7 +178,7 @@ impl Variant for Maddubs {
     ) {
         let codes = Unpacked(panel[..w.cols() * GROUP].as_ptr().cast());
         // SAFETY: the caller's promise; these are the group's codes.
-        unsafe { group_times_tile::<F, _, TILE>(codes, w, group, tile, results) }
+        unsafe { group_times_tile::<Self, F, _, TILE>(codes, w, group, tile, results) }
     }
 
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -202,15 +210,163 @@ impl Variant for Maddubs {
     }
 }
 
+impl Variant for Dpbusd {
+    #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+    unsafe fn blocks<F: Marker, const T: usize>(
+        w: &Matrix<'_>,
+        group: usize,
+        tile: &[u8],
+        results: &mut [[f32; GROUP]; T],
+    ) {
+        let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        // SAFETY: the caller's promise; these are the group's codes.
+        unsafe { group_times_tile::<Self, F, _, T>(codes, w, group, tile, results) }
+    }
+
+    #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+    unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
+        // SAFETY: the caller's promise; this tier includes the other.
+        unsafe { Maddubs::floats::<F>(columns, x, result) }
+    }
+}
+
+/// A way to multiply codes by activations and to add up the products, on their way to 32 bits in a register of its own.
+///
+/// # Safety
+/// All methods: the CPU has its instructions.
+trait Multiply {
+    /// Whether unsigned codes may be whole bytes, or else those of Q8_0N have to be multiplied nibble by nibble.
+    const BYTES: bool;
+
+    /// How many products of four columns may be added up until [`Self::finish`].
+    fn run(format: Format) -> usize;
+
+    /// Eight rows of codes times four activations of a token, added to `part` if it is one.
+    unsafe fn multiply<F: Marker>(part: Option<__m256i>, w: __m256i, x: __m256i) -> __m256i;
+
+    /// `s`, and `part` times `factors`, which are for blocks with sub-scales.
+    unsafe fn finish<F: Marker>(s: __m256i, part: __m256i, factors: __m256i) -> __m256i;
+
+    /// Factors, from the sub-scales of two sub-blocks for eight rows, in 16-bit pairs: those of the first one and of the
+    /// second one.
+    unsafe fn factors(pairs: __m256i) -> [__m256i; 2];
+
+    /// By how many bits the sum of the activations is shifted and then subtracted, to take a format's offset off its codes.
+    fn offset(format: Format) -> Option<u32>;
+}
+
+impl Multiply for Maddubs {
+    const BYTES: bool = false;
+
+    /// A product of two pairs is at most 2 * 127 * the largest code; 32767 holds this many of them.
+    #[inline(always)]
+    fn run(format: Format) -> usize {
+        match format {
+            Format::Q8_0 => 1,
+            Format::Q6_K => 2,
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => 4,
+            _ => 8,
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply<F: Marker>(part: Option<__m256i>, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let product = if let Format::Q8_0 = F::FORMAT {
+                // The instruction wants one side unsigned: |w| and x with the sign of w.
+                _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w))
+            } else {
+                _mm256_maddubs_epi16(w, x)
+            };
+            part.map_or(product, |part| _mm256_add_epi16(part, product))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<F: Marker>(s: __m256i, part: __m256i, factors: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let factors = if F::FORMAT.block() == 32 { _mm256_set1_epi16(1) } else { factors };
+            _mm256_add_epi32(s, _mm256_madd_epi16(part, factors))
+        }
+    }
+
+    /// Each twice.
+    #[inline(always)]
+    unsafe fn factors(pairs: __m256i) -> [__m256i; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let first = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
+            let second = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
+            [
+                _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(first)),
+                _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(second)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn offset(format: Format) -> Option<u32> {
+        match format {
+            Format::Q4_0 => Some(3),
+            Format::Q5_0 => Some(4),
+            Format::Q8_0N => Some(7),
+            _ => None,
+        }
+    }
+}
+
+impl Multiply for Dpbusd {
+    const BYTES: bool = true;
+
+    /// As many as have the same factor.
+    #[inline(always)]
+    fn run(format: Format) -> usize {
+        if let Format::Q6_K = format { 4 } else { 8 }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply<F: Marker>(part: Option<__m256i>, w: __m256i, x: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            // The instruction wants codes unsigned: 128 is added to signed ones, and comes off as an offset.
+            let w = if let Format::Q8_0 = F::FORMAT { _mm256_xor_si256(w, _mm256_set1_epi8(-128)) } else { w };
+            _mm256_dpbusd_avx_epi32(part.unwrap_or(_mm256_setzero_si256()), w, x)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<F: Marker>(s: __m256i, part: __m256i, factors: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let part = if F::FORMAT.block() == 32 { part } else { _mm256_mullo_epi32(part, factors) };
+            _mm256_add_epi32(s, part)
+        }
+    }
+
+    /// In 32 bits.
+    #[inline(always)]
+    unsafe fn factors(pairs: __m256i) -> [__m256i; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { [_mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(pairs)), _mm256_srai_epi32::<16>(pairs)] }
+    }
+
+    #[inline(always)]
+    fn offset(format: Format) -> Option<u32> {
+        if let Format::Q8_0 = format { Some(7) } else { Maddubs::offset(format) }
+    }
+}
+
 /// How far ahead of their use weights are fetched, in bytes of each plane's share of 32 columns: hardware prefetchers stop
 /// at the end of a page.
-const AHEAD: usize = 12;
+pub(crate) const AHEAD: usize = 12;
 
 /// The 16 rows of a group, in two registers.
 type Rows<V> = [V; 2];
 
 /// The codes of a group, from some column on.
-trait Codes: Copy {
+pub(crate) trait Codes: Copy {
     /// Those of columns 4 * I to 4 * I + 3 for half of the rows, a byte each.
     ///
     /// # Safety
@@ -229,10 +385,10 @@ trait Codes: Copy {
 
 /// Where one block of a group and of a tile lies.
 #[derive(Clone, Copy)]
-struct Block<C> {
-    codes: C,
-    scales: *const u8,
-    record: *const u8,
+pub(crate) struct Block<C> {
+    pub codes: C,
+    pub scales: *const u8,
+    pub record: *const u8,
 }
 
 /// A group of rows times a tile of T tokens.
@@ -240,7 +396,7 @@ struct Block<C> {
 /// # Safety
 /// As [`Variant::blocks`]; `codes` is at the group's first column.
 #[inline(always)]
-unsafe fn group_times_tile<F: Marker, C: Codes, const T: usize>(
+unsafe fn group_times_tile<M: Multiply, F: Marker, C: Codes, const T: usize>(
     codes: C,
     w: &Matrix<'_>,
     group: usize,
@@ -253,8 +409,8 @@ unsafe fn group_times_tile<F: Marker, C: Codes, const T: usize>(
         let mut acc = [[_mm256_setzero_ps(); 2]; T];
         for _ in 0..w.blocks() {
             match F::FORMAT.block() {
-                32 => block::<F, C, T>(at, &mut acc),
-                _ => superblock::<F, C, T>(at, &mut acc),
+                32 => block::<M, F, C, T>(at, &mut acc),
+                _ => superblock::<M, F, C, T>(at, &mut acc),
             }
             at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
             at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
@@ -273,30 +429,31 @@ unsafe fn group_times_tile<F: Marker, C: Codes, const T: usize>(
 /// # Safety
 /// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
 #[inline(always)]
-unsafe fn block<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Rows<__m256>; T]) {
+unsafe fn block<M: Multiply, F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Rows<__m256>; T]) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         at.codes.prefetch::<F>();
         _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
         let mut s = [[_mm256_setzero_si256(); 2]; T];
-        let factors = |factor| [[_mm256_set1_epi16(factor); 2]; 2];
-        if let Format::Q8_0N = F::FORMAT {
-            dot::<marker::Q4_0, C, T>(at.codes, at.record, factors(16), &mut s);
-            dot::<marker::Q4_0, C, T>(at.codes.lower(), at.record, factors(1), &mut s);
+        let factors = [[_mm256_setzero_si256(); 2]; 2];
+        if let Format::Q8_0N = F::FORMAT
+            && !M::BYTES
+        {
+            dot::<M, marker::Q4_0, C, T>(at.codes, at.record, factors, &mut s);
+            s = s.map(|rows| rows.map(|s| _mm256_slli_epi32::<4>(s)));
+            dot::<M, marker::Q4_0, C, T>(at.codes.lower(), at.record, factors, &mut s);
         } else {
-            dot::<F, C, T>(at.codes, at.record, factors(1), &mut s);
+            dot::<M, F, C, T>(at.codes, at.record, factors, &mut s);
         }
         let (d, m) = (halves(at.scales), at.scales.wrapping_add(2 * GROUP));
         let per_token = at.record.add(32 * T).cast::<f32>();
         for t in 0..T {
             let da = _mm256_broadcast_ss(&*per_token.add(t));
-            let sum = _mm256_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
+            let sum = per_token.add(2 * T + t).cast::<i32>().read_unaligned();
             for r in 0..2 {
-                let s = match F::FORMAT {
-                    Format::Q4_0 => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<3>(sum)),
-                    Format::Q5_0 => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<4>(sum)),
-                    Format::Q8_0N => _mm256_sub_epi32(s[t][r], _mm256_slli_epi32::<7>(sum)),
-                    _ => s[t][r],
+                let s = match M::offset(F::FORMAT) {
+                    Some(bits) => _mm256_sub_epi32(s[t][r], _mm256_set1_epi32(sum << bits)),
+                    None => s[t][r],
                 };
                 acc[t][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(d[r], da), acc[t][r]);
                 if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
@@ -313,7 +470,7 @@ unsafe fn block<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Ro
 /// # Safety
 /// As [`block`].
 #[inline(always)]
-unsafe fn superblock<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Rows<__m256>; T]) {
+unsafe fn superblock<M: Multiply, F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mut [Rows<__m256>; T]) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let six = matches!(F::FORMAT, Format::Q6_K);
@@ -329,11 +486,11 @@ unsafe fn superblock<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mu
             let mut factors = [[_mm256_setzero_si256(); 2]; 2];
             for r in 0..2 {
                 let pair = pairs::<F>(scales.add(if six { sub } else { sub / 2 } * 32 + r * 16));
-                let (even, odd) = (repeat_even(pair), repeat_odd(pair));
+                let [even, odd] = M::factors(pair);
                 let same = if sub % 2 == 0 { even } else { odd };
                 (factors[0][r], factors[1][r]) = if six { (even, odd) } else { (same, same) };
             }
-            dot::<F, C, T>(codes, at.record.add(sub * 32 * T), factors, &mut s);
+            dot::<M, F, C, T>(codes, at.record.add(sub * 32 * T), factors, &mut s);
             if six || sub % 2 == 0 {
                 let p = if six { sub } else { sub / 2 };
                 for r in 0..2 {
@@ -360,13 +517,12 @@ unsafe fn superblock<F: Marker, C: Codes, const T: usize>(at: Block<C>, acc: &mu
     }
 }
 
-/// Adds the products of 32 columns to `s`. They are summed in 16 bits as far as that is exact, and then widened by a
-/// multiplication with `factors`: one for the first 16 columns, one for the others.
+/// Adds the products of 32 columns to `s`, with `factors` for the first 16 columns and for the others.
 ///
 /// # Safety
 /// There are 32 columns of format F, and of a tile of T tokens.
 #[inline(always)]
-unsafe fn dot<F: Marker, C: Codes, const T: usize>(
+unsafe fn dot<M: Multiply, F: Marker, C: Codes, const T: usize>(
     codes: C,
     activations: *const u8,
     factors: [Rows<__m256i>; 2],
@@ -378,51 +534,40 @@ unsafe fn dot<F: Marker, C: Codes, const T: usize>(
         // Spelt out, since the shifts of each step are constants.
         macro_rules! steps {
             ($($i:literal)*) => {
-                $(step::<F, C, T, $i>(codes, activations, factors[$i / 4], &mut part, s);)*
+                $(step::<M, F, C, T, $i>(codes, activations, factors[$i / 4], &mut part, s);)*
             };
         }
         steps!(0 1 2 3 4 5 6 7);
     }
 }
 
-/// Columns 4 * I to 4 * I + 3 of [`dot`]: into 16-bit sums and, before they might overflow, from there to `s`.
+/// Columns 4 * I to 4 * I + 3 of [`dot`]: into `part` and, at the end of a run, from there to `s`.
 ///
 /// # Safety
 /// As [`dot`].
 #[inline(always)]
-unsafe fn step<F: Marker, C: Codes, const T: usize, const I: usize>(
+unsafe fn step<M: Multiply, F: Marker, C: Codes, const T: usize, const I: usize>(
     codes: C,
     activations: *const u8,
     factors: Rows<__m256i>,
     part: &mut [Rows<__m256i>; T],
     s: &mut [Rows<__m256i>; T],
 ) {
-    // A product of two pairs is at most 2 * 127 * the largest code; 32767 holds this many of them.
-    let run = match F::FORMAT {
-        Format::Q8_0 => 1,
-        Format::Q6_K => 2,
-        Format::Q5_0 | Format::Q5_1 | Format::Q5_K => 4,
-        _ => 8,
-    };
+    let run = M::run(F::FORMAT);
     // SAFETY: the caller's promise.
     unsafe {
         let w = [codes.rows::<F, I>(0), codes.rows::<F, I>(1)];
         for t in 0..T {
             let x = _mm256_set1_epi32(activations.cast::<i32>().add(word(I, T, t)).read_unaligned());
             for r in 0..2 {
-                let product = if let Format::Q8_0 = F::FORMAT {
-                    // The instruction wants one side unsigned: |w| and x with the sign of w.
-                    _mm256_maddubs_epi16(_mm256_abs_epi8(w[r]), _mm256_sign_epi8(x, w[r]))
-                } else {
-                    _mm256_maddubs_epi16(w[r], x)
-                };
-                part[t][r] = pin(if I.is_multiple_of(run) { product } else { _mm256_add_epi16(part[t][r], product) });
+                let before = if I.is_multiple_of(run) { None } else { Some(part[t][r]) };
+                part[t][r] = pin(M::multiply::<F>(before, w[r], x));
             }
         }
         if I % run == run - 1 {
             for t in 0..T {
                 for r in 0..2 {
-                    s[t][r] = pin(_mm256_add_epi32(s[t][r], _mm256_madd_epi16(part[t][r], factors[r])));
+                    s[t][r] = pin(M::finish::<F>(s[t][r], part[t][r], factors[r]));
                 }
             }
         }
@@ -444,9 +589,9 @@ unsafe fn pin(mut x: __m256i) -> __m256i {
 
 /// Codes as they lie in the model file.
 #[derive(Clone, Copy)]
-struct Packed {
-    codes: *const u8,
-    high: *const u8,
+pub(crate) struct Packed {
+    pub codes: *const u8,
+    pub high: *const u8,
 }
 
 impl Codes for Packed {
@@ -461,6 +606,12 @@ impl Codes for Packed {
             let x = load(self.codes, I % 4);
             let x = if I < 4 { x } else { _mm256_srli_epi16::<4>(x) };
             let nibble = _mm256_and_si256(x, _mm256_set1_epi8(15));
+            if let Format::Q8_0N = F::FORMAT {
+                let x = load(self.high, I % 4);
+                let x = if I < 4 { x } else { _mm256_srli_epi16::<4>(x) };
+                let lower = _mm256_and_si256(x, _mm256_set1_epi8(15));
+                return _mm256_or_si256(_mm256_slli_epi16::<4>(nibble), lower);
+            }
             // Shifts by 16 bits: what crosses from one byte to the next is masked out.
             match F::FORMAT {
                 Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
@@ -567,32 +718,6 @@ unsafe fn pairs<F: Marker>(p: *const u8) -> __m256i {
     unsafe {
         let bytes = _mm_loadu_si128(p.cast());
         if let Format::Q6_K = F::FORMAT { _mm256_cvtepi8_epi16(bytes) } else { _mm256_cvtepu8_epi16(bytes) }
-    }
-}
-
-/// The first of each 16-bit pair, twice.
-///
-/// # Safety
-/// The CPU has AVX2.
-#[inline(always)]
-unsafe fn repeat_even(pairs: __m256i) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let order = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
-        _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
-    }
-}
-
-/// The second of each 16-bit pair, twice.
-///
-/// # Safety
-/// The CPU has AVX2.
-#[inline(always)]
-unsafe fn repeat_odd(pairs: __m256i) -> __m256i {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let order = _mm_setr_epi8(2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14, 15, 14, 15);
-        _mm256_shuffle_epi8(pairs, _mm256_broadcastsi128_si256(order))
     }
 }
 

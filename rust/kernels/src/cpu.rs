@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A level of SIMD instructions. Within an architecture, later ones include earlier ones.
+/// A level of SIMD instructions. Within an architecture, later ones are preferred to earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tier {
     /// Plain Rust: the definition of every result.
@@ -60,15 +60,9 @@ impl Tier {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
-            Self::AvxVnni => Avx2::detect().is_some() && is_x86_feature_detected!("avxvnni"),
+            Self::AvxVnni => AvxVnni::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => {
-                Avx2::detect().is_some()
-                    && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512vnni")
-            }
+            Self::Avx512Vnni => Avx512Vnni::detect().is_some(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => Neon::detect().is_some(),
             #[cfg(target_arch = "aarch64")]
@@ -112,6 +106,19 @@ macro_rules! proof {
     };
 }
 proof!("x86_64", Avx2, is_x86_feature_detected, "avx2", "fma", "f16c");
+proof!("x86_64", AvxVnni, is_x86_feature_detected, "avx2", "fma", "f16c", "avxvnni");
+proof!(
+    "x86_64",
+    Avx512Vnni,
+    is_x86_feature_detected,
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512bw",
+    "avx512vl",
+    "avx512vnni"
+);
 proof!("aarch64", Neon, is_aarch64_feature_detected, "neon");
 proof!("aarch64", NeonDot, is_aarch64_feature_detected, "neon", "dotprod");
 proof!("aarch64", NeonI8mm, is_aarch64_feature_detected, "neon", "dotprod", "i8mm");

@@ -35,6 +35,8 @@ mod activation;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod cpu;
 mod format;
 mod matrix;

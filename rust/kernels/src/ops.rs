@@ -436,6 +436,24 @@ mod body {
     }
 }
 
+/// The operations, compiled with these features: for a constructor that takes the proof that they are there.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compiled {
+    ($features:literal; $($name:ident $(::<$vector:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {{
+        $(
+            fn $name($($arg: $type),*) $(-> $result)? {
+                #[target_feature(enable = $features)]
+                fn inner($($arg: $type),*) $(-> $result)? {
+                    body::$name $(::<$vector>)? ($($arg),*)
+                }
+                // SAFETY: only the table made here leads to this function, and its maker had the proof.
+                unsafe { inner($($arg),*) }
+            }
+        )*
+        Ops { $($name,)* }
+    }};
+}
+
 /// The table of operations, and one constructor per tier that compiles each body with that tier's instructions.
 macro_rules! operations {
     ($($name:ident $(::<$vector:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
@@ -452,17 +470,13 @@ macro_rules! operations {
             #[cfg(target_arch = "x86_64")]
             pub fn avx2(_: crate::cpu::Avx2) -> Self {
                 type Vector = crate::avx2::Vector;
-                $(
-                    fn $name($($arg: $type),*) $(-> $result)? {
-                        #[target_feature(enable = "avx2,fma,f16c")]
-                        fn inner($($arg: $type),*) $(-> $result)? {
-                            body::$name $(::<$vector>)? ($($arg),*)
-                        }
-                        // SAFETY: only the table made here leads to this function, and its maker had the proof.
-                        unsafe { inner($($arg),*) }
-                    }
-                )*
-                Self { $($name,)* }
+                compiled!("avx2,fma,f16c"; $($name $(::<$vector>)? ($($arg: $type),*) $(-> $result)?;)*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            pub fn avx512(_: crate::cpu::Avx512Vnni) -> Self {
+                type Vector = crate::avx512::Vector;
+                compiled!("avx512f,avx512bw,avx512vl"; $($name $(::<$vector>)? ($($arg: $type),*) $(-> $result)?;)*)
             }
 
             /// NEON is part of the aarch64 baseline, so the bodies are compiled with it as they are.

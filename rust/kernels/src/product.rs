@@ -27,16 +27,18 @@ pub(crate) trait Variant {
     );
 
     /// From how many tokens on a group is unpacked once for all of them.
-    const TOKENS_WORTH_UNPACKING: usize;
+    const TOKENS_WORTH_UNPACKING: usize = usize::MAX;
 
     /// Bytes of a group's block once it is unpacked, if unpacking is of use.
-    fn unpacked_bytes(format: Format) -> Option<usize>;
+    fn unpacked_bytes(_format: Format) -> Option<usize> {
+        None
+    }
 
     /// Unpacks a group into `panel`: codes to a byte each, and whatever else is better done once than for every tile.
     ///
     /// # Safety
     /// The CPU has the tier's instructions; `w` has format F; `panel` has room for all blocks.
-    unsafe fn unpack<F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]);
+    unsafe fn unpack<F: Marker>(_w: &Matrix<'_>, _group: usize, _panel: &mut [MaybeUninit<u8>]) {}
 
     /// As [`Self::blocks`] for a tile of [`TILE`] tokens, with what [`Self::unpack`] wrote.
     ///
@@ -45,10 +47,13 @@ pub(crate) trait Variant {
     unsafe fn unpacked_blocks<F: Marker>(
         w: &Matrix<'_>,
         group: usize,
-        panel: &[MaybeUninit<u8>],
+        _panel: &[MaybeUninit<u8>],
         tile: &[u8],
         results: &mut [[f32; GROUP]; TILE],
-    );
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::blocks::<F, TILE>(w, group, tile, results) }
+    }
 
     /// A group of rows of floats, column by column, times one token.
     ///

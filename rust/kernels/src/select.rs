@@ -12,7 +12,10 @@ use crate::ops::{Ops, RopeStyle};
 use crate::product::Product;
 use crate::scalar;
 #[cfg(target_arch = "x86_64")]
-use crate::{avx2, cpu::Avx2};
+use crate::{
+    avx2, avx512,
+    cpu::{Avx2, Avx512Vnni, AvxVnni},
+};
 #[cfg(target_arch = "aarch64")]
 use crate::{
     cpu::{Neon, NeonDot, NeonI8mm},
@@ -32,6 +35,12 @@ static TABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
     #[cfg(target_arch = "x86_64")]
     if let Some(proof) = Avx2::detect() {
         table.push(Kernels { tier: Tier::Avx2, product: avx2::product(proof), ops: Ops::avx2(proof) });
+        if let Some(vnni) = AvxVnni::detect() {
+            table.push(Kernels { tier: Tier::AvxVnni, product: avx2::product_vnni(vnni), ops: Ops::avx2(proof) });
+        }
+        if let Some(vnni) = Avx512Vnni::detect() {
+            table.push(Kernels { tier: Tier::Avx512Vnni, product: avx512::product(vnni), ops: Ops::avx512(vnni) });
+        }
     }
     #[cfg(target_arch = "aarch64")]
     if let Some(proof) = Neon::detect() {

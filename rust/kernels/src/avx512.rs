@@ -1,0 +1,318 @@
+//! Variants for x86-64 with AVX-512 and its dot product instructions: the 16 rows of a group are one register.
+#![allow(clippy::needless_range_loop, reason = "t runs over registers, several arrays of them at a time")]
+
+use std::arch::x86_64::*;
+
+use crate::activation::word;
+use crate::attention::TOGETHER;
+use crate::avx2::{self, AHEAD, Block, Codes, Packed};
+use crate::cpu::Avx512Vnni;
+use crate::format::marker::Marker;
+use crate::format::{Format, GROUP};
+use crate::matrix::Matrix;
+use crate::ops::{LANES, Lanes, Simd};
+use crate::product::{self, Product, Variant};
+
+/// Sixteen floats in a register. Only to be used in code that is compiled for this tier, and runs where it can.
+pub(crate) struct Vector;
+
+// SAFETY of all methods: `Ops::avx512` takes the proof that the CPU has the instructions; arrays are as long as what is read.
+impl Simd for Vector {
+    type V = __m512;
+
+    #[inline(always)]
+    fn splat(x: f32) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn load(x: &Lanes) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_ps(x.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(v: __m512) -> Lanes {
+        let mut out = [0.0; LANES];
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), v) };
+        out
+    }
+
+    #[inline(always)]
+    fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn sum(v: __m512) -> f32 {
+        avx2::Vector::sum(halves_of(v))
+    }
+
+    #[inline(always)]
+    fn sums(vs: [__m512; TOGETHER]) -> [f32; TOGETHER] {
+        avx2::Vector::sums(vs.map(halves_of))
+    }
+
+    #[inline(always)]
+    fn widen(x: &[u16; LANES]) -> __m512 {
+        // SAFETY: see above.
+        unsafe { widened(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn narrow(v: __m512) -> [u16; LANES] {
+        let mut out = [0; LANES];
+        // SAFETY: see above.
+        unsafe {
+            let halves = _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v);
+            _mm256_storeu_si256(out.as_mut_ptr().cast(), halves);
+        }
+        out
+    }
+
+    #[inline(always)]
+    fn widen_codes(x: &[u16; LANES / 2]) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast()))) }
+    }
+}
+
+/// The first eight lanes and the others.
+#[inline(always)]
+fn halves_of(v: __m512) -> [__m256; 2] {
+    // SAFETY: as all of `Vector`.
+    unsafe { [_mm512_castps512_ps256(v), _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(v)))] }
+}
+
+/// The matrix products.
+pub(crate) fn product(_: Avx512Vnni) -> fn(Format) -> Product {
+    product::of::<Dpbusd>
+}
+
+/// Unsigned codes times signed activations in fours, added up in 32 bits.
+struct Dpbusd;
+
+impl Variant for Dpbusd {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn blocks<F: Marker, const T: usize>(
+        w: &Matrix<'_>,
+        group: usize,
+        tile: &[u8],
+        results: &mut [[f32; GROUP]; T],
+    ) {
+        let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        let mut at = Block { codes, scales: w.scales(group).as_ptr(), record: tile.as_ptr() };
+        let mut acc = [_mm512_setzero_ps(); T];
+        for _ in 0..w.blocks() {
+            // SAFETY: the caller's promise; `at` is in turn at each of the blocks that `w` and the tile have.
+            unsafe {
+                match F::FORMAT.block() {
+                    32 => block::<F, T>(at, &mut acc),
+                    _ => superblock::<F, T>(at, &mut acc),
+                }
+            }
+            at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
+            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+            at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
+        }
+        for (result, acc) in results.iter_mut().zip(acc) {
+            // SAFETY: sixteen floats.
+            unsafe { _mm512_storeu_ps(result.as_mut_ptr(), acc) };
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
+        // SAFETY: the caller's promise; this tier includes the other.
+        unsafe { avx2::Maddubs::floats::<F>(columns, x, result) }
+    }
+}
+
+/// 32 columns with one scale.
+///
+/// # Safety
+/// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
+#[inline(always)]
+unsafe fn block<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__m512; T]) {
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        at.codes.prefetch::<F>();
+        _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
+        let [s] = dots::<F, T, 1>(at.codes, at.record);
+        let (d, m) = (widened(at.scales), at.scales.wrapping_add(2 * GROUP));
+        let per_token = at.record.add(32 * T).cast::<f32>();
+        for t in 0..T {
+            let da = _mm512_set1_ps(per_token.add(t).read_unaligned());
+            let sum = per_token.add(2 * T + t).cast::<i32>().read_unaligned();
+            let s = match F::FORMAT {
+                Format::Q4_0 => _mm512_sub_epi32(s[t], _mm512_set1_epi32(sum << 3)),
+                Format::Q5_0 => _mm512_sub_epi32(s[t], _mm512_set1_epi32(sum << 4)),
+                Format::Q8_0 | Format::Q8_0N => _mm512_sub_epi32(s[t], _mm512_set1_epi32(sum << 7)),
+                _ => s[t],
+            };
+            acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[t]);
+            if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
+                let da_sum = _mm512_set1_ps(per_token.add(T + t).read_unaligned());
+                acc[t] = _mm512_fmadd_ps(widened(m), da_sum, acc[t]);
+            }
+        }
+    }
+}
+
+/// 256 columns with sub-scales.
+///
+/// # Safety
+/// As [`block`].
+#[inline(always)]
+unsafe fn superblock<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__m512; T]) {
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        let six = matches!(F::FORMAT, Format::Q6_K);
+        // Both in 16-bit pairs of adjacent sub-blocks: what has to be added up per pair (minima, or scales for the offset).
+        let (scales, minima) = (at.scales.add(if six { 32 } else { 64 }), at.scales.add(if six { 32 } else { 192 }));
+        let sums = at.record.add(T * if six { 260 } else { 292 });
+        let mut s = [_mm512_setzero_si512(); T];
+        let mut m = [_mm512_setzero_si512(); T];
+        for sub in 0..8 {
+            let codes = at.codes.skip::<F>(sub);
+            codes.prefetch::<F>();
+            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
+            let p = if six { sub } else { sub / 2 };
+            let pair = pairs::<F>(scales.add(p * 32));
+            let (even, odd) = (_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair)), _mm512_srai_epi32::<16>(pair));
+            let activations = at.record.add(sub * 32 * T);
+            if six {
+                let [first, second] = dots::<F, T, 2>(codes, activations);
+                for t in 0..T {
+                    s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(first[t], even));
+                    s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(second[t], odd));
+                }
+            } else {
+                let [dots] = dots::<F, T, 1>(codes, activations);
+                for t in 0..T {
+                    s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(dots[t], if sub % 2 == 0 { even } else { odd }));
+                }
+            }
+            if six || sub % 2 == 0 {
+                let pair = pairs::<F>(minima.add(p * 32));
+                for t in 0..T {
+                    let sum = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
+                    m[t] = _mm512_add_epi32(m[t], _mm512_madd_epi16(pair, sum));
+                }
+            }
+        }
+        let d = widened(at.scales);
+        for t in 0..T {
+            let da = _mm512_set1_ps(at.record.add(T * 256 + t * 4).cast::<f32>().read_unaligned());
+            let s = if six { _mm512_sub_epi32(s[t], _mm512_slli_epi32::<5>(m[t])) } else { s[t] };
+            acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[t]);
+            if !six {
+                let dmin = _mm512_mul_ps(widened(at.scales.add(2 * GROUP)), da);
+                acc[t] = _mm512_fnmadd_ps(dmin, _mm512_cvtepi32_ps(m[t]), acc[t]);
+            }
+        }
+    }
+}
+
+/// The products of 32 columns, added up in N runs of columns.
+///
+/// # Safety
+/// There are 32 columns of format F, and of a tile of T tokens.
+#[inline(always)]
+unsafe fn dots<F: Marker, const T: usize, const N: usize>(codes: Packed, activations: *const u8) -> [[__m512i; T]; N] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[_mm512_setzero_si512(); T]; N];
+        // Spelt out, since the shifts of each step are constants.
+        macro_rules! steps {
+            ($($i:literal)*) => {$(
+                let w = rows::<F, $i>(codes);
+                for t in 0..T {
+                    let x = _mm512_set1_epi32(activations.cast::<i32>().add(word($i, T, t)).read_unaligned());
+                    let sum = &mut sums[$i * N / 8][t];
+                    *sum = _mm512_dpbusd_epi32(*sum, w, x);
+                }
+            )*};
+        }
+        steps!(0 1 2 3 4 5 6 7);
+        sums
+    }
+}
+
+/// The codes of columns 4 * I to 4 * I + 3 of all rows, a byte each; 128 is added to signed ones.
+///
+/// # Safety
+/// There are 32 columns of format F, and the CPU has the tier's instructions.
+#[inline(always)]
+unsafe fn rows<F: Marker, const I: usize>(at: Packed) -> __m512i {
+    // SAFETY: the caller's promise; the layout is `format.rs`'s.
+    unsafe {
+        let load = |p: *const u8, i: usize| _mm512_loadu_si512(p.add(i * 64).cast());
+        if let Format::Q8_0 = F::FORMAT {
+            return _mm512_xor_si512(load(at.codes, I), _mm512_set1_epi8(-128));
+        }
+        let x = load(at.codes, I % 4);
+        let x = if I < 4 { x } else { _mm512_srli_epi16::<4>(x) };
+        let nibble = _mm512_and_si512(x, _mm512_set1_epi8(15));
+        if let Format::Q8_0N = F::FORMAT {
+            let x = load(at.high, I % 4);
+            let x = if I < 4 { x } else { _mm512_srli_epi16::<4>(x) };
+            let lower = _mm512_and_si512(x, _mm512_set1_epi8(15));
+            return _mm512_or_si512(_mm512_slli_epi16::<4>(nibble), lower);
+        }
+        // Shifts by 16 bits: what crosses from one byte to the next is masked out.
+        match F::FORMAT {
+            Format::Q5_0 | Format::Q5_1 | Format::Q5_K => {
+                let x = load(at.high, 0);
+                let x = match I {
+                    0 => _mm512_slli_epi16::<4>(x),
+                    1 => _mm512_slli_epi16::<3>(x),
+                    2 => _mm512_slli_epi16::<2>(x),
+                    3 => _mm512_slli_epi16::<1>(x),
+                    4 => x,
+                    5 => _mm512_srli_epi16::<1>(x),
+                    6 => _mm512_srli_epi16::<2>(x),
+                    _ => _mm512_srli_epi16::<3>(x),
+                };
+                _mm512_or_si512(nibble, _mm512_and_si512(x, _mm512_set1_epi8(0x10)))
+            }
+            Format::Q6_K => {
+                let x = load(at.high, I / 4);
+                let x = match I % 4 {
+                    0 => _mm512_slli_epi16::<4>(x),
+                    1 => _mm512_slli_epi16::<2>(x),
+                    2 => x,
+                    _ => _mm512_srli_epi16::<2>(x),
+                };
+                _mm512_or_si512(nibble, _mm512_and_si512(x, _mm512_set1_epi8(0x30)))
+            }
+            _ => nibble,
+        }
+    }
+}
+
+/// 16 halves, widened.
+///
+/// # Safety
+/// 32 bytes may be read.
+#[inline(always)]
+unsafe fn widened(p: *const u8) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) }
+}
+
+/// The sub-scales of two adjacent sub-blocks for all rows, as 16-bit pairs.
+///
+/// # Safety
+/// 32 bytes may be read.
+#[inline(always)]
+unsafe fn pairs<F: Marker>(p: *const u8) -> __m512i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let bytes = _mm256_loadu_si256(p.cast());
+        if let Format::Q6_K = F::FORMAT { _mm512_cvtepi8_epi16(bytes) } else { _mm512_cvtepu8_epi16(bytes) }
+    }
+}
