@@ -9,6 +9,7 @@ mod counts;
 mod golden;
 mod layers;
 mod models;
+mod pc;
 mod python;
 mod setup;
 mod shell;
@@ -45,6 +46,9 @@ enum Task {
     Bench(bench::Options),
     /// Says what the kernels take on phones, without one: instructions, cycles, tokens per second at best.
     ArmReport(arm::Options),
+    /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
+    #[command(hide = true)]
+    Pc(pc::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Task::Golden(options) => golden::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::ArmReport(options) => arm::run(&options),
+        Task::Pc(options) => pc::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

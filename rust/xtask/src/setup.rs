@@ -7,15 +7,20 @@ mod rust;
 
 pub use rust::cargo_for;
 
-use crate::models;
+use self::debian::Archive;
 use crate::shell::{self, Result};
+use crate::{models, pc};
 use std::env::consts;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The targets that are built here beside the machine's own: Linux to run under an emulator, and the two phones.
 pub const LINUX: &str = "aarch64-unknown-linux-gnu";
 pub const ANDROID: &str = "aarch64-linux-android";
 pub const IOS: &str = "aarch64-apple-ios";
+
+/// Desktop Linux, named where a build has to differ from the machine's own.
+pub const PC: &str = "x86_64-unknown-linux-gnu";
 
 /// One thing that a build or a test cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub enum Need {
     Emulator,
     /// The same emulator in the form that takes plugins, and a C compiler to make one.
     Counter,
+    /// An emulator of a PC with all x86-64 tiers of the kernels, unless this is one, and a C compiler for what runs in it.
+    Pc,
     /// The models, pulled and packed.
     Models,
 }
@@ -47,7 +54,7 @@ pub struct Unmet {
 /// `cargo xtask setup`.
 pub fn everything() -> Result<()> {
     use Need::*;
-    let unmet = ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Counter, Models]);
+    let unmet = ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Counter, Pc, Models]);
     let missing = unmet.iter().filter(|unmet| !unmet.impossible).count();
     if missing == 0 { Ok(()) } else { Err(format!("{missing} of the things above are missing")) }
 }
@@ -86,6 +93,7 @@ impl Need {
             }
             Self::Emulator => emulator().is_some(),
             Self::Counter => shell::find(DYNAMIC).is_some() && shell::find("cc").is_some(),
+            Self::Pc => has_x86_tiers() || bochs().is_some() && shell::find("cc").is_some(),
             // Only the command itself knows; it looks before it fetches.
             Self::Models => false,
         }
@@ -98,6 +106,15 @@ impl Need {
             Self::CrossCompiler => debian::install(&["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]),
             Self::Emulator => debian::install(&["qemu-user-static"]),
             Self::Counter => debian::install(&["qemu-user", "gcc", "libc6-dev"]),
+            Self::Pc => {
+                // Debian 12's Bochs has no AVX-VNNI, but the libraries that a newer one takes.
+                debian::install(&BOCHS)?;
+                if bochs().is_some() {
+                    Ok(())
+                } else {
+                    Archive::open(BOCHS_SUITE, bochs_folder())?.unpack(&BOCHS_PACKAGES)
+                }
+            }
             Self::Models => {
                 for model in models::pull_all()? {
                     println!("           {}: {}", model.name, model.file.display());
@@ -111,6 +128,7 @@ impl Need {
     fn impossible(self) -> Option<&'static str> {
         match self {
             Self::CrossCompiler | Self::Emulator | Self::Counter if consts::OS != "linux" => Some("this is Linux only"),
+            Self::Pc if consts::OS != "linux" || consts::ARCH != "x86_64" => Some("this is for x86-64 Linux only"),
             _ => None,
         }
     }
@@ -130,6 +148,11 @@ impl Need {
                  `apt-get install qemu-user gcc libc6-dev`)"
                     .to_owned()
             }
+            Self::Pc => format!(
+                "install Bochs 3.0 or later, its text display, and a C compiler with a C library (Debian 13: `apt-get install \
+                 {}`)",
+                BOCHS.join(" ")
+            ),
             Self::Models => "run `cargo nibble pull --all`".to_owned(),
         }
     }
@@ -143,6 +166,7 @@ impl std::fmt::Display for Need {
             Self::CrossCompiler => f.write_str("C compiler and library for aarch64 Linux"),
             Self::Emulator => f.write_str("emulator for aarch64 Linux"),
             Self::Counter => f.write_str("emulator for aarch64 Linux that takes plugins, and C compiler"),
+            Self::Pc => f.write_str("emulator of a PC with AVX-512 and AVX-VNNI, and C compiler"),
             Self::Models => f.write_str("models"),
         }
     }
@@ -153,6 +177,48 @@ const SYSROOT: &str = "/usr/aarch64-linux-gnu";
 
 /// QEMU's user mode in the form that takes plugins, which the static one does not.
 const DYNAMIC: &str = "qemu-aarch64";
+
+/// Whether this machine has every x86-64 tier itself.
+pub fn has_x86_tiers() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avxvnni") && is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// What runs programs on an emulated PC, by the names of Debian's packages.
+const BOCHS: [&str; 4] = ["bochs", "bochs-term", "gcc", "libc6-dev"];
+
+/// Where a Bochs with AVX-VNNI comes from if the system's is older, and the libraries that are as new.
+const BOCHS_SUITE: &str = "trixie";
+const BOCHS_PACKAGES: [&str; 5] = ["bochs", "bochs-term", "libc6", "libstdc++6", "libgcc-s1"];
+
+fn bochs_folder() -> PathBuf {
+    shell::root().join("target/xtask/bochs")
+}
+
+/// A Bochs that knows a CPU with all tiers: the system's, or the one that was unpacked here.
+pub fn bochs() -> Option<Command> {
+    let knows = |mut bochs: Command| {
+        let said = bochs.args(["-q", "-help", "cpu"]).output().map(|output| [output.stdout, output.stderr].concat());
+        said.is_ok_and(|said| String::from_utf8_lossy(&said).contains(pc::CPU))
+    };
+    let candidates: [fn() -> Command; 2] = [|| shell::command("bochs"), unpacked_bochs];
+    candidates.into_iter().find(|bochs| knows(bochs())).map(|bochs| bochs())
+}
+
+fn unpacked_bochs() -> Command {
+    const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+    let folder = bochs_folder();
+    let mut bochs = shell::command(folder.join("usr/lib64/ld-linux-x86-64.so.2"));
+    bochs
+        .arg("--library-path")
+        .arg(format!("{}:/{LIBRARIES}", folder.join(LIBRARIES).display()))
+        .arg(folder.join("usr/bin/bochs-bin"))
+        .env("LTDL_LIBRARY_PATH", folder.join(LIBRARIES).join("bochs/plugins"))
+        .env("BXSHARE", folder.join("usr/share/bochs"));
+    bochs
+}
 
 /// The program that runs aarch64 Linux binaries as one of its processors.
 fn emulator() -> Option<&'static str> {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
-use crate::setup::{self, ANDROID, IOS, LINUX, Need, Unmet, cargo_for};
+use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
 use crate::{arm, counts, layers, table};
@@ -36,6 +36,8 @@ enum Part {
     Doc,
     /// Kernels and engine on emulated phone processors.
     Aarch64,
+    /// The kernels on an emulated PC with AVX-512 and AVX-VNNI, or on this machine if it has them.
+    X86,
     /// The aarch64 kernels take no more instructions than they did.
     Counts,
     /// The SDK's crates compile for Android and iOS.
@@ -82,6 +84,7 @@ impl Part {
             Self::Layers | Self::Doc => &[],
             Self::Tests => &[Need::Models],
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
+            Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS)],
         }
@@ -136,6 +139,15 @@ impl Part {
                 tally += sum(PROCESSORS.map(|processor| Tally::suite(&mut emulated_tests(processor))));
                 tally
             }
+            Self::X86 => {
+                // Formats are the same on all tiers.
+                let mut tests = x86_tests("avx512-vnni");
+                tests.args(["--test", "kernels", "--", "--skip", "formats::"]);
+                // That the other one is there and chosen, too: the first run has tested all that there are.
+                let mut selection = x86_tests("avx-vnni");
+                selection.args(["--", "select::"]);
+                sum([&mut tests, &mut selection].map(Tally::suite))
+            }
             Self::Counts => counts::check(),
             Self::Mobile => sum([ANDROID, IOS].map(|target| {
                 Tally::check(cargo_for(target, "build").args(CROSS).args([
@@ -162,6 +174,24 @@ fn emulated_tests(processor: &str) -> Command {
         .env("PROPTEST_CASES", EMULATED_CASES);
     test
 }
+
+/// The kernels' unit tests, with this tier as the one that is asked for.
+fn x86_tests(tier: &str) -> Command {
+    let mut test = cargo_for(PC, "test");
+    test.args(CROSS).args(["--no-fail-fast", "-p", "nibble-kernels", "--lib"]).env("NIBBLE_TIER", tier);
+    if !setup::has_x86_tiers() {
+        let this = std::env::current_exe().map_or_else(|_| "cargo xtask".into(), |this| this.display().to_string());
+        test.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", format!("{this} pc"))
+            .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", STATIC)
+            .env("PROPTEST_CASES", EMULATED_CASES)
+            // Where to take another seed from each time, the emulated PC has nothing.
+            .env("PROPTEST_RNG_SEED", "1");
+    }
+    test
+}
+
+/// A program that needs no loader and knows its addresses, and debug information is most of its size.
+const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static -C strip=debuginfo";
 
 fn sum(tallies: impl IntoIterator<Item = Tally>) -> Tally {
     tallies.into_iter().fold(Tally::default(), |mut sum, tally| {

@@ -3,9 +3,7 @@
 use crate::shell::{self, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The suite that holds a newer Rust than Debian 12 does.
-const SUITE: &str = "trixie-backports";
+use std::process::Command;
 
 /// Where the system's own archive of packages is written down.
 const SOURCES: &str = "/etc/apt/sources.list.d/debian.sources";
@@ -17,45 +15,68 @@ pub fn install(packages: &[&str]) -> Result<()> {
     install().or_else(|_| shell::run(apt().arg("update")).and_then(|()| install()))
 }
 
-/// Downloads a package of this upstream version from a newer suite and unpacks it without installing it; returns the folder
-/// it is in.
+/// Packages of a newer suite than the system's, to be unpacked into a folder of ours and not installed.
 ///
-/// It comes from where the system gets its packages, by lists of our own: the system's are not touched, and no rights are
+/// They come from where the system gets its packages, by lists of our own: the system's are not touched, and no rights are
 /// needed.
-pub fn unpack(package: &str, upstream: &str) -> Result<PathBuf> {
-    let text = fs::read_to_string(SOURCES).map_err(|error| format!("reading {SOURCES}: {error}"))?;
-    let (uri, key) = archive_in(&text).ok_or_else(|| format!("{SOURCES} names no archive of packages"))?;
-    let folder = shell::root().join("target/xtask").join(package);
-    make_empty(&folder)?;
-    for part in ["lists/partial", "cache/archives/partial"] {
-        make_empty(&folder.join(part))?;
+pub struct Archive {
+    suite: &'static str,
+    folder: PathBuf,
+}
+
+impl Archive {
+    /// Fetches the lists of a suite. `folder` is emptied first.
+    pub fn open(suite: &'static str, folder: PathBuf) -> Result<Self> {
+        let text = fs::read_to_string(SOURCES).map_err(|error| format!("reading {SOURCES}: {error}"))?;
+        let (uri, key) = archive_in(&text).ok_or_else(|| format!("{SOURCES} names no archive of packages"))?;
+        make_empty(&folder)?;
+        for part in ["lists/partial", "cache/archives/partial"] {
+            make_empty(&folder.join(part))?;
+        }
+        let archive = Self { suite, folder };
+        let sources = archive.sources();
+        let stanza = format!("Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nSigned-By: {key}\n");
+        fs::write(&sources, stanza).map_err(|error| format!("writing {}: {error}", sources.display()))?;
+        shell::run(archive.apt("apt-get").arg("update"))?;
+        Ok(archive)
     }
-    let sources = folder.join("our.sources");
-    let stanza = format!("Types: deb\nURIs: {uri}\nSuites: {SUITE}\nComponents: main\nSigned-By: {key}\n");
-    fs::write(&sources, stanza).map_err(|error| format!("writing {}: {error}", sources.display()))?;
-    let apt = |program: &str| {
+
+    fn sources(&self) -> PathBuf {
+        self.folder.join("our.sources")
+    }
+
+    fn apt(&self, program: &str) -> Command {
         let mut apt = shell::command(program);
-        let places =
-            [("Etc::sourcelist", &sources), ("State::lists", &folder.join("lists")), ("Cache", &folder.join("cache"))];
+        let places = [
+            ("Etc::sourcelist", self.sources()),
+            ("State::lists", self.folder.join("lists")),
+            ("Cache", self.folder.join("cache")),
+        ];
         for (name, path) in places {
             apt.arg("-o").arg(format!("Dir::{name}={}", path.display()));
         }
-        apt.args(["-o", "Dir::Etc::sourceparts=/dev/null"]).current_dir(&folder);
+        apt.args(["-o", "Dir::Etc::sourceparts=/dev/null"]).current_dir(&self.folder);
         apt
-    };
+    }
 
-    shell::run(apt("apt-get").arg("update"))?;
-    let listing = shell::output(apt("apt-cache").args(["madison", package]))?;
-    let version = version_in(&listing, upstream).ok_or_else(|| format!("{SUITE} has no {package} {upstream}"))?;
-    shell::run(apt("apt-get").arg("download").arg(format!("{package}={version}")))?;
-    let archive = fs::read_dir(&folder)
-        .ok()
-        .and_then(|files| {
-            files.flatten().map(|file| file.path()).find(|path| path.extension().is_some_and(|e| e == "deb"))
-        })
-        .ok_or_else(|| format!("apt-get download left no package in {}", folder.display()))?;
-    shell::run(shell::command("dpkg").arg("-x").arg(archive).arg(&folder))?;
-    Ok(folder)
+    /// The version of a package that has this upstream version.
+    pub fn version(&self, package: &str, upstream: &str) -> Result<String> {
+        let listing = shell::output(self.apt("apt-cache").args(["madison", package]))?;
+        let version = version_in(&listing, upstream).map(str::to_owned);
+        version.ok_or_else(|| format!("{} has no {package} {upstream}", self.suite))
+    }
+
+    /// Downloads packages, each `name` or `name=version`, and unpacks them into the folder.
+    pub fn unpack(&self, packages: &[&str]) -> Result<()> {
+        shell::run(self.apt("apt-get").arg("download").args(packages))?;
+        let files =
+            fs::read_dir(&self.folder).map_err(|error| format!("reading {}: {error}", self.folder.display()))?;
+        let archives = files.flatten().map(|file| file.path()).filter(|path| path.extension() == Some("deb".as_ref()));
+        for archive in archives {
+            shell::run(shell::command("dpkg").arg("-x").arg(archive).arg(&self.folder))?;
+        }
+        Ok(())
+    }
 }
 
 fn check_rights() -> Result<()> {
@@ -79,7 +100,7 @@ fn is_root() -> bool {
     false
 }
 
-fn apt() -> std::process::Command {
+fn apt() -> Command {
     let mut apt = shell::command("apt-get");
     // Another apt may be at work; it is waited for.
     apt.args(["-o", "DPkg::Lock::Timeout=300"]).env("DEBIAN_FRONTEND", "noninteractive");

@@ -3,7 +3,7 @@
 //! Where rustup cannot fetch a compiled standard library, its source comes from Debian and cargo builds it. Building it is
 //! an unstable feature of cargo, hence `RUSTC_BOOTSTRAP`; this goes away when `build-std` is stable.
 
-use super::debian;
+use super::debian::Archive;
 use crate::shell::{self, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,9 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(120);
 
 /// Where, under the sysroot, cargo looks for the source of the standard library.
 const SOURCE: &str = "lib/rustlib/src/rust/library";
+
+/// The suite that holds a newer Rust than Debian 12 does.
+const SUITE: &str = "trixie-backports";
 
 pub fn has_components() -> bool {
     ["clippy", "fmt"].iter().all(|tool| shell::works(shell::cargo().args([tool, "--version"])))
@@ -80,7 +83,9 @@ fn has_source(sysroot: &Path) -> bool {
 fn add_source() -> Result<()> {
     let version = shell::output(shell::command("rustc").arg("--version"))?;
     let release = release(&version).ok_or_else(|| format!("rustc --version says {version:?}, which has no release"))?;
-    let unpacked = debian::unpack("rust-src", release)?;
+    let unpacked = shell::root().join("target/xtask/rust-src");
+    let archive = Archive::open(SUITE, unpacked.clone())?;
+    archive.unpack(&[&format!("rust-src={}", archive.version("rust-src", release)?)])?;
     let sysroot = sysroot()?;
     let destination = sysroot.join(SOURCE);
     let parent = destination.parent().expect("the source has a parent folder");
