@@ -251,8 +251,8 @@ trait Multiply {
     /// second one.
     unsafe fn factors(pairs: __m256i) -> [__m256i; 2];
 
-    /// By how many bits the sum of the activations is shifted and then subtracted, to take a format's offset off its codes.
-    fn offset(format: Format) -> Option<u32>;
+    /// `s` less the sum of the activations times the offset of a format's codes.
+    unsafe fn less_offset<F: Marker>(s: __m256i, sum: __m256i) -> __m256i;
 }
 
 impl Multiply for Maddubs {
@@ -307,12 +307,15 @@ impl Multiply for Maddubs {
     }
 
     #[inline(always)]
-    fn offset(format: Format) -> Option<u32> {
-        match format {
-            Format::Q4_0 => Some(3),
-            Format::Q5_0 => Some(4),
-            Format::Q8_0N => Some(7),
-            _ => None,
+    unsafe fn less_offset<F: Marker>(s: __m256i, sum: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match F::FORMAT {
+                Format::Q4_0 => _mm256_sub_epi32(s, _mm256_slli_epi32::<3>(sum)),
+                Format::Q5_0 => _mm256_sub_epi32(s, _mm256_slli_epi32::<4>(sum)),
+                Format::Q8_0N => _mm256_sub_epi32(s, _mm256_slli_epi32::<7>(sum)),
+                _ => s,
+            }
         }
     }
 }
@@ -353,8 +356,14 @@ impl Multiply for Dpbusd {
     }
 
     #[inline(always)]
-    fn offset(format: Format) -> Option<u32> {
-        if let Format::Q8_0 = format { Some(7) } else { Maddubs::offset(format) }
+    unsafe fn less_offset<F: Marker>(s: __m256i, sum: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match F::FORMAT {
+                Format::Q8_0 => _mm256_sub_epi32(s, _mm256_slli_epi32::<7>(sum)),
+                _ => Maddubs::less_offset::<F>(s, sum),
+            }
+        }
     }
 }
 
@@ -408,9 +417,11 @@ unsafe fn group_times_tile<M: Multiply, F: Marker, C: Codes, const T: usize>(
     unsafe {
         let mut acc = [[_mm256_setzero_ps(); 2]; T];
         for _ in 0..w.blocks() {
-            match F::FORMAT.block() {
-                32 => block::<M, F, C, T>(at, &mut acc),
-                _ => superblock::<M, F, C, T>(at, &mut acc),
+            // `const` spares LLVM the one that would be inlined only to be thrown away.
+            if const { F::FORMAT.block() == 32 } {
+                block::<M, F, C, T>(at, &mut acc);
+            } else {
+                superblock::<M, F, C, T>(at, &mut acc);
             }
             at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
             at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
@@ -449,12 +460,9 @@ unsafe fn block<M: Multiply, F: Marker, C: Codes, const T: usize>(at: Block<C>, 
         let per_token = at.record.add(32 * T).cast::<f32>();
         for t in 0..T {
             let da = _mm256_broadcast_ss(&*per_token.add(t));
-            let sum = per_token.add(2 * T + t).cast::<i32>().read_unaligned();
+            let sum = _mm256_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
             for r in 0..2 {
-                let s = match M::offset(F::FORMAT) {
-                    Some(bits) => _mm256_sub_epi32(s[t][r], _mm256_set1_epi32(sum << bits)),
-                    None => s[t][r],
-                };
+                let s = M::less_offset::<F>(s[t][r], sum);
                 acc[t][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), _mm256_mul_ps(d[r], da), acc[t][r]);
                 if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
                     let da_sum = _mm256_broadcast_ss(&*per_token.add(T + t));

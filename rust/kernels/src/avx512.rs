@@ -109,9 +109,11 @@ impl Variant for Dpbusd {
         for _ in 0..w.blocks() {
             // SAFETY: the caller's promise; `at` is in turn at each of the blocks that `w` and the tile have.
             unsafe {
-                match F::FORMAT.block() {
-                    32 => block::<F, T>(at, &mut acc),
-                    _ => superblock::<F, T>(at, &mut acc),
+                // As for AVX2.
+                if const { F::FORMAT.block() == 32 } {
+                    block::<F, T>(at, &mut acc);
+                } else {
+                    superblock::<F, T>(at, &mut acc);
                 }
             }
             at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
@@ -146,11 +148,11 @@ unsafe fn block<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__m512;
         let per_token = at.record.add(32 * T).cast::<f32>();
         for t in 0..T {
             let da = _mm512_set1_ps(per_token.add(t).read_unaligned());
-            let sum = per_token.add(2 * T + t).cast::<i32>().read_unaligned();
+            let sum = _mm512_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
             let s = match F::FORMAT {
-                Format::Q4_0 => _mm512_sub_epi32(s[t], _mm512_set1_epi32(sum << 3)),
-                Format::Q5_0 => _mm512_sub_epi32(s[t], _mm512_set1_epi32(sum << 4)),
-                Format::Q8_0 | Format::Q8_0N => _mm512_sub_epi32(s[t], _mm512_set1_epi32(sum << 7)),
+                Format::Q4_0 => _mm512_sub_epi32(s[t], _mm512_slli_epi32::<3>(sum)),
+                Format::Q5_0 => _mm512_sub_epi32(s[t], _mm512_slli_epi32::<4>(sum)),
+                Format::Q8_0 | Format::Q8_0N => _mm512_sub_epi32(s[t], _mm512_slli_epi32::<7>(sum)),
                 _ => s[t],
             };
             acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[t]);
@@ -184,7 +186,7 @@ unsafe fn superblock<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__
             let pair = pairs::<F>(scales.add(p * 32));
             let (even, odd) = (_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair)), _mm512_srai_epi32::<16>(pair));
             let activations = at.record.add(sub * 32 * T);
-            if six {
+            if const { matches!(F::FORMAT, Format::Q6_K) } {
                 let [first, second] = dots::<F, T, 2>(codes, activations);
                 for t in 0..T {
                     s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(first[t], even));

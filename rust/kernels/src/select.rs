@@ -285,13 +285,6 @@ mod tests {
         assert_eq!(Kernels::available().next().map(Kernels::tier), Some(Tier::Scalar));
     }
 
-    #[test]
-    fn the_tier_that_the_environment_names_is_there_and_is_used() {
-        let highest = Kernels::available().last().unwrap().tier();
-        let wanted = Kernels::requested().unwrap_or_else(|| highest.name().to_owned());
-        assert_eq!(Kernels::best().tier().name(), wanted);
-    }
-
     #[cfg(target_arch = "aarch64")]
     #[test]
     fn the_best_multiplications_that_the_cpu_has_are_used() {

@@ -4,3 +4,4 @@ mod formats;
 mod matmul;
 mod ops;
 mod support;
+mod tiers;
