@@ -33,7 +33,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Brings in what building and testing need: Rust targets, an aarch64 emulator and compiler, the models.
+    /// Brings in what building and testing need: Rust targets, an aarch64 compiler, emulators, the models.
     ///
     /// Every step looks first and does nothing if the thing is there. As root on Debian it installs; elsewhere it names
     /// what is missing and how to get it.

@@ -35,12 +35,14 @@ impl Tally {
 
     /// Runs `cargo test` and counts the tests in it.
     ///
-    /// A run that fails without a failed test, because something did not compile or crashed, counts as one failure.
+    /// A run that fails without a failed test, because something did not compile or crashed, counts as one failure, and so
+    /// does one without a test.
     pub fn suite(command: &mut Command) -> Self {
         println!("$ {}", shell::line(command));
         let mut tally = Self::default();
         let outcome = shell::run_lines(command, |line| tally += Self::of_libtest(line));
-        if !report(outcome) && tally.failed == 0 {
+        let succeeded = report(outcome);
+        if tally == Self::default() || !succeeded && tally.failed == 0 {
             tally.failed = 1;
         }
         tally
@@ -101,6 +103,12 @@ mod tests {
         sum += Tally::of(false);
         sum += Tally { passed: 1, failed: 0, skipped: 4 };
         assert_eq!(sum, Tally { passed: 2, failed: 1, skipped: 4 });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_without_a_test_is_a_failure() {
+        assert_eq!(Tally::suite(&mut shell::command("true")), Tally::of(false));
     }
 
     #[test]
