@@ -451,7 +451,10 @@ unsafe fn block<M: Multiply, F: Marker, C: Codes, const T: usize>(at: Block<C>, 
             && !M::BYTES
         {
             dot::<M, marker::Q4_0, C, T>(at.codes, at.record, factors, &mut s);
-            s = s.map(|rows| rows.map(|s| _mm256_slli_epi32::<4>(s)));
+            // Not `map`, which is not always inlined.
+            for s in s.as_flattened_mut() {
+                *s = _mm256_slli_epi32::<4>(*s);
+            }
             dot::<M, marker::Q4_0, C, T>(at.codes.lower(), at.record, factors, &mut s);
         } else {
             dot::<M, F, C, T>(at.codes, at.record, factors, &mut s);
