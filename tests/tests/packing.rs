@@ -33,7 +33,9 @@ fn smollm2_opens_as_what_it_is() {
     let c = model.config();
     assert_eq!((c.layers.len(), c.embedding, c.feed_forward, c.heads, c.kv_heads), (30, 576, 1536, 9, 3));
     assert_eq!((c.head_dim, c.vocabulary, c.context_length, c.gate), (64, 49152, 8192, Gate::Silu));
-    assert_eq!(formats(&model), [(Format::F32, 61), (Format::Q4_1, 210), (Format::Q8_0, 1)]);
+    // The file's 61 vectors and 211 matrices; the head is in nibbles, and its screen has a matrix of each float.
+    assert_eq!(formats(&model), [(Format::F32, 62), (Format::F16, 1), (Format::Q4_1, 210), (Format::Q8_0N, 1)]);
+    assert!(model.has_screened_head());
     assert_eq!(model.licence(), Some("apache-2.0"));
     assert_eq!(hex(model.fingerprint()), SMOLLM2_SHA256);
     let v = model.vocabulary();
@@ -50,8 +52,8 @@ fn gemma3_opens_as_what_it_is() {
     let c = model.config();
     assert_eq!((c.layers.len(), c.embedding, c.feed_forward, c.heads, c.kv_heads), (18, 640, 2048, 4, 1));
     assert_eq!((c.head_dim, c.vocabulary, c.context_length, c.gate), (256, 262144, 32768, Gate::Gelu));
-    let all = [(Format::F32, 109), (Format::Q5_0, 81), (Format::Q8_0, 10), (Format::Q4_K, 27), (Format::Q6_K, 9)];
-    assert_eq!(formats(&model), all);
+    let quantized = [(Format::Q5_0, 81), (Format::Q8_0, 9), (Format::Q4_K, 27), (Format::Q6_K, 9), (Format::Q8_0N, 1)];
+    assert_eq!(formats(&model), [&[(Format::F32, 110), (Format::F16, 1)][..], &quantized].concat());
     assert_eq!(model.licence(), Some("gemma"));
     let v = model.vocabulary();
     assert_eq!((v.bytes(2), v.kind(2)), (&b"<bos>"[..], TokenKind::Control));

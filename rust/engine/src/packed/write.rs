@@ -30,7 +30,8 @@ pub struct PackProgress {
 ///
 /// The file is written beside `dest` and renamed when it is complete and on disk, so `dest` is never half a file, whatever
 /// happens; two processes that pack the same model do no harm. `progress` is called after each piece; when it breaks,
-/// nothing is left behind. Needs memory for the largest tensor.
+/// nothing is left behind. Needs memory for the largest tensor and, where the head is Q8_0, for a session: its screen is fitted to
+/// what the model makes of some sentences.
 ///
 /// # Errors
 /// [`Error::Cancelled`] when `progress` breaks, [`Error::DamagedGguf`] or [`Error::Unsupported`] for a file that cannot be
