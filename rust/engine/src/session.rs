@@ -226,10 +226,10 @@ impl Session {
         mut visit: impl FnMut(usize, &[(TokenId, f32)]),
     ) -> Result<()> {
         let width = self.model.config().embedding;
-        let mut best = Vec::new();
+        let (mut logits, mut best) = (Vec::new(), Vec::new());
         self.each_hidden(tokens, |session, start, hidden| {
             for (i, hidden) in hidden.chunks_exact(width).enumerate() {
-                session.transformer.best(&session.model, hidden, k, &mut best)?;
+                session.transformer.best(&session.model, hidden, k, &mut logits, &mut best)?;
                 visit(start + i, &best);
             }
             Ok(())
@@ -360,7 +360,7 @@ impl LanguageModel for Session {
     fn sync_top(&mut self, prefix: &[TokenId], k: usize, top: &mut Vec<(TokenId, f32)>) -> Result<()> {
         self.advance(prefix)?;
         if self.last.is_empty() {
-            return self.transformer.best(&self.model, &self.hidden, k, top);
+            return self.transformer.best(&self.model, &self.hidden, k, &mut self.last, top);
         }
         best_of(&self.last, k, top);
         Ok(())

@@ -176,15 +176,22 @@ impl Transformer {
         head::logits(&mut self.crew, model, hidden, &mut self.buffers.quantized, logits)
     }
 
-    /// Writes the `k` tokens with the highest logits of one hidden state to `best`, best first.
-    pub fn best(&mut self, model: &Model, hidden: &[f32], k: usize, best: &mut Vec<Candidate>) -> Result<()> {
+    /// Writes the `k` tokens with the highest logits of one hidden state to `best`, best first. Where the head has no screen, all
+    /// logits are computed first, and are left in `logits`.
+    pub fn best(
+        &mut self,
+        model: &Model,
+        hidden: &[f32],
+        k: usize,
+        logits: &mut Vec<f32>,
+        best: &mut Vec<Candidate>,
+    ) -> Result<()> {
         if let Some(screen) = model.screen() {
             self.crew.muster(1);
             return self.head.best(&mut self.crew, model, hidden, screen, k, best);
         }
-        let mut logits = Vec::new();
-        self.logits(model, hidden, &mut logits)?;
-        head::best_of(&logits, k, best);
+        self.logits(model, hidden, logits)?;
+        head::best_of(logits, k, best);
         Ok(())
     }
 
