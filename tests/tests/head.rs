@@ -13,6 +13,9 @@ use nibble_tests::models::{GEMMA3, SMOLLM2, TestModel};
 /// What a sampler looks at by default.
 const BEST: usize = 40;
 
+/// After how many positions it says how far it has come.
+const SHOWN: usize = 5_000;
+
 /// Tokens of one text.
 const LENGTH: usize = 128;
 
@@ -55,6 +58,9 @@ fn the_best_are_found(model: &TestModel) {
                 assert!(found == expected[i], "{}: position {i} of {text:?}", model.name);
             };
             session.score_top(&text, BEST, check).unwrap();
+            if (checked + text.len()) / SHOWN > checked / SHOWN {
+                println!("{}: the same at {} positions so far", model.name, checked + text.len());
+            }
             checked += text.len();
         }
     }
