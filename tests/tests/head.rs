@@ -1,7 +1,7 @@
 //! The screened head finds the 40 best tokens that the full head finds, with the same bits, on real models and any text.
 //!
 //! `NIBBLE_HEAD_POSITIONS` says how many positions of each model to check; there is text for some 300,000. ARCHITECTURE.md
-//! says what a check of 100,000 found.
+//! says what such checks found.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
