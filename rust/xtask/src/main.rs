@@ -52,6 +52,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    shell::remember_this();
     let outcome = match Arguments::parse().task {
         Task::Setup => setup::everything(),
         Task::Test(options) => test::run(&options),

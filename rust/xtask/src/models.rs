@@ -41,8 +41,7 @@ fn nibble_of(profile: &str) -> Command {
 /// Fetches and packs every model of the registry, with the command as tests compile it; what is there already is left alone.
 pub fn pull_all() -> Result<Vec<Model>> {
     shell::run(shell::cargo().arg("build").args(WORKSPACE))?;
-    let this = std::env::current_exe().map_err(|error| format!("finding the compiled programs: {error}"))?;
-    pull(shell::command(this.with_file_name("nibble").with_extension(consts::EXE_EXTENSION)), "--all")
+    pull(shell::command(shell::this()?.with_file_name("nibble").with_extension(consts::EXE_EXTENSION)), "--all")
 }
 
 /// Fetches and packs one model of the registry, or packs a GGUF file.

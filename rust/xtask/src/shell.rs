@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,20 @@ pub fn cargo() -> Command {
 /// All that `cargo build` and `cargo test` shall compile here. One selection for all: cargo unites the features that a
 /// selection asks of its dependencies, and another selection would compile the largest of them again.
 pub const WORKSPACE: [&str; 5] = ["--workspace", "--all-features", "--lib", "--bins", "--tests"];
+
+/// Where this program lies. Asked for at its start ([`remember_this`]): what it starts may compile it anew and put the result
+/// in its place, and from then on Linux names the file of the running program as one that is deleted.
+pub fn this() -> Result<&'static Path> {
+    THIS.as_deref().map_err(Clone::clone)
+}
+
+/// To be called first in `main`.
+pub fn remember_this() {
+    LazyLock::force(&THIS);
+}
+
+static THIS: LazyLock<Result<PathBuf>> =
+    LazyLock::new(|| env::current_exe().map_err(|error| format!("finding the program that runs: {error}")));
 
 /// The first executable of this name on the PATH.
 pub fn find(program: &str) -> Option<PathBuf> {

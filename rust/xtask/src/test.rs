@@ -181,7 +181,7 @@ fn x86_tests(tier: &str) -> Command {
         .args(["--no-fail-fast", "-p", "nibble-kernels", "--test", "kernels", "--"])
         .env("NIBBLE_TIER", tier);
     if !setup::has_x86_tiers() {
-        let this = std::env::current_exe().map_or_else(|_| "cargo xtask".into(), |this| this.display().to_string());
+        let this = shell::this().map_or_else(|_| "cargo xtask".to_owned(), |this| this.display().to_string());
         test.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", format!("{this} pc"))
             .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", STATIC)
             .env("PROPTEST_CASES", EMULATED_CASES)
