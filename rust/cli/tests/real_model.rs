@@ -207,6 +207,11 @@ fn the_benchmark_has_every_figure() {
     }
     let table = success(&nibble(&["bench", "--prompt", "16", "--generate", "4", "--repeat", "2"]).output().unwrap());
     assert!(table.contains("tok/s") && table.contains("dirty memory"), "{table}");
+    assert!(!table.contains("batch of"), "only when it is asked for");
+    let figures = json(&["bench", "--prompt", "4", "--generate", "1", "--repeat", "1", "--batches", "--json"]);
+    let batches = figures["batches"].as_array().unwrap();
+    assert_eq!(batches.iter().map(|batch| batch["rows"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 4, 8]);
+    assert!(batches.iter().all(|batch| batch["ms"].as_f64().unwrap() > 0.0), "{figures}");
 }
 
 #[test]

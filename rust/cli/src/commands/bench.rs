@@ -19,7 +19,7 @@ first logits   the same, and one token computed
 prefill        a prompt of --prompt tokens, with nothing of it cached
 decode         --generate tokens after that prompt, each the most probable one, one at a time, as `nibble generate` does:
                if the model has a screened head, only the highest logits are computed, and with --full-logits all
-batch of N     N continuations of the prompt computed together, and how many times as long that takes as one
+batch of N     with --batches: N continuations of the prompt computed together, and how many times as long that takes as one
 peak memory    resident, with the pages of the model file that were touched and that the system may drop (VmHWM)
 dirty memory   private and written to at the end of the run (Private_Dirty of smaps_rollup)
 
@@ -42,6 +42,9 @@ pub struct Args {
     /// Computes all logits of every token that is decoded
     #[arg(long)]
     full_logits: bool,
+    /// Also measures several continuations of the prompt, computed together
+    #[arg(long)]
+    batches: bool,
     /// Prints a JSON object
     #[arg(long)]
     json: bool,
@@ -66,7 +69,7 @@ impl Args {
         runner.model().sync(&[other])?;
         let first = start.elapsed();
 
-        let (mut prefill, mut decode, mut batches) = (Vec::new(), Vec::new(), BATCHES.map(|_| Vec::new()));
+        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
         for _ in 0..self.repeat {
             // A prefix that shares nothing with the prompt, so that all of the prompt is computed.
             runner.model().sync(&[other])?;
@@ -80,16 +83,11 @@ impl Args {
                 next = self.next(runner.model(), &tokens)?;
             }
             decode.push(generate as f64 / start.elapsed().as_secs_f64());
-            runner.model().sync(&prompt)?;
-            for (rows, times) in BATCHES.into_iter().zip(&mut batches) {
-                let rows: Vec<_> = prompt.iter().cycle().take(rows).map(|&token| (Node::ROOT, token)).collect();
-                let start = Instant::now();
-                runner.model().grow(&rows)?;
-                times.push(ms(start.elapsed()));
-            }
         }
-        let (prefill, decode, batches) = (median(prefill), median(decode), batches.map(median));
+        let (prefill, decode) = (median(prefill), median(decode));
         let (rss, dirty) = (memory::peak_resident(), memory::private_dirty());
+        // After the memory, of which the logits of many rows would be a part.
+        let batches = if self.batches { self.batches(runner.model(), &prompt, other)? } else { Vec::new() };
 
         let mb = |n: Option<u64>| n.map(|n| n as f64 / 1e6);
         let mut out = stdout().lock();
@@ -100,8 +98,7 @@ impl Args {
                 "prompt": prompt_len, "generate": generate, "repeat": self.repeat, "full_logits": self.full_logits,
                 "load_ms": round(ms(load)), "first_logits_ms": round(ms(first)),
                 "prefill_tps": round(prefill), "decode_tps": round(decode),
-                "batches": BATCHES.iter().zip(batches).map(|(rows, ms)| json!({ "rows": rows, "ms": round(ms) }))
-                    .collect::<Vec<_>>(),
+                "batches": batches.iter().map(|&(rows, ms)| json!({ "rows": rows, "ms": round(ms) })).collect::<Vec<_>>(),
                 "rss_mb": mb(rss).map(round), "dirty_mb": mb(dirty).map(round),
             });
             return Ok(writeln!(out, "{result}")?);
@@ -113,12 +110,29 @@ impl Args {
         table.row(["first logits".into(), format!("{:.1} ms", ms(first))]);
         table.row([format!("prefill of {prompt_len}"), format!("{prefill:.1} tok/s")]);
         table.row([format!("decode of {generate}"), format!("{decode:.1} tok/s")]);
-        for (rows, time) in BATCHES.into_iter().zip(batches) {
-            table.row([format!("batch of {rows}"), format!("{time:.1} ms, {:.2} x", time / batches[0])]);
+        for (rows, time) in &batches {
+            table.row([format!("batch of {rows}"), format!("{time:.1} ms, {:.2} x", time / batches[0].1)]);
         }
         table.row(["peak memory".into(), or_none(rss)]);
         table.row(["dirty memory".into(), or_none(dirty)]);
         Ok(table.write(&mut out, Paint::stdout())?)
+    }
+
+    /// Numbers of continuations of `prompt` and the milliseconds that they take together; `other` is no beginning of it.
+    fn batches(&self, model: &mut dyn LanguageModel, prompt: &[TokenId], other: TokenId) -> Result<Vec<(usize, f64)>> {
+        let mut times = BATCHES.map(|_| Vec::new());
+        for _ in 0..self.repeat {
+            // Another prefix takes the nodes of the round before away.
+            model.sync(&[other])?;
+            model.sync(prompt)?;
+            for (rows, times) in BATCHES.into_iter().zip(&mut times) {
+                let rows: Vec<_> = prompt.iter().cycle().take(rows).map(|&token| (Node::ROOT, token)).collect();
+                let start = Instant::now();
+                model.grow(&rows)?;
+                times.push(ms(start.elapsed()));
+            }
+        }
+        Ok(BATCHES.into_iter().zip(times.map(median)).collect())
     }
 
     /// The most probable token after `tokens`.
