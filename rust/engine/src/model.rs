@@ -63,27 +63,18 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = PackedFile::open(path, options)?;
-        let model = Self::from_file(file, path).map_err(|fault| fault.in_packed(path))?;
+        let model = Self::new(file, Some(path)).map_err(|fault| fault.in_packed(path))?;
         Tokenizer::check(model.tokenizer_source())?;
         Ok(model)
     }
 
     /// The model of a file, whose screen may be missing: it takes a model to fit one.
     pub(crate) fn unscreened(file: PackedFile) -> Result<Self, Fault> {
-        Self::new(file, None, |_, _| Ok(None))
+        Self::new(file, None)
     }
 
-    fn from_file(file: PackedFile, path: &Path) -> Result<Self, Fault> {
-        Self::new(file, Some(path.to_owned()), |file, weights| {
-            Screen::collect(weights, |name| file.tensors.get(name).cloned())
-        })
-    }
-
-    fn new(
-        file: PackedFile,
-        path: Option<PathBuf>,
-        screen: impl Fn(&PackedFile, &Weights) -> Result<Option<Screen>, Fault>,
-    ) -> Result<Self, Fault> {
+    /// The model of a file; one without a path is not whole yet, and has no screen.
+    fn new(file: PackedFile, path: Option<&Path>) -> Result<Self, Fault> {
         let config = arch::config(&file.metadata, file.vocabulary.len())?;
         let weights = Weights::collect(&config, |name, shape| match file.tensors.get(name) {
             Some(tensor) if tensor.shape() != shape => {
@@ -91,7 +82,10 @@ impl Model {
             }
             tensor => Ok(tensor.cloned()),
         })?;
-        let screen = screen(&file, &weights)?;
+        let screen = match path {
+            Some(_) => Screen::collect(&weights, |name| file.tensors.get(name).cloned())?,
+            None => None,
+        };
         let formats = Format::ALL.into_iter().filter_map(|format| {
             let bytes = file.tensors.values().filter(|tensor| tensor.format() == format).map(Tensor::bytes);
             let (tensors, bytes) = bytes.fold((0, 0), |(tensors, sum), bytes| (tensors + 1, sum + bytes as u64));
@@ -101,7 +95,7 @@ impl Model {
         let tokenizer_source =
             TokenizerSource::new(&file.metadata, Arc::new(file.vocabulary), file.merges, file.scores)?;
         Ok(Self(Arc::new(Inner {
-            path,
+            path: path.map(Path::to_owned),
             metadata: file.metadata,
             source: file.source,
             length: file.length,

@@ -76,12 +76,17 @@ impl Screen {
     }
 }
 
+/// The length of what the components of `x` along orthonormal directions leave of it.
+fn outside(x: &[f32], components: &[f32]) -> f64 {
+    let square = |x: &[f32]| x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+    (square(x) - square(components)).max(0.0).sqrt()
+}
+
 /// What the margins of a hidden state are multiplied with, `[MARGINS]`: its components along the directions, and
 /// [`SIGMAS`] standard deviations per length of a residual.
 pub(crate) fn weigh(hidden: &[f32], components: [f32; DIRECTIONS]) -> [f32; MARGINS] {
-    let square = |x: &[f32]| x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-    let outside = (square(hidden) - square(&components)).max(0.0) / hidden.len() as f64;
-    let mut weights = [SIGMAS * outside.sqrt() as f32; MARGINS];
+    let per_dimension = outside(hidden, &components) / (hidden.len() as f64).sqrt();
+    let mut weights = [SIGMAS * per_dimension as f32; MARGINS];
     weights[..DIRECTIONS].copy_from_slice(&components);
     weights
 }

@@ -3,7 +3,7 @@
 use half::f16;
 use nibble_kernels::{Activations, Kernels, Matrix, OutMut};
 
-use super::{DIRECTIONS, MARGINS, Screen};
+use super::{DIRECTIONS, MARGINS, Screen, outside};
 use crate::weights::Tensor;
 use crate::{LanguageModel, Model, Result, SessionOptions};
 
@@ -123,11 +123,9 @@ fn margins(
         let mut out = OutMut::new(components, rows, DIRECTIONS)?;
         kernels.matmul(directions, 0..directions.groups(), &Activations::floats(residuals, width)?, &mut out)?;
         for (residual, components) in residuals.chunks_exact(width).zip(components.chunks_exact(DIRECTIONS)) {
-            let square = |x: &[f32]| x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-            let rest = (square(residual) - square(components)).max(0.0).sqrt();
             margins.extend(components.iter().map(|&component| f16::from_f32(component)));
             // Rounding must not make it shorter.
-            margins.push(f16::from_f64(rest * (1.0 + 2f64.powi(-10))));
+            margins.push(f16::from_f64(outside(residual, components) * (1.0 + 2f64.powi(-10))));
         }
         progress((first + rows) as f32 / head.rows() as f32)?;
     }
