@@ -40,6 +40,13 @@ impl Default for Sampling {
     }
 }
 
+impl Sampling {
+    /// Whether recent tokens count for less, or for more.
+    fn penalises(&self) -> bool {
+        self.repetition_penalty != 1.0 && self.repetition_window > 0
+    }
+}
+
 /// Draws tokens as a [`Sampling`] says. Keeps its buffers, so that a draw allocates nothing after the first.
 #[derive(Clone, Debug)]
 pub struct Sampler {
@@ -60,9 +67,7 @@ impl Sampler {
     /// # Panics
     /// When `logits` is empty.
     pub fn sample(&mut self, logits: &[f32], history: &[TokenId]) -> TokenId {
-        let s = &self.sampling;
-        let penalised = s.repetition_penalty != 1.0 && s.repetition_window > 0;
-        if s.temperature <= 0.0 && !penalised {
+        if self.sampling.temperature <= 0.0 && !self.sampling.penalises() {
             return most_probable(logits);
         }
         self.candidates.clear();
@@ -74,12 +79,12 @@ impl Sampler {
     pub fn needs(&self) -> Option<usize> {
         let s = &self.sampling;
         let kept = if s.temperature <= 0.0 { 1 } else { s.top_k };
-        match s.repetition_penalty {
+        match s.penalises() {
             _ if kept == 0 => None,
-            penalty if penalty == 1.0 || s.repetition_window == 0 => Some(kept),
+            false => Some(kept),
             // Recent tokens can only fall, and others take their places.
-            penalty if penalty > 1.0 => kept.checked_add(s.repetition_window),
-            _ => None,
+            true if s.repetition_penalty > 1.0 => kept.checked_add(s.repetition_window),
+            true => None,
         }
     }
 
@@ -96,10 +101,22 @@ impl Sampler {
 
     /// The next token, of the candidates.
     fn choose(&mut self, history: &[TokenId]) -> TokenId {
+        if self.sampling.penalises() {
+            self.penalise(history);
+        }
+        if self.sampling.temperature <= 0.0 {
+            return self.candidates.iter().copied().reduce(higher).expect("there is a candidate").0;
+        }
+        self.keep_likely();
+        self.draw()
+    }
+
+    /// Lowers the logits of recent tokens among the candidates, or raises them, if that is what the penalty says.
+    fn penalise(&mut self, history: &[TokenId]) {
         let s = &self.sampling;
         let recent = &history[history.len().saturating_sub(s.repetition_window)..];
         for (i, &token) in recent.iter().enumerate() {
-            if s.repetition_penalty == 1.0 || recent[..i].contains(&token) {
+            if recent[..i].contains(&token) {
                 continue;
             }
             // Either all tokens are candidates, in order, or a few are.
@@ -111,11 +128,6 @@ impl Sampler {
                 *logit = if *logit > 0.0 { *logit / s.repetition_penalty } else { *logit * s.repetition_penalty };
             }
         }
-        if s.temperature <= 0.0 {
-            return self.candidates.iter().copied().reduce(higher).expect("there is a candidate").0;
-        }
-        self.keep_likely();
-        self.draw()
     }
 
     /// Leaves the candidates that top-k, top-p and min-p let through, most probable first.
