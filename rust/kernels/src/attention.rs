@@ -26,8 +26,8 @@ pub enum KvFormat {
 }
 
 /// Elements that share a scale in [`KvFormat::Q8_0`], and the halves that they and it take.
-const RUN: usize = 32;
-const RUN_STORED: usize = 1 + RUN / 2;
+pub(crate) const RUN: usize = 32;
+pub(crate) const RUN_STORED: usize = 1 + RUN / 2;
 
 impl KvFormat {
     /// Halves that a row of `head_dim` elements takes; `None` if it is no whole number of blocks.

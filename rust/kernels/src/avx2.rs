@@ -135,7 +135,7 @@ impl Variant for Maddubs {
         tile: &[u8],
         results: &mut [[f32; GROUP]; T],
     ) {
-        let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        let codes = Packed::of(w, group);
         // SAFETY: the caller's promise; these are the group's codes.
         unsafe { group_times_tile::<Self, F, _, T>(codes, w, group, tile, results) }
     }
@@ -150,7 +150,7 @@ impl Variant for Maddubs {
 
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn unpack<F: Marker>(w: &Matrix<'_>, group: usize, panel: &mut [MaybeUninit<u8>]) {
-        let mut codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        let mut codes = Packed::of(w, group);
         for run in panel[..w.cols() * GROUP].chunks_exact_mut(32 * GROUP) {
             // SAFETY: `codes` is in turn at each run of 32 columns, which are as many as `panel` has room for.
             unsafe {
@@ -218,7 +218,7 @@ impl Variant for Dpbusd {
         tile: &[u8],
         results: &mut [[f32; GROUP]; T],
     ) {
-        let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        let codes = Packed::of(w, group);
         // SAFETY: the caller's promise; these are the group's codes.
         unsafe { group_times_tile::<Self, F, _, T>(codes, w, group, tile, results) }
     }
@@ -603,6 +603,14 @@ unsafe fn pin(mut x: __m256i) -> __m256i {
 pub(crate) struct Packed {
     pub codes: *const u8,
     pub high: *const u8,
+}
+
+impl Packed {
+    /// Those of a group, from its first column on.
+    #[inline(always)]
+    pub fn of(w: &Matrix<'_>, group: usize) -> Self {
+        Self { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() }
+    }
 }
 
 impl Codes for Packed {

@@ -103,7 +103,7 @@ impl Variant for Dpbusd {
         tile: &[u8],
         results: &mut [[f32; GROUP]; T],
     ) {
-        let codes = Packed { codes: w.codes(group).as_ptr(), high: w.high(group).as_ptr() };
+        let codes = Packed::of(w, group);
         let mut at = Block { codes, scales: w.scales(group).as_ptr(), record: tile.as_ptr() };
         let mut acc = [_mm512_setzero_ps(); T];
         for _ in 0..w.blocks() {

@@ -6,7 +6,7 @@
 //! every CPU, and every sum runs in [`LANES`] accumulators (element i into number i mod 16) that are then added in halves.
 
 use crate::activation::{ActivationKind, ActivationsMut, TILE};
-use crate::attention::{Attention, TOGETHER};
+use crate::attention::{Attention, RUN, RUN_STORED, TOGETHER};
 
 /// Accumulators of a sum: two registers of AVX2, four of NEON, one of AVX-512.
 pub(crate) const LANES: usize = 16;
@@ -317,9 +317,9 @@ mod body {
 
     #[inline(always)]
     pub fn f32_to_q8(x: &[f32], out: &mut [u16]) {
-        for (x, [d, stored @ ..]) in x.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<17>().0) {
+        for (x, [d, stored @ ..]) in x.as_chunks::<RUN>().0.iter().zip(out.as_chunks_mut::<RUN_STORED>().0) {
             let (scale, inverse) = scales(x);
-            let mut bytes = [0; 32];
+            let mut bytes = [0; RUN];
             codes(x, inverse, &mut bytes, 1, 0);
             *d = narrow(scale);
             for (stored, bytes) in stored.iter_mut().zip(bytes.as_chunks().0) {
@@ -356,8 +356,8 @@ mod body {
             let (estimates, margins): (&Lanes, &Lanes) = (estimates, margins);
             *out = bound(std::array::from_fn(|i| estimates[i].mul_add(16.0, margins[i])));
         }
-        if let Some((&first, _)) = last.split_first() {
-            let mut rows = [first.mul_add(16.0, last_margins[0]); LANES];
+        if !last.is_empty() {
+            let mut rows = [f32::NEG_INFINITY; LANES];
             for (row, (estimate, margin)) in rows.iter_mut().zip(last.iter().zip(last_margins)) {
                 *row = estimate.mul_add(16.0, *margin);
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::activation::{Activations, ActivationsMut, TILE};
-use crate::attention::{Attention, KvFormat};
+use crate::attention::{Attention, KvFormat, RUN};
 use crate::cpu::Tier;
 use crate::format::{Format, GROUP, ShapeError};
 use crate::matrix::{Matrix, OutMut};
@@ -215,7 +215,7 @@ impl Kernels {
     /// When the row is no whole number of the format's blocks.
     pub fn store(&self, format: KvFormat, x: &[f32], out: &mut [u16]) -> Result<(), ShapeError> {
         let Some(stored) = format.row(x.len()) else {
-            return Err(ShapeError::new("length of a row, as a multiple", 32, x.len()));
+            return Err(ShapeError::new("length of a row, as a multiple", RUN, x.len()));
         };
         ShapeError::unless_equal("halves of a stored row", stored, out.len())?;
         match format {
