@@ -61,14 +61,7 @@ pub fn bars(plot: &Bars) -> Result<String> {
     let top = heights.fold(f64::MIN_POSITIVE, f64::max) * 1.1;
     draw(|root| {
         let body = head(root, plot.title, plot.about, &engines, limit)?;
-        let mut chart = ChartBuilder::on(&body)
-            .margin_left(20)
-            .margin_right(16)
-            .margin_bottom(8)
-            .x_label_area_size(44)
-            .y_label_area_size(76)
-            .build_cartesian_2d(0.0..plot.groups.len() as f64, 0.0..top)
-            .map_err(failure)?;
+        let mut chart = chart(&body).build_cartesian_2d(0.0..plot.groups.len() as f64, 0.0..top).map_err(failure)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -115,13 +108,8 @@ pub fn lines(plot: &Lines) -> Result<String> {
             let points = || lines.values().flatten();
             let right = points().map(|(x, _)| *x).fold(1.0, f64::max) * 1.05;
             let top = points().map(|(_, y)| *y).fold(f64::MIN_POSITIVE, f64::max) * 1.1;
-            let mut chart = ChartBuilder::on(area)
-                .margin_left(20)
-                .margin_right(16)
-                .margin_bottom(8)
+            let mut chart = chart(area)
                 .caption(label, (FONT, 15).into_font().color(&INK))
-                .x_label_area_size(44)
-                .y_label_area_size(76)
                 .build_cartesian_2d(0.0..right, 0.0..top)
                 .map_err(failure)?;
             chart
@@ -147,6 +135,13 @@ pub fn lines(plot: &Lines) -> Result<String> {
         }
         Ok(())
     })
+}
+
+/// A chart with room for its labels.
+fn chart<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.margin_left(20).margin_right(16).margin_bottom(8).x_label_area_size(44).y_label_area_size(76);
+    chart
 }
 
 /// One colour for each engine, in every plot.
