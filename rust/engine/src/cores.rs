@@ -63,7 +63,7 @@ impl Cores {
     /// Where the workers of a session run. In the background they are left to the system, which knows what saves power.
     pub fn placement(&self, priority: Priority) -> Placement {
         let cores = match priority {
-            Priority::Interactive => self.fast.clone(),
+            Priority::Interactive | Priority::Keystroke => self.fast.clone(),
             Priority::Background => Vec::new(),
         };
         Placement { cores, priority }

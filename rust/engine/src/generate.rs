@@ -24,47 +24,54 @@ pub struct Piece {
     pub logprob: Option<f32>,
 }
 
-/// A stream of pieces over any model: an iterator, so nothing is computed before it is asked for.
-///
-/// Dropping it stops the work. To stop a computation under way from another thread, use the session's cancel token.
-pub struct Generator<'m, M: LanguageModel + ?Sized> {
-    model: &'m mut M,
+/// Why a generation came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model ended its text or its turn.
+    EndOfText,
+    /// There are as many tokens as were asked for.
+    MaxTokens,
+    /// The text came to a stop string.
+    StopString,
+}
+
+/// A text under way, apart from the model that writes it: for a caller who cannot hold on to the model from one piece to the
+/// next. Others may use the model in between; what they did to its timeline is computed anew.
+#[derive(Debug)]
+pub struct Generation {
     tokens: Vec<TokenId>,
     prompt_len: usize,
     sampler: Sampler,
     stop: Stop,
     text: Utf8Stream,
     held: String,
-    ended: bool,
+    finish: Option<Finish>,
+    failed: bool,
     /// The tokens with the highest logits.
     top: Vec<(TokenId, f32)>,
     log_probs: bool,
 }
 
-impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
-    /// Continues `prompt`, which is not empty.
-    pub fn new(model: &'m mut M, prompt: Vec<TokenId>, sampling: Sampling, stop: Stop) -> Self {
+impl Generation {
+    /// To continue `prompt`, which is not empty.
+    pub fn new(prompt: Vec<TokenId>, sampling: Sampling, stop: Stop) -> Self {
         Self {
-            model,
             prompt_len: prompt.len(),
             tokens: prompt,
             sampler: Sampler::new(sampling),
+            finish: (stop.max_tokens == Some(0)).then_some(Finish::MaxTokens),
             stop,
             text: Utf8Stream::default(),
             held: String::new(),
-            ended: false,
+            failed: false,
             top: Vec::new(),
             log_probs: false,
         }
     }
 
-    /// Gives every piece its log-probability, for which all logits of each position are computed. Otherwise only those that
-    /// the sampling setting needs are, where the model can tell which these are
-    /// ([`sync_top`](LanguageModel::sync_top)).
-    #[must_use]
-    pub fn with_log_probs(mut self) -> Self {
-        self.log_probs = true;
-        self
+    /// With the model that is to write it, for as long as it takes.
+    pub fn on<M: LanguageModel + ?Sized>(self, model: &mut M) -> Generator<'_, M> {
+        Generator { model, generation: self }
     }
 
     /// The prompt and what was generated so far.
@@ -72,28 +79,43 @@ impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
         &self.tokens
     }
 
-    fn step(&mut self) -> Result<Piece> {
+    /// Why there is no further piece; `None` while there is one, and where an error ended the text.
+    pub fn finish(&self) -> Option<Finish> {
+        self.finish
+    }
+
+    /// The next piece, which `model` computes; `None` after the last one or after an error.
+    pub fn next<M: LanguageModel + ?Sized>(&mut self, model: &mut M) -> Option<Result<Piece>> {
+        if self.finish.is_some() || self.failed {
+            return None;
+        }
+        let piece = self.step(model);
+        self.failed = piece.is_err();
+        Some(piece)
+    }
+
+    fn step<M: LanguageModel + ?Sized>(&mut self, model: &mut M) -> Result<Piece> {
         let (token, logprob) = match self.sampler.needs() {
             Some(needed) if !self.log_probs => {
-                self.model.sync_top(&self.tokens, needed, &mut self.top)?;
+                model.sync_top(&self.tokens, needed, &mut self.top)?;
                 (self.sampler.sample_top(&self.top, &self.tokens), None)
             }
             _ => {
-                let logits = self.model.sync(&self.tokens)?;
+                let logits = model.sync(&self.tokens)?;
                 let token = self.sampler.sample(logits, &self.tokens);
                 (token, self.log_probs.then(|| log_prob(logits, token)))
             }
         };
-        if self.model.is_end(token) {
-            self.ended = true;
+        if model.is_end(token) {
+            self.finish = Some(Finish::EndOfText);
         } else {
             self.tokens.push(token);
-            let bytes = self.model.vocabulary().text(token);
+            let bytes = model.vocabulary().text(token);
             self.held.push_str(&self.text.push(bytes));
             let generated = self.tokens.len() - self.prompt_len;
-            self.ended = self.stop.max_tokens.is_some_and(|max| generated >= max);
+            self.finish = self.stop.max_tokens.is_some_and(|max| generated >= max).then_some(Finish::MaxTokens);
         }
-        if self.ended {
+        if self.finish.is_some() {
             self.held.push_str(&self.text.finish());
         }
         Ok(Piece { token, text: self.release(), logprob })
@@ -102,9 +124,9 @@ impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
     /// Takes out of `held` what can be shown: all before a stop string, or all that cannot become one any more.
     fn release(&mut self) -> String {
         if let Some(at) = self.stop.strings.iter().filter_map(|s| self.held.find(s.as_str())).min() {
-            self.ended = true;
+            self.finish = Some(Finish::StopString);
             self.held.truncate(at);
-        } else if !self.ended {
+        } else if self.finish.is_none() {
             let certain = self.held.len() - longest_stop_prefix(&self.held, &self.stop.strings);
             let kept = self.held.split_off(certain);
             return std::mem::replace(&mut self.held, kept);
@@ -119,17 +141,41 @@ fn longest_stop_prefix(text: &str, stops: &[String]) -> usize {
     stops.iter().filter_map(ends).max().unwrap_or(0)
 }
 
+/// A [`Generation`] with its model: an iterator of pieces, so nothing is computed before it is asked for.
+///
+/// Dropping it stops the work. To stop a computation under way from another thread, use the session's cancel token.
+pub struct Generator<'m, M: LanguageModel + ?Sized> {
+    model: &'m mut M,
+    generation: Generation,
+}
+
+impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
+    /// Continues `prompt`, which is not empty.
+    pub fn new(model: &'m mut M, prompt: Vec<TokenId>, sampling: Sampling, stop: Stop) -> Self {
+        Generation::new(prompt, sampling, stop).on(model)
+    }
+
+    /// Gives every piece its log-probability, for which all logits of each position are computed. Otherwise only those that
+    /// the sampling setting needs are, where the model can tell which these are
+    /// ([`sync_top`](LanguageModel::sync_top)).
+    #[must_use]
+    pub fn with_log_probs(mut self) -> Self {
+        self.generation.log_probs = true;
+        self
+    }
+
+    /// The prompt and what was generated so far.
+    pub fn tokens(&self) -> &[TokenId] {
+        self.generation.tokens()
+    }
+}
+
 impl<M: LanguageModel + ?Sized> Iterator for Generator<'_, M> {
     type Item = Result<Piece>;
 
     /// The next piece; `None` after the last one or after an error.
     fn next(&mut self) -> Option<Result<Piece>> {
-        if self.ended || self.stop.max_tokens == Some(0) {
-            return None;
-        }
-        let piece = self.step();
-        self.ended |= piece.is_err();
-        Some(piece)
+        self.generation.next(self.model)
     }
 }
 

@@ -37,6 +37,7 @@ mod threads;
 mod tokenizer;
 mod tokenizer_source;
 mod transformer;
+mod turns;
 mod vocabulary;
 mod weights;
 
@@ -47,7 +48,7 @@ pub use candle_backend::CandleModel;
 pub use config::{Config, Gate, Layer, Rope};
 pub use crew::Threads;
 pub use error::{Error, Result};
-pub use generate::{Generator, Piece, Stop};
+pub use generate::{Finish, Generation, Generator, Piece, Stop};
 pub use language_model::{LanguageModel, Message, Node, TokenId};
 pub use memory::MemoryPlan;
 pub use merges::{Merge, Merges};
@@ -61,6 +62,7 @@ pub use template::{ChatTemplate, Prompt};
 pub use threads::Priority;
 pub use tokenizer::{StreamDecoder, Tokenizer, Utf8Stream};
 pub use tokenizer_source::{TokenizerKind, TokenizerSource};
+pub use turns::Turn;
 pub use vocabulary::{TokenKind, Vocabulary};
 
 pub use nibble_kernels::{Format, KvFormat};

@@ -18,6 +18,7 @@ use crate::{
     kv::{MAX_DEPTH, Slot},
     threads::Priority,
     transformer::{Row, Transformer, Want},
+    turns::{self, Turn},
 };
 
 /// What happens when a prefix is longer than the context.
@@ -81,17 +82,19 @@ pub struct CancelToken(Arc<AtomicBool>);
 impl CancelToken {
     /// Asks the session to stop; it does within one layer of the batch under way.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.store(true, Ordering::SeqCst);
+        // It may wait for its turn.
+        turns::wake();
     }
 
     /// Lets the session compute again.
     pub fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.store(false, Ordering::SeqCst);
     }
 
     /// Whether a stop was asked for.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -127,7 +130,7 @@ impl Session {
         let cores = Cores::here();
         let threads = match (options.threads, options.priority) {
             (0, Priority::Background) => Threads::both(1),
-            (0, Priority::Interactive) => calibration::recall(&model, &cores, kernels.tier())
+            (0, Priority::Interactive | Priority::Keystroke) => calibration::recall(&model, &cores, kernels.tier())
                 .unwrap_or_else(|| default_threads(config, cores.count)),
             (threads, _) => Threads::both(threads),
         };
@@ -187,6 +190,12 @@ impl Session {
     /// A handle that stops this session's computations from another thread.
     pub fn cancel_token(&self) -> CancelToken {
         self.cancel.clone()
+    }
+
+    /// Has the computations to come stop when `cancel` says so, instead of the token that they obeyed so far: with one token a
+    /// request, a cancel that comes too late for its request does not stop the next one.
+    pub fn set_cancel_token(&mut self, cancel: CancelToken) {
+        self.cancel = cancel;
     }
 
     /// Forgets all but the first `len` tokens of the timeline, and the tree. Where layers with a sliding window have lost what
@@ -286,6 +295,7 @@ impl Session {
         let start = self.tokens.len();
         let row = |(i, &token)| Row { token, position: start + i, slot: Slot::Prefix(start + i) };
         let rows = chunk.iter().enumerate().map(row);
+        let _turn = Turn::begin(self.options.priority);
         self.transformer.forward(&self.model, rows, start, want, hidden, &self.cancel)?;
         self.tokens.extend_from_slice(chunk);
         self.computed += chunk.len() as u64;
@@ -408,6 +418,7 @@ impl LanguageModel for Session {
         let rows = batch.into_iter();
         let mut hidden = std::mem::take(&mut self.grown_hidden);
         let transformer = &mut self.transformer;
+        let _turn = Turn::begin(self.options.priority);
         let outcome = transformer
             .forward(&self.model, rows, timeline, Want::All, &mut hidden, &self.cancel)
             .and_then(|()| transformer.logits(&self.model, &hidden, &mut grown));

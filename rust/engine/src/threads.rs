@@ -269,14 +269,21 @@ fn next_generation(shared: &Shared, index: usize, seen: Generation) -> Generatio
     }
 }
 
-/// How urgent a session's work is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How urgent a session's work is, the least urgent first. While work of a higher priority is under way anywhere in the
+/// process, that of a lower one waits before its next layer ([`Turn`](crate::Turn)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Somebody waits for the result: a key was pressed. As many threads as suit the model, on the fast cores.
-    #[default]
-    Interactive,
     /// Nobody waits. One thread, unless the options ask for more; the system may run workers on slow cores, to save power.
     Background,
+    /// Somebody waits for the result: a reply, a summary. As many threads as suit the model, on the fast cores.
+    #[default]
+    Interactive,
+    /// Somebody types, and the result is of no use after the next key. As interactive work, and before it.
+    Keystroke,
+}
+
+impl Priority {
+    pub(crate) const COUNT: usize = 3;
 }
 
 /// Where workers run, and how urgently.
@@ -366,7 +373,8 @@ mod system {
 
     pub fn set_urgency(priority: Priority) -> io::Result<()> {
         let class = match priority {
-            Priority::Interactive => libc::qos_class_t::QOS_CLASS_USER_INTERACTIVE,
+            Priority::Keystroke => libc::qos_class_t::QOS_CLASS_USER_INTERACTIVE,
+            Priority::Interactive => libc::qos_class_t::QOS_CLASS_USER_INITIATED,
             Priority::Background => libc::qos_class_t::QOS_CLASS_UTILITY,
         };
         // SAFETY: it takes two numbers and changes the calling thread only.

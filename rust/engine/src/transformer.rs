@@ -16,7 +16,8 @@ use crate::{
     head::{self, Candidate, Head},
     kv::{self, Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
     rope::Rotations,
-    threads::MAX_THREADS,
+    threads::{MAX_THREADS, Priority},
+    turns,
     weights::LayerWeights,
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Transformer {
     pub tree: Tree,
     buffers: Buffers,
     head: Head,
+    priority: Priority,
 }
 
 /// Activations of one batch, each `[row][width]`, big enough for the largest batch; touched only as far as a batch goes.
@@ -93,6 +95,7 @@ impl Transformer {
             },
             crew,
             head: Head::default(),
+            priority: options.priority,
         }
     }
 
@@ -128,7 +131,7 @@ impl Transformer {
     /// Computes a batch of rows after a timeline of `timeline` positions: writes their keys and values to their slots, and the
     /// wanted hidden states, normalised as the head takes them, `[wanted rows][embedding]`, to `hidden`.
     ///
-    /// Stops with [`Error::Cancelled`] before the next layer once `cancel` is set. Until then only the slots of these rows were
+    /// Waits before each layer for work of a higher priority, and stops there with [`Error::Cancelled`] once `cancel` is set. Until then only the slots of these rows were
     /// written, so a caller that does not count them in has lost nothing.
     pub fn forward(
         &mut self,
@@ -139,7 +142,7 @@ impl Transformer {
         hidden: &mut Vec<f32>,
         cancel: &CancelToken,
     ) -> Result<()> {
-        let Self { crew, layers, tree, buffers: b, .. } = self;
+        let Self { crew, layers, tree, buffers: b, priority, .. } = self;
         let (c, weights) = (model.config(), model.weights());
         b.rows.clear();
         b.rows.extend(rows);
@@ -153,6 +156,7 @@ impl Transformer {
             }
         }
         for ((layer, cache), w) in c.layers.iter().zip(layers).zip(&weights.layers) {
+            turns::give_way(*priority, cancel);
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }

@@ -4,7 +4,6 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use nibble_engine::{Generator, Message, Stop};
 use nibble_tasks::reply::{Options, Replier, Silence, Turn};
 use serde_json::json;
 
@@ -35,7 +34,7 @@ pub struct Args {
     /// How many replies
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     top: u8,
-    /// Writes one reply freely instead of choosing from a checked set; needs a model with a chat template
+    /// Writes one reply freely instead of choosing from a checked set; poor where the model has no chat template
     #[arg(long)]
     draft: bool,
     /// Prints a JSON object: {replies: [{text, score, intent}], silence, micros}, or {draft, micros}
@@ -46,9 +45,6 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
 }
-
-/// Tokens of a draft at most.
-const MAX_DRAFT: usize = 96;
 
 impl Args {
     /// Runs the command.
@@ -82,17 +78,12 @@ impl Args {
     }
 
     fn draft(&self, runner: &mut Runner, chat: &[Turn]) -> Result<()> {
-        let message = |turn: &Turn| Message {
-            role: if turn.from_me { "assistant" } else { "user" }.to_owned(),
-            content: turn.text.clone(),
-        };
-        let prompt = runner.model().chat(&chat.iter().map(message).collect::<Vec<_>>())?;
+        let draft = Replier::new(Options::default()).draft(runner.model(), chat, self.sampling.sampling())?;
         let section = Section::begin(runner.cancel_token());
-        let stop = Stop { max_tokens: Some(MAX_DRAFT), strings: Vec::new() };
         let start = Instant::now();
         let (mut out, paint) = (stdout().lock(), Paint::stdout());
         let mut text = String::new();
-        for piece in Generator::new(runner.model(), prompt, self.sampling.sampling(), stop) {
+        for piece in draft.on(runner.model()) {
             let piece = piece?;
             text.push_str(&piece.text);
             if !self.json {

@@ -17,7 +17,7 @@ mod trigger;
 
 use std::collections::HashSet;
 
-use nibble_engine::{Error, Generator, LanguageModel, Message, Result, Sampling, Stop, TokenId};
+use nibble_engine::{Error, Generation, LanguageModel, Message, Result, Sampling, Stop, TokenId};
 
 use crate::start_token;
 use set::{Family, Polarity, ReplySet};
@@ -124,26 +124,21 @@ impl Replier {
         Ok(ranking.select(&scores))
     }
 
-    /// Writes a reply to the last turn of `chat` with the model's own words, to be edited before it is sent: a stream
-    /// of pieces, at most one line.
+    /// A reply to the last turn of `chat` in the words of `model`, which is to write it; to be edited before it is sent. At
+    /// most one line.
     ///
     /// A model with a chat template speaks as the user; one without continues the chat as text. Models of a few hundred
     /// million parameters write poorly: [`suggest`](Self::suggest) is for them.
     ///
     /// # Errors
     /// Whatever the model's chat template reports.
-    pub fn draft<'m>(
-        &self,
-        model: &'m mut (dyn LanguageModel + 'm),
-        chat: &[Turn],
-        sampling: Sampling,
-    ) -> Result<Generator<'m, dyn LanguageModel + 'm>> {
+    pub fn draft(&self, model: &dyn LanguageModel, chat: &[Turn], sampling: Sampling) -> Result<Generation> {
         let recent = &chat[chat.len().saturating_sub(self.options.turns)..];
         let prompt = match model.chat(&messages(recent)) {
             Err(Error::NoChatTemplate) => self.prefix(model, chat),
             prompt => prompt?,
         };
-        Ok(Generator::new(model, prompt, sampling, Stop { max_tokens: Some(DRAFT), strings: vec!["\n".into()] }))
+        Ok(Generation::new(prompt, sampling, Stop { max_tokens: Some(DRAFT), strings: vec!["\n".into()] }))
     }
 
     fn fitting(&self, acts: &[Act]) -> Vec<bool> {

@@ -117,9 +117,9 @@ fn a_long_chat_keeps_its_last_turns() {
 fn a_draft_without_a_chat_template_continues_the_chat() {
     let mut fake = Fake::lettered(1);
     let turns = [Turn { from_me: true, text: "Hi".into() }, Turn { from_me: false, text: "Are you\ncoming?".into() }];
-    let draft = Replier::new(Options::default()).draft(&mut fake, &turns, Sampling::default()).unwrap();
+    let draft = Replier::new(Options::default()).draft(&fake, &turns, Sampling::default()).unwrap();
     let prompt = draft.tokens()[1..].to_vec();
-    let text: String = draft.map(|piece| piece.unwrap().text).collect();
+    let text: String = draft.on(&mut fake).map(|piece| piece.unwrap().text).collect();
     assert_eq!(fake.decode(&prompt), "B: Hi\nA: Are you coming?\nB:");
     assert!(!text.contains('\n') && fake.computed > prompt.len());
 }
