@@ -48,6 +48,20 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A packed model file of another version of the format.
+    #[error(
+        "the model file {path} has version {version} of the format, and this Nibble reads version {reads}; {}",
+        if version > reads { "update Nibble, or pack it again from the GGUF" } else { "pack it again from the GGUF: nibble pull FILE.gguf" },
+        path = path.display()
+    )]
+    ModelFileVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The version that is read.
+        reads: u32,
+    },
     /// The tokens' bytes do not fit 32-bit offsets.
     #[error("the vocabulary's tokens exceed 4 GiB together")]
     VocabularyTooLarge,

@@ -126,6 +126,12 @@ impl Header {
         bytes
     }
 
+    /// The version of the format of the packed file that begins with `bytes`, where it is not the one that is read.
+    fn other_version(bytes: &[u8]) -> Option<u32> {
+        let version = bytes.strip_prefix(&MAGIC)?.first_chunk().map(|&bytes| u32::from_le_bytes(bytes))?;
+        (version != VERSION).then_some(version)
+    }
+
     /// What is wrong, in words, where `bytes` are no header that this version reads.
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         if bytes.is_empty() {
@@ -139,10 +145,6 @@ impl Header {
         }
         let Some(page) = bytes.get(..PAGE as usize) else { return Err("it was cut short".into()) };
         let u64_at = |at: usize| u64::from_le_bytes(page[at..at + 8].try_into().expect("eight bytes"));
-        let version = u32::from_le_bytes(page[8..12].try_into().expect("four bytes"));
-        if version != VERSION {
-            return Err(format!("its format has version {version}, and this Nibble reads version {VERSION}"));
-        }
         let (content, sum) = page.split_at(PAGE as usize - 8);
         if sum != checksum(content).to_le_bytes() {
             return Err("its header is damaged".into());

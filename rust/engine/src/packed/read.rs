@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nibble_kernels::{Format, Matrix};
 
-use super::{Entry, Extent, Header, Manifest, PAGE, Section, checksum};
+use super::{Entry, Extent, Header, Manifest, PAGE, Section, VERSION, checksum};
 use crate::error::Fault;
 use crate::metadata::Metadata;
 use crate::mmap::{MappedFile, Plain, Table};
@@ -50,6 +50,9 @@ impl PackedFile {
     pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::Io { doing: "open", path: path.to_owned(), source })?;
         let file = MappedFile::new(&file, path)?;
+        if let Some(version) = Header::other_version(file.head()) {
+            return Err(Error::ModelFileVersion { path: path.to_owned(), version, reads: VERSION });
+        }
         Self::read(&file, options).map_err(|fault| fault.in_packed(path))
     }
 

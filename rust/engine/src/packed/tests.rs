@@ -205,7 +205,7 @@ fn another_version_a_foreign_file_and_another_model_are_told_apart() {
     let fixture = Fixture::new(&SyntheticModel::llama(Format::Q4_0));
     let mut newer = fixture.bytes.clone();
     newer[8] = 99;
-    let expected = format!("version 99, and this Nibble reads version {VERSION}");
+    let expected = format!("version 99 of the format, and this Nibble reads version {VERSION}; update Nibble");
     assert!(fixture.refusal(&newer).contains(&expected));
     assert!(fixture.refusal(&[b'x'; 20_000]).contains("not a Nibble model file"));
     let gguf = fs::read(fixture.folder.path().join("synthetic.gguf")).unwrap();

@@ -1,0 +1,157 @@
+//! Everything that can go wrong, as the languages above see it, and the one place where the engine's errors become that.
+
+use std::io::ErrorKind;
+
+use nibble_engine::Error;
+
+/// What every fallible call reports. `reason` is a sentence for a developer: what went wrong, with what, and what to do. It holds
+/// nothing that a user typed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+pub enum NibbleError {
+    /// There is no file where the model should be.
+    #[error("{reason}")]
+    ModelNotFound {
+        /// Which file.
+        reason: String,
+    },
+    /// The model file is cut short, changed, or not a model file.
+    #[error("{reason}")]
+    ModelDamaged {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model file was packed by a version of Nibble whose format this one does not read.
+    #[error("{reason}")]
+    ModelVersion {
+        /// Which version it has and which is read.
+        reason: String,
+    },
+    /// The model file is sound, and this version or this CPU cannot run it.
+    #[error("{reason}")]
+    ModelUnsupported {
+        /// What it needs.
+        reason: String,
+    },
+    /// The model is a base model: it has no chat template.
+    #[error("{reason}")]
+    NoChatTemplate {
+        /// What to do instead.
+        reason: String,
+    },
+    /// The text does not fit the session's context.
+    #[error("{reason}")]
+    ContextOverflow {
+        /// What to do.
+        reason: String,
+        /// Tokens of the text.
+        tokens: u64,
+        /// Tokens that fit.
+        context: u64,
+    },
+    /// A session would take more memory than it was allowed.
+    #[error("{reason}")]
+    MemoryLimit {
+        /// What it would take, and what would fit.
+        reason: String,
+        /// Bytes that it would take.
+        needed: u64,
+        /// Bytes that it was allowed.
+        limit: u64,
+        /// A context that fits; `None` where none does, and only a smaller model would.
+        fitting_context: Option<u64>,
+    },
+    /// The storage is full.
+    #[error("{reason}")]
+    StorageFull {
+        /// What could not be written.
+        reason: String,
+    },
+    /// The system refused to read or write a file.
+    #[error("{reason}")]
+    Io {
+        /// Which file, and the system's words.
+        reason: String,
+    },
+    /// The call was cancelled.
+    #[error("{reason}")]
+    Cancelled {
+        /// That it was.
+        reason: String,
+    },
+    /// A newer request took the place of this one.
+    #[error("{reason}")]
+    Superseded {
+        /// That one did.
+        reason: String,
+    },
+    /// The object was closed before.
+    #[error("{reason}")]
+    Closed {
+        /// Which object.
+        reason: String,
+    },
+    /// An argument that cannot be.
+    #[error("{reason}")]
+    InvalidArgument {
+        /// Which, and what can be.
+        reason: String,
+    },
+    /// A fault of Nibble itself.
+    #[error("{reason}")]
+    Internal {
+        /// What to report.
+        reason: String,
+    },
+}
+
+/// What every fallible function here returns.
+pub(crate) type Result<T> = std::result::Result<T, NibbleError>;
+
+impl NibbleError {
+    pub(crate) fn closed(what: &str) -> Self {
+        Self::Closed { reason: format!("the {what} is closed; open a new one") }
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self::Cancelled { reason: "the call was cancelled".into() }
+    }
+
+    pub(crate) fn superseded() -> Self {
+        Self::Superseded { reason: "a newer request took the place of this one".into() }
+    }
+
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::InvalidArgument { reason: reason.into() }
+    }
+}
+
+impl From<Error> for NibbleError {
+    fn from(error: Error) -> Self {
+        let reason = error.to_string();
+        match error {
+            Error::Io { source, .. } => match source.kind() {
+                ErrorKind::NotFound => Self::ModelNotFound { reason },
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::StorageFull { reason },
+                _ => Self::Io { reason },
+            },
+            Error::DamagedGguf { .. } | Error::BadModelFile { .. } => Self::ModelDamaged { reason },
+            Error::ModelFileVersion { .. } => Self::ModelVersion { reason },
+            Error::Unsupported { .. }
+            | Error::VocabularyTooLarge
+            | Error::UnsupportedTokenizer { .. }
+            | Error::TierUnavailable { .. } => Self::ModelUnsupported { reason },
+            Error::NoChatTemplate => Self::NoChatTemplate { reason },
+            Error::ContextOverflow { tokens, context } => {
+                Self::ContextOverflow { reason, tokens: tokens as u64, context: context as u64 }
+            }
+            Error::Cancelled => Self::cancelled(),
+            Error::KvFormatUnavailable { .. }
+            | Error::NotUtf8 { .. }
+            | Error::ChatTemplate { .. }
+            | Error::UnknownToken { .. }
+            | Error::EmptyPrefix => Self::InvalidArgument { reason },
+            // The tree is the tasks' own business, and a tensor's shape the engine's.
+            _ => Self::Internal { reason },
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What Kotlin, Swift and Python see of Nibble: one coarse and flat surface, made for the hand-written APIs on top of it.
+//!
+//! * `model.rs`: a model file, opened, and what is known about it;
+//! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks;
+//! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
+//! * `latest.rs`: requests of which only the newest matters;
+//! * `error.rs`: everything that can go wrong, as one enum.
+//!
+//! Every function may be called from any thread, and returns when it is done: the languages above have their own ways to wait.
+//! Streams are pulled, one piece a call. Nothing here calls back. Text that a user typed is in no error and in no log.
+#![allow(unsafe_code, reason = "uniffi exports functions under names that the linker sees")]
+
+mod error;
+mod keyboard;
+mod latest;
+mod model;
+mod reply;
+mod session;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+pub use error::NibbleError;
+pub use keyboard::{Keyboard, Suggestion, SuggestionKind, Suggestions};
+pub use model::{MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan};
+pub use reply::{Replier, Replies, Reply, SilenceReason, Turn};
+pub use session::{
+    Finish, Generation, KvCache, Message, Overflow, Piece, Priority, Sampling, Session, SessionOptions, Stop,
+};
+
+uniffi::setup_scaffolding!("nibble");
+
+/// The version of the library, as in `Cargo.toml`.
+#[uniffi::export]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

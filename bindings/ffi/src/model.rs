@@ -1,0 +1,244 @@
+//! A model file, opened: what it is, what it takes, and what is made over it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use nibble_engine::{OpenOptions, Verify};
+
+use crate::error::{NibbleError, Result};
+use crate::keyboard::Keyboard;
+use crate::reply::Replier;
+use crate::session::{Session, SessionOptions};
+
+/// How a model file is opened.
+#[derive(Clone, Debug, uniffi::Record)]
+pub struct ModelOptions {
+    /// Checks every byte of the weights against its checksum. Without it everything else is checked, and the weights are read
+    /// when they are first used: milliseconds, whatever the size of the model.
+    #[uniffi(default = true)]
+    pub check_weights: bool,
+    /// The SHA-256 of the GGUF that the file must have been packed from, in hexadecimal; any will do where there is none.
+    #[uniffi(default = None)]
+    pub source_sha256: Option<String>,
+}
+
+/// What a model is.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct ModelInfo {
+    /// Its name, if the file gives one.
+    pub name: Option<String>,
+    /// Its licence, if the file gives one.
+    pub licence: Option<String>,
+    /// The SHA-256 of the GGUF that it was packed from, in hexadecimal.
+    pub source_sha256: String,
+    /// Tokens of the vocabulary.
+    pub vocabulary: u32,
+    /// Tokens that it was trained to see at once.
+    pub context: u32,
+    /// Whether it follows a chat; a base model only continues texts.
+    pub has_chat_template: bool,
+}
+
+/// What a model with one session takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct MemoryPlan {
+    /// The model file, mapped read-only: clean pages, which processes share and the system may drop.
+    pub mapped: u64,
+    /// What the session writes to at most: its keys and values when the context is full, and its buffers.
+    pub session: u64,
+    /// Keys and values of 1,000 tokens of context.
+    pub kv_per_1000_tokens: u64,
+}
+
+/// How short memory is. Each level gives back what the ones before it do, and more; all of it comes back by itself when it is
+/// needed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, uniffi::Enum)]
+pub enum MemoryPressure {
+    /// The caches of sessions.
+    Moderate,
+    /// Those of keyboards and repliers too: what was computed for the word at the cursor is computed again.
+    Low,
+    /// The mapping of the model file too.
+    Critical,
+}
+
+/// An open model. Everything made over it shares its weights.
+#[derive(uniffi::Object)]
+pub struct Model {
+    shared: Arc<Shared>,
+    info: ModelInfo,
+}
+
+#[uniffi::export]
+impl Model {
+    /// Opens the packed model file at `path`.
+    #[uniffi::constructor]
+    pub fn open(path: String, options: ModelOptions) -> Result<Arc<Self>> {
+        let expect_source = options.source_sha256.as_deref().map(sha256).transpose()?;
+        let verify = if options.check_weights { Verify::Full } else { Verify::Header };
+        let path = PathBuf::from(path);
+        let model = nibble_engine::Model::open_with(&path, &OpenOptions { verify, expect_source })?;
+        let info = info(&model);
+        let source = *model.fingerprint();
+        let shared = Shared { path, source, state: Mutex::new(State::Mapped(model)), sleepers: Mutex::default() };
+        Ok(Arc::new(Self { shared: Arc::new(shared), info }))
+    }
+
+    /// What it is.
+    pub fn info(&self) -> ModelInfo {
+        self.info.clone()
+    }
+
+    /// The tokens of a text, without a BOS; whatever looks like a control token in it is text.
+    pub fn tokenize(&self, text: String) -> Result<Vec<u32>> {
+        Ok(self.shared.open()?.tokenizer().encode(&text))
+    }
+
+    /// The text of tokens; bytes that are not UTF-8 become U+FFFD.
+    pub fn detokenize(&self, tokens: Vec<u32>) -> Result<String> {
+        let model = self.shared.open()?;
+        let size = model.vocabulary().len();
+        if let Some(&token) = tokens.iter().find(|&&token| token as usize >= size) {
+            return Err(nibble_engine::Error::UnknownToken { token, size }.into());
+        }
+        Ok(model.tokenizer().decode(&tokens))
+    }
+
+    /// What this model takes with one session.
+    pub fn memory_plan(&self, options: SessionOptions) -> Result<MemoryPlan> {
+        memory_plan_of(&self.shared.open()?, &options)
+    }
+
+    /// A new timeline for texts and chats.
+    pub fn session(&self, options: SessionOptions) -> Result<Arc<Session>> {
+        Session::open(&self.shared, options)
+    }
+
+    /// A new keyboard.
+    pub fn keyboard(&self, threads: u32, memory_limit: Option<u64>) -> Result<Arc<Keyboard>> {
+        Keyboard::open(&self.shared, threads, memory_limit)
+    }
+
+    /// A new replier.
+    pub fn replier(&self, threads: u32, memory_limit: Option<u64>) -> Result<Arc<Replier>> {
+        Replier::open(&self.shared, threads, memory_limit)
+    }
+
+    /// Gives memory back. What runs goes on, and gives its memory back when it is done.
+    pub fn memory_pressure(&self, pressure: MemoryPressure) {
+        self.shared.yield_to(pressure);
+    }
+
+    /// Closes the model and everything made over it; what runs ends with an error. Closing twice does nothing.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+}
+
+/// What the model file at `path` would take with one session. Reads little of the file.
+#[uniffi::export]
+pub fn memory_plan(path: String, options: SessionOptions) -> Result<MemoryPlan> {
+    let open = OpenOptions { verify: Verify::Header, ..OpenOptions::default() };
+    memory_plan_of(&nibble_engine::Model::open_with(Path::new(&path), &open)?, &options)
+}
+
+fn memory_plan_of(model: &nibble_engine::Model, options: &SessionOptions) -> Result<MemoryPlan> {
+    let options = options.to_engine()?;
+    let plan = model.memory_plan(options.context);
+    // Its buffers are reserved, not touched.
+    let session = model.session(nibble_engine::SessionOptions { threads: 1, ..options })?.memory();
+    Ok(MemoryPlan { mapped: plan.mapped, session, kv_per_1000_tokens: plan.kv_per_1000_tokens })
+}
+
+fn info(model: &nibble_engine::Model) -> ModelInfo {
+    ModelInfo {
+        name: model.name().map(str::to_owned),
+        licence: model.licence().map(str::to_owned),
+        source_sha256: model.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect(),
+        vocabulary: model.vocabulary().len() as u32,
+        context: model.config().context_length as u32,
+        has_chat_template: model.chat_template().is_some(),
+    }
+}
+
+fn sha256(text: &str) -> Result<[u8; 32]> {
+    let bytes: Option<Vec<u8>> =
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| NibbleError::invalid("source_sha256 is no SHA-256: give 64 hexadecimal digits"))
+}
+
+/// What the objects over one model share.
+pub(crate) struct Shared {
+    path: PathBuf,
+    source: [u8; 32],
+    state: Mutex<State>,
+    sleepers: Mutex<Vec<Weak<dyn Sleeper>>>,
+}
+
+enum State {
+    Mapped(nibble_engine::Model),
+    /// Given back; mapped again when it is needed.
+    Unmapped,
+    Closed,
+}
+
+/// An object over the model, which holds memory.
+pub(crate) trait Sleeper: Send + Sync {
+    /// Gives back what `pressure` asks for.
+    fn yield_to(&self, pressure: MemoryPressure);
+    /// Stops what runs, and gives everything back.
+    fn model_closed(&self);
+}
+
+impl Shared {
+    /// The engine's model, mapped again if it was given back.
+    pub fn open(&self) -> Result<nibble_engine::Model> {
+        let mut state = self.state();
+        match &*state {
+            State::Mapped(model) => Ok(model.clone()),
+            State::Closed => Err(NibbleError::closed("model")),
+            State::Unmapped => {
+                // It was checked before; another model in its place is an error.
+                let options = OpenOptions { verify: Verify::Header, expect_source: Some(self.source) };
+                let model = nibble_engine::Model::open_with(&self.path, &options)?;
+                *state = State::Mapped(model.clone());
+                Ok(model)
+            }
+        }
+    }
+
+    pub fn check_open(&self) -> Result<()> {
+        if matches!(*self.state(), State::Closed) { Err(NibbleError::closed("model")) } else { Ok(()) }
+    }
+
+    /// Has `sleeper` give its memory back from now on.
+    pub fn enrol(&self, sleeper: Weak<dyn Sleeper>) {
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.retain(|sleeper| sleeper.strong_count() > 0);
+        sleepers.push(sleeper);
+    }
+
+    fn yield_to(&self, pressure: MemoryPressure) {
+        self.each_sleeper(|sleeper| sleeper.yield_to(pressure));
+        let mut state = self.state();
+        if pressure == MemoryPressure::Critical && matches!(*state, State::Mapped(_)) {
+            *state = State::Unmapped;
+        }
+    }
+
+    fn close(&self) {
+        *self.state() = State::Closed;
+        self.each_sleeper(|sleeper| sleeper.model_closed());
+    }
+
+    fn each_sleeper(&self, f: impl Fn(&dyn Sleeper)) {
+        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sleepers.iter().filter_map(Weak::upgrade).for_each(|sleeper| f(&*sleeper));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,324 @@
+//! Text from a model: sessions, and generations that are pulled piece by piece.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nibble_engine::{CancelToken, KvFormat};
+
+use crate::error::{NibbleError, Result};
+use crate::model::{MemoryPressure, Shared};
+use crate::timeline::{Settings, Timeline};
+
+/// How a session is set up.
+#[derive(Clone, Debug, uniffi::Record)]
+pub struct SessionOptions {
+    /// Tokens that the timeline holds: the text and what is written after it. At most what the model was trained for.
+    #[uniffi(default = 2048)]
+    pub context: u32,
+    /// What happens to a longer text.
+    pub overflow: Overflow,
+    /// Threads that compute; 0 takes as many as suit the model and the device.
+    #[uniffi(default = 0)]
+    pub threads: u32,
+    /// How urgent the session's work is.
+    pub priority: Priority,
+    /// How keys and values are kept.
+    pub kv_cache: KvCache,
+    /// Bytes that the session may write to; opening it fails where it would take more.
+    #[uniffi(default = None)]
+    pub memory_limit: Option<u64>,
+}
+
+/// What happens to a text that is longer than the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, uniffi::Enum)]
+pub enum Overflow {
+    /// An error.
+    #[default]
+    Fail,
+    /// The first `keep` tokens stay, and the oldest of the others are forgotten.
+    Slide {
+        /// Tokens at the start that are never forgotten.
+        keep: u32,
+    },
+}
+
+/// How urgent work is. While something more urgent is under way anywhere in the app, what is less urgent waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, uniffi::Enum)]
+pub enum Priority {
+    /// Nobody waits. One thread, unless the options ask for more.
+    Background,
+    /// Somebody waits for the result.
+    #[default]
+    Interactive,
+    /// Somebody types.
+    Keystroke,
+}
+
+/// How keys and values are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, uniffi::Enum)]
+pub enum KvCache {
+    /// 16 bits each.
+    #[default]
+    F16,
+    /// Half of that; a little off.
+    Q8,
+}
+
+/// One turn of a chat.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// How tokens are chosen. The default is greedy: always the most probable one.
+#[derive(Clone, Debug, PartialEq, uniffi::Record)]
+pub struct Sampling {
+    /// Divides the logits before the draw; 0 takes the most probable token.
+    #[uniffi(default = 0.0)]
+    pub temperature: f32,
+    /// Keeps the most probable tokens, so many; 0 keeps all.
+    #[uniffi(default = 40)]
+    pub top_k: u32,
+    /// Keeps the smallest set of most probable tokens whose mass reaches this; 1 keeps all.
+    #[uniffi(default = 0.95)]
+    pub top_p: f32,
+    /// Drops tokens less probable than this share of the most probable one; 0 drops none.
+    #[uniffi(default = 0.05)]
+    pub min_p: f32,
+    /// Makes recent tokens less probable; 1 changes nothing.
+    #[uniffi(default = 1.0)]
+    pub repetition_penalty: f32,
+    /// How many recent tokens the penalty looks at.
+    #[uniffi(default = 64)]
+    pub repetition_window: u32,
+    /// Where the randomness starts: the same seed, the same text.
+    #[uniffi(default = 0)]
+    pub seed: u64,
+}
+
+/// When a generation ends, apart from the model's own end.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Stop {
+    /// After so many tokens; without it, the context is the limit.
+    #[uniffi(default = None)]
+    pub max_tokens: Option<u32>,
+    /// When the text holds one of these, which is not returned.
+    #[uniffi(default = [])]
+    pub strings: Vec<String>,
+}
+
+/// What one token added.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Piece {
+    /// The token.
+    pub token: u32,
+    /// The text that became certain with it: whole characters, possibly none.
+    pub text: String,
+}
+
+/// Why a generation came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Finish {
+    /// The model ended its text or its turn.
+    EndOfText,
+    /// There are as many tokens as were asked for.
+    MaxTokens,
+    /// The text came to a stop string.
+    StopString,
+}
+
+/// One timeline over a model. A text that begins as the one before it did is read from where they part.
+#[derive(uniffi::Object)]
+pub struct Session {
+    pub(crate) timeline: Arc<Timeline<()>>,
+}
+
+#[uniffi::export]
+impl Session {
+    /// Goes on with a text.
+    pub fn generate(&self, prompt: String, sampling: Sampling, stop: Stop) -> Result<Arc<Generation>> {
+        let model = self.timeline.model()?;
+        let tokenizer = model.tokenizer();
+        let tokens: Vec<u32> = tokenizer.bos().into_iter().chain(tokenizer.encode(&prompt)).collect();
+        Generation::new(&self.timeline, tokens, sampling, stop)
+    }
+
+    /// Answers the last turn of a chat, by the model's chat template.
+    pub fn chat(&self, messages: Vec<Message>, sampling: Sampling, stop: Stop) -> Result<Arc<Generation>> {
+        let model = self.timeline.model()?;
+        let template = model.chat_template().ok_or(nibble_engine::Error::NoChatTemplate)?;
+        let messages: Vec<_> = messages.into_iter().map(Message::into_engine).collect();
+        let tokens = model.tokenizer().encode_prompt(&template.render(&messages, true)?);
+        Generation::new(&self.timeline, tokens, sampling, stop)
+    }
+
+    /// Closes the session and what it writes; what runs ends with an error. Closing twice does nothing.
+    pub fn close(&self) {
+        self.timeline.close();
+    }
+}
+
+impl Session {
+    pub(crate) fn open(model: &Arc<Shared>, options: SessionOptions) -> Result<Arc<Self>> {
+        let settings = Settings {
+            name: "session",
+            session: options.to_engine()?,
+            memory_limit: options.memory_limit,
+            yields_at: MemoryPressure::Moderate,
+        };
+        Ok(Arc::new(Self { timeline: Timeline::open(model, settings, || ())? }))
+    }
+}
+
+/// A text under way: computed one piece at a time, when it is asked for.
+#[derive(uniffi::Object)]
+pub struct Generation {
+    writer: Arc<dyn Writer>,
+    cancel: CancelToken,
+    /// Nothing once it is closed.
+    generation: Mutex<Option<nibble_engine::Generation>>,
+}
+
+#[uniffi::export]
+impl Generation {
+    /// The next piece; none after the last one.
+    pub fn next(&self) -> Result<Option<Piece>> {
+        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = generation.as_mut().ok_or_else(|| NibbleError::closed("generation"))?;
+        if generation.finish().is_some() {
+            return Ok(None);
+        }
+        let piece = self.writer.write(generation, &self.cancel)?;
+        Ok(piece.map(|piece| Piece { token: piece.token, text: piece.text }))
+    }
+
+    /// Why there is no further piece; none while there is one, and where an error ended the text.
+    pub fn finish(&self) -> Option<Finish> {
+        let generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(match generation.as_ref()?.finish()? {
+            nibble_engine::Finish::EndOfText => Finish::EndOfText,
+            nibble_engine::Finish::MaxTokens => Finish::MaxTokens,
+            nibble_engine::Finish::StopString => Finish::StopString,
+        })
+    }
+
+    /// Stops it, also in the midst of a piece, within the time of one layer. Every `next` from now on is an error.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Stops it and forgets its text. Closing twice does nothing.
+    pub fn close(&self) {
+        self.cancel.cancel();
+        *self.generation.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Generation {
+    fn new<T: Send + 'static>(
+        timeline: &Arc<Timeline<T>>,
+        tokens: Vec<u32>,
+        sampling: Sampling,
+        stop: Stop,
+    ) -> Result<Arc<Self>> {
+        if tokens.is_empty() {
+            return Err(nibble_engine::Error::EmptyPrefix.into());
+        }
+        let generation = nibble_engine::Generation::new(tokens, sampling.into_engine()?, stop.into_engine()?);
+        Ok(Self::over(timeline, generation))
+    }
+
+    /// A text that `timeline` is to write.
+    pub(crate) fn over<T: Send + 'static>(
+        timeline: &Arc<Timeline<T>>,
+        generation: nibble_engine::Generation,
+    ) -> Arc<Self> {
+        let writer = Arc::clone(timeline) as _;
+        Arc::new(Self { writer, cancel: CancelToken::default(), generation: Mutex::new(Some(generation)) })
+    }
+}
+
+/// What computes the pieces of a generation: any timeline.
+trait Writer: Send + Sync {
+    fn write(
+        &self,
+        generation: &mut nibble_engine::Generation,
+        cancel: &CancelToken,
+    ) -> Result<Option<nibble_engine::Piece>>;
+}
+
+impl<T: Send + 'static> Writer for Timeline<T> {
+    fn write(
+        &self,
+        generation: &mut nibble_engine::Generation,
+        cancel: &CancelToken,
+    ) -> Result<Option<nibble_engine::Piece>> {
+        self.run(cancel, |session, _| Ok(generation.next(session).transpose()?))
+    }
+}
+
+impl Message {
+    fn into_engine(self) -> nibble_engine::Message {
+        nibble_engine::Message { role: self.role, content: self.content }
+    }
+}
+
+impl SessionOptions {
+    pub(crate) fn to_engine(&self) -> Result<nibble_engine::SessionOptions> {
+        if self.context == 0 {
+            return Err(NibbleError::invalid("context is 0; a session holds at least one token"));
+        }
+        Ok(nibble_engine::SessionOptions {
+            context: self.context as usize,
+            overflow: match self.overflow {
+                Overflow::Fail => nibble_engine::Overflow::Error,
+                Overflow::Slide { keep } => nibble_engine::Overflow::Slide { keep: keep as usize },
+            },
+            threads: self.threads as usize,
+            priority: match self.priority {
+                Priority::Background => nibble_engine::Priority::Background,
+                Priority::Interactive => nibble_engine::Priority::Interactive,
+                Priority::Keystroke => nibble_engine::Priority::Keystroke,
+            },
+            // What it writes goes on from its end: nothing here branches.
+            max_nodes: 0,
+            kv_format: match self.kv_cache {
+                KvCache::F16 => KvFormat::F16,
+                KvCache::Q8 => KvFormat::Q8_0,
+            },
+            ..nibble_engine::SessionOptions::default()
+        })
+    }
+}
+
+impl Sampling {
+    pub(crate) fn into_engine(self) -> Result<nibble_engine::Sampling> {
+        let Self { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window, seed } = self;
+        let in_range = |name: &str, value: f32, range: std::ops::RangeInclusive<f32>| {
+            if range.contains(&value) {
+                return Ok(value);
+            }
+            Err(NibbleError::invalid(format!("{name} is {value}; it goes from {} to {}", range.start(), range.end())))
+        };
+        Ok(nibble_engine::Sampling {
+            temperature: in_range("temperature", temperature, 0.0..=100.0)?,
+            top_k: top_k as usize,
+            top_p: in_range("top_p", top_p, 0.0..=1.0)?,
+            min_p: in_range("min_p", min_p, 0.0..=1.0)?,
+            repetition_penalty: in_range("repetition_penalty", repetition_penalty, 0.01..=100.0)?,
+            repetition_window: repetition_window as usize,
+            seed,
+        })
+    }
+}
+
+impl Stop {
+    fn into_engine(self) -> Result<nibble_engine::Stop> {
+        if self.strings.iter().any(String::is_empty) {
+            return Err(NibbleError::invalid("a stop string is empty; leave it out"));
+        }
+        Ok(nibble_engine::Stop { max_tokens: self.max_tokens.map(|max| max as usize), strings: self.strings })
+    }
+}

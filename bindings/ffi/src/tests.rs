@@ -1,0 +1,384 @@
+//! The surface as the languages above use it, on a small random model.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use nibble_engine::testing::SyntheticModel;
+use nibble_engine::{CancelToken, Format, LanguageModel, Turn as CpuTurn};
+use tempfile::TempDir;
+
+use crate::*;
+
+/// A model in a folder of its own.
+struct Fixture {
+    folder: TempDir,
+    model: Arc<Model>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::of(&SyntheticModel::llama(Format::Q4_0))
+    }
+
+    fn of(model: &SyntheticModel) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        drop(model.open_in(folder.path()).unwrap());
+        let model = Model::open(text(&folder.path().join("synthetic.nibble")), options()).unwrap();
+        Self { folder, model }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("synthetic.nibble")
+    }
+
+    fn session(&self) -> Arc<Session> {
+        self.model.session(session_options()).unwrap()
+    }
+}
+
+fn text(path: &std::path::Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn options() -> ModelOptions {
+    ModelOptions { check_weights: true, source_sha256: None }
+}
+
+fn session_options() -> SessionOptions {
+    SessionOptions {
+        context: 128,
+        overflow: Overflow::Fail,
+        threads: 1,
+        priority: Priority::Interactive,
+        kv_cache: KvCache::F16,
+        memory_limit: None,
+    }
+}
+
+fn greedy() -> Sampling {
+    Sampling {
+        temperature: 0.0,
+        top_k: 40,
+        top_p: 0.95,
+        min_p: 0.05,
+        repetition_penalty: 1.0,
+        repetition_window: 64,
+        seed: 0,
+    }
+}
+
+fn tokens(count: u32) -> Stop {
+    Stop { max_tokens: Some(count), strings: Vec::new() }
+}
+
+const PROMPT: &str = "a small model on a phone";
+
+/// All that a generation has still to say.
+fn rest(generation: &Generation) -> Result<Vec<u32>, NibbleError> {
+    std::iter::from_fn(|| generation.next().transpose()).map(|piece| Ok(piece?.token)).collect()
+}
+
+fn generate(session: &Session, count: u32) -> Arc<Generation> {
+    session.generate(PROMPT.into(), greedy(), tokens(count)).unwrap()
+}
+
+#[test]
+fn what_is_generated_is_what_the_engine_generates() {
+    let fixture = Fixture::new();
+    let generation = generate(&fixture.session(), 12);
+    let found = rest(&generation).unwrap();
+    assert_eq!(generation.next(), Ok(None));
+    assert!(matches!(generation.finish(), Some(Finish::MaxTokens | Finish::EndOfText)));
+
+    let model = nibble_engine::Model::open(&fixture.path()).unwrap();
+    let mut session = model.session(nibble_engine::SessionOptions::default()).unwrap();
+    let prompt: Vec<u32> = session.bos().into_iter().chain(session.encode(PROMPT)).collect();
+    let stop = nibble_engine::Stop { max_tokens: Some(12), strings: Vec::new() };
+    let expected = nibble_engine::Generator::new(&mut session, prompt, nibble_engine::Sampling::default(), stop);
+    assert_eq!(found, expected.map(|piece| piece.unwrap().token).collect::<Vec<_>>());
+}
+
+#[test]
+fn generations_of_one_session_can_take_turns() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let alone = rest(&generate(&session, 8)).unwrap();
+    let other = session.generate("something else".into(), greedy(), tokens(8)).unwrap();
+    let generation = generate(&session, 8);
+    let mut found = Vec::new();
+    while let Some(piece) = generation.next().unwrap() {
+        found.push(piece.token);
+        other.next().unwrap();
+    }
+    assert_eq!(found, alone);
+}
+
+#[test]
+fn a_cancel_stops_one_generation_and_no_other() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let expected = rest(&generate(&session, 8)).unwrap();
+    let generation = generate(&session, 8);
+    generation.next().unwrap();
+    generation.cancel();
+    assert_eq!(generation.next(), Err(NibbleError::cancelled()));
+    assert_eq!(generation.next(), Err(NibbleError::cancelled()), "it stays cancelled");
+    assert_eq!(generation.finish(), None);
+    let next = generate(&session, 8);
+    generation.cancel();
+    assert_eq!(rest(&next), Ok(expected), "a cancel that came late");
+}
+
+#[test]
+fn a_cancel_reaches_a_prefill_under_way() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let expected = rest(&generate(&session, 4)).unwrap();
+    session.generate("other".into(), greedy(), tokens(1)).unwrap().next().unwrap();
+    let generation = generate(&session, 4);
+    // While somebody types, a prefill waits before its next layer: it cannot be over when the cancel comes.
+    let typing = CpuTurn::begin(nibble_engine::Priority::Keystroke);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| generation.next());
+        generation.cancel();
+        assert_eq!(waiting.join().unwrap(), Err(NibbleError::cancelled()));
+    });
+    drop(typing);
+    assert_eq!(rest(&generate(&session, 4)), Ok(expected), "the cache was rolled back");
+}
+
+#[test]
+fn whatever_is_closed_says_so() {
+    let fixture = Fixture::new();
+    let closed = |what: &str| NibbleError::closed(what);
+    let session = fixture.session();
+    let generation = generate(&session, 8);
+    generation.next().unwrap();
+    generation.close();
+    assert_eq!(generation.next(), Err(closed("generation")));
+    let generation = generate(&session, 8);
+    session.close();
+    session.close();
+    assert_eq!(generation.next(), Err(closed("session")));
+    assert_eq!(session.generate(PROMPT.into(), greedy(), tokens(1)).err(), Some(closed("session")));
+
+    let (keyboard, replier) = (fixture.model.keyboard(1, None).unwrap(), fixture.model.replier(1, None).unwrap());
+    let ask = |keyboard: &Keyboard| keyboard.suggest(keyboard.ticket(), "How are ".into(), "y".into(), 3);
+    let turn = Turn { from_me: false, text: "Are you coming?".into() };
+    keyboard.close();
+    assert_eq!(ask(&keyboard).err(), Some(closed("keyboard")));
+    replier.close();
+    assert_eq!(replier.suggest(replier.ticket(), vec![turn.clone()], 3).err(), Some(closed("replier")));
+    assert_eq!(replier.draft(vec![turn], greedy()).err(), Some(closed("replier")));
+
+    let (session, keyboard) = (fixture.session(), fixture.model.keyboard(1, None).unwrap());
+    let generation = generate(&session, 8);
+    fixture.model.close();
+    assert_eq!(generation.next(), Err(closed("model")));
+    assert_eq!(ask(&keyboard).err(), Some(closed("model")));
+    assert_eq!(fixture.model.tokenize("a".into()), Err(closed("model")));
+    assert_eq!(fixture.model.session(session_options()).err(), Some(closed("model")));
+    assert!(fixture.model.info().vocabulary > 0, "what it was is still known");
+}
+
+#[test]
+fn closing_ends_what_runs() {
+    let fixture = Fixture::new();
+    for close in
+        [|fixture: &Fixture, _: &Session| fixture.model.close(), |_: &Fixture, session: &Session| session.close()]
+            .into_iter()
+            .rev()
+    {
+        let session = fixture.session();
+        let generation = generate(&session, 4);
+        let typing = CpuTurn::begin(nibble_engine::Priority::Keystroke);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| generation.next());
+            close(&fixture, &session);
+            let outcome = waiting.join().unwrap();
+            assert!(matches!(outcome, Err(NibbleError::Closed { .. })), "{outcome:?}");
+        });
+        drop(typing);
+    }
+}
+
+#[test]
+fn memory_that_was_given_back_comes_back_by_itself() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let keyboard = fixture.model.keyboard(1, None).unwrap();
+    let ask = || keyboard.suggest(keyboard.ticket(), "How are ".into(), "y".into(), 3);
+    let expected = rest(&generate(&session, 6)).unwrap();
+    for pressure in [MemoryPressure::Moderate, MemoryPressure::Low, MemoryPressure::Critical] {
+        let generation = generate(&session, 6);
+        let mut found = Vec::new();
+        while let Some(piece) = generation.next().unwrap() {
+            found.push(piece.token);
+            fixture.model.memory_pressure(pressure);
+        }
+        assert_eq!(found, expected, "{pressure:?}");
+        assert!(!ask().unwrap().suggestions.is_empty(), "{pressure:?}");
+    }
+}
+
+#[test]
+fn another_model_in_the_place_of_one_that_was_unmapped_is_refused() {
+    let fixture = Fixture::new();
+    let generation = generate(&fixture.session(), 6);
+    generation.next().unwrap();
+    fixture.model.memory_pressure(MemoryPressure::Critical);
+    let other = Fixture::of(&SyntheticModel { seed: 2, ..SyntheticModel::llama(Format::Q4_0) });
+    fs::rename(other.path(), fixture.path()).unwrap();
+    let outcome = generation.next();
+    assert!(matches!(outcome, Err(NibbleError::ModelDamaged { .. })), "{outcome:?}");
+    fs::remove_file(fixture.path()).unwrap();
+    let outcome = fixture.model.tokenize("a".into());
+    assert!(matches!(outcome, Err(NibbleError::ModelNotFound { .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
+    let fixture = Fixture::new();
+    let plan = fixture.model.memory_plan(session_options()).unwrap();
+    assert_eq!(plan, memory_plan(text(&fixture.path()), session_options()).unwrap());
+    assert_eq!(plan.mapped, fs::metadata(fixture.path()).unwrap().len());
+    let with = |context, limit| {
+        fixture.model.session(SessionOptions { context, memory_limit: Some(limit), ..session_options() })
+    };
+    with(128, plan.session).unwrap();
+    let Err(NibbleError::MemoryLimit { needed, limit, fitting_context, reason }) = with(128, plan.session - 1) else {
+        panic!("it was opened")
+    };
+    assert_eq!((needed, limit, fitting_context), (plan.session, plan.session - 1, Some(64)));
+    assert!(reason.contains("a context of 64 would fit"), "{reason}");
+    with(64, limit).unwrap();
+    let Err(NibbleError::MemoryLimit { fitting_context, reason, .. }) = with(128, 1) else { panic!("it was opened") };
+    assert_eq!(fitting_context, None);
+    assert!(reason.contains("a smaller model"), "{reason}");
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_apart() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("changed.nibble");
+    let bytes = fs::read(fixture.path()).unwrap();
+    let open = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        Model::open(text(&path), options()).err().expect("it was opened")
+    };
+    let is = |error: NibbleError, expected: fn(&NibbleError) -> bool| assert!(expected(&error), "{error:?}");
+    is(open(&|bytes| bytes.truncate(bytes.len() / 2)), |error| matches!(error, NibbleError::ModelDamaged { .. }));
+    is(open(&|bytes| bytes.clear()), |error| matches!(error, NibbleError::ModelDamaged { .. }));
+    is(open(&|bytes| bytes[20_000] ^= 1), |error| matches!(error, NibbleError::ModelDamaged { .. }));
+    is(open(&|bytes| bytes[8] += 1), |error| matches!(error, NibbleError::ModelVersion { .. }));
+    fs::remove_file(&path).unwrap();
+    let open = |options| Model::open(text(&path), options).err().expect("it was opened");
+    is(open(options()), |error| matches!(error, NibbleError::ModelNotFound { .. }));
+    is(open(ModelOptions { source_sha256: Some("12".into()), ..options() }), |error| {
+        matches!(error, NibbleError::InvalidArgument { .. })
+    });
+    let another = ModelOptions { source_sha256: Some("00".repeat(32)), ..options() };
+    let error = Model::open(text(&fixture.path()), another).err().unwrap();
+    is(error, |error| matches!(error, NibbleError::ModelDamaged { .. }));
+    let right = ModelOptions { source_sha256: Some(fixture.model.info().source_sha256), ..options() };
+    Model::open(text(&fixture.path()), right).unwrap();
+    let directory = Model::open(text(fixture.folder.path()), options()).err().unwrap();
+    is(directory, |error| matches!(error, NibbleError::Io { .. } | NibbleError::ModelDamaged { .. }));
+}
+
+#[test]
+fn arguments_that_cannot_be_are_refused_in_words() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let refused = |sampling, stop| {
+        let outcome = session.generate(PROMPT.into(), sampling, stop).map(drop);
+        assert!(matches!(outcome, Err(NibbleError::InvalidArgument { .. })), "{outcome:?}");
+    };
+    refused(Sampling { temperature: -1.0, ..greedy() }, tokens(1));
+    refused(Sampling { temperature: f32::NAN, ..greedy() }, tokens(1));
+    refused(Sampling { top_p: 1.5, ..greedy() }, tokens(1));
+    refused(Sampling { repetition_penalty: 0.0, ..greedy() }, tokens(1));
+    refused(greedy(), Stop { max_tokens: None, strings: vec![String::new()] });
+    let nothing = fixture.model.session(SessionOptions { context: 0, ..session_options() }).map(drop);
+    assert!(matches!(nothing, Err(NibbleError::InvalidArgument { .. })), "{nothing:?}");
+    let unknown = fixture.model.detokenize(vec![u32::MAX]);
+    assert!(matches!(unknown, Err(NibbleError::InvalidArgument { .. })), "{unknown:?}");
+    let chat = session.chat(Vec::new(), greedy(), tokens(1)).map(drop);
+    assert!(matches!(chat, Err(NibbleError::NoChatTemplate { .. })), "{chat:?}");
+    let long = session.generate("word ".repeat(500), greedy(), tokens(1)).unwrap().next();
+    assert!(matches!(long, Err(NibbleError::ContextOverflow { context: 128, .. })), "{long:?}");
+}
+
+#[test]
+fn no_error_repeats_what_was_typed() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let secret = "hunter2 ".repeat(500);
+    let errors = [
+        session.generate(secret.clone(), greedy(), tokens(1)).unwrap().next().map(drop),
+        session
+            .generate(secret.clone(), greedy(), Stop { max_tokens: None, strings: vec!["".into(), secret] })
+            .map(drop),
+    ];
+    for error in errors.map(Result::unwrap_err) {
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_panic_costs_a_session_its_cache_and_nothing_else() {
+    let fixture = Fixture::new();
+    let session = fixture.session();
+    let expected = rest(&generate(&session, 4)).unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        session.timeline.run(&CancelToken::default(), |_, ()| -> Result<(), NibbleError> { panic!("a fault") })
+    }));
+    assert!(panic.is_err());
+    assert_eq!(rest(&generate(&session, 4)), Ok(expected));
+}
+
+#[test]
+fn sessions_of_one_model_do_not_wait_for_each_other() {
+    let fixture = Fixture::new();
+    let (one, other) = (fixture.session(), fixture.session());
+    let (one, other) = (generate(&one, 4), generate(&other, 4));
+    // The first holds its session's lock for as long as the second runs.
+    one.next().unwrap();
+    let held = one.clone();
+    thread::scope(|scope| {
+        let found = scope.spawn(move || rest(&other)).join().unwrap();
+        assert!(found.is_ok());
+    });
+    assert!(rest(&held).is_ok());
+}
+
+#[test]
+fn many_threads_and_a_close_in_their_midst_give_answers_or_documented_errors() {
+    let fixture = Fixture::new();
+    let keyboard = fixture.model.keyboard(1, None).unwrap();
+    let session = fixture.session();
+    thread::scope(|scope| {
+        for i in 0..8 {
+            let (keyboard, session) = (&keyboard, &session);
+            scope.spawn(move || {
+                for typed in ["", "h", "he", "hel"] {
+                    let outcome = keyboard.suggest(keyboard.ticket(), format!("Line {i} "), typed.into(), 3).map(drop);
+                    let expected = [Ok(()), Err(NibbleError::superseded()), Err(NibbleError::closed("keyboard"))];
+                    assert!(expected.contains(&outcome), "{outcome:?}");
+                    let outcome = session.generate(PROMPT.into(), greedy(), tokens(2)).and_then(|text| rest(&text));
+                    let closed = outcome == Err(NibbleError::closed("session"));
+                    assert!(outcome.is_ok() || closed, "{outcome:?}");
+                }
+            });
+        }
+        scope.spawn(|| {
+            keyboard.close();
+            session.close();
+        });
+    });
+}

@@ -1,0 +1,202 @@
+//! The engine's session behind an object of the surface, which comes and goes with the memory that there is.
+//!
+//! Callers hand over the whole text at every request, so a session that was dropped is opened anew when it is next needed, and
+//! nothing is lost but its cache. One lock a timeline: several of them run at once over one model.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
+
+use crate::error::{NibbleError, Result};
+use crate::model::MemoryPressure;
+use crate::model::{Shared, Sleeper};
+
+/// A session, and what a task keeps beside it.
+pub(crate) struct Timeline<T> {
+    model: Arc<Shared>,
+    settings: Settings,
+    fresh: Box<dyn Fn() -> T + Send + Sync>,
+    state: Mutex<State<T>>,
+    /// What stops the request under way.
+    running: Mutex<Option<CancelToken>>,
+    closed: AtomicBool,
+    /// Whether the memory is to be given back as soon as nothing runs.
+    sleepy: AtomicBool,
+}
+
+/// How a timeline opens its session.
+pub(crate) struct Settings {
+    /// What it is called in errors.
+    pub name: &'static str,
+    pub session: SessionOptions,
+    /// Bytes that a session may write to.
+    pub memory_limit: Option<u64>,
+    /// From what pressure on its memory is given back.
+    pub yields_at: MemoryPressure,
+}
+
+struct State<T> {
+    session: Option<Session>,
+    task: T,
+}
+
+impl<T: Send + 'static> Timeline<T> {
+    /// A timeline over an open model; `fresh` makes what the task keeps, again after it was dropped.
+    pub fn open(
+        model: &Arc<Shared>,
+        settings: Settings,
+        fresh: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Result<Arc<Self>> {
+        let session = open_session(model, &settings)?;
+        let timeline = Arc::new(Self {
+            model: Arc::clone(model),
+            settings,
+            state: Mutex::new(State { session: Some(session), task: fresh() }),
+            fresh: Box::new(fresh),
+            running: Mutex::default(),
+            closed: AtomicBool::new(false),
+            sleepy: AtomicBool::new(false),
+        });
+        model.enrol(Arc::downgrade(&timeline) as _);
+        Ok(timeline)
+    }
+
+    /// The model, unless this is closed.
+    pub fn model(&self) -> Result<nibble_engine::Model> {
+        self.check_open()?;
+        self.model.open()
+    }
+
+    /// Runs a request, which `cancel` stops.
+    pub fn run<R>(&self, cancel: &CancelToken, request: impl FnOnce(&mut Session, &mut T) -> Result<R>) -> Result<R> {
+        let mut state = self.state();
+        *lock(&self.running) = Some(cancel.clone());
+        let outcome = self.run_in(&mut state, cancel, request);
+        *lock(&self.running) = None;
+        if self.is_closed() || self.sleepy.swap(false, Ordering::SeqCst) {
+            self.sleep(&mut state);
+        }
+        match outcome {
+            // Closing is what cancelled it.
+            Err(NibbleError::Cancelled { .. }) => self.check_open().and(outcome),
+            outcome => outcome,
+        }
+    }
+
+    fn run_in<R>(
+        &self,
+        state: &mut State<T>,
+        cancel: &CancelToken,
+        request: impl FnOnce(&mut Session, &mut T) -> Result<R>,
+    ) -> Result<R> {
+        self.check_open()?;
+        if cancel.is_cancelled() {
+            return Err(NibbleError::cancelled());
+        }
+        let session = match &mut state.session {
+            Some(session) => session,
+            none => none.insert(open_session(&self.model, &self.settings)?),
+        };
+        session.set_cancel_token(cancel.clone());
+        let _turn = Turn::begin(self.settings.session.priority);
+        request(session, &mut state.task)
+    }
+
+    /// Closes it; what runs ends with an error.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.cancel_running();
+        self.sleep_if_idle();
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(NibbleError::closed(self.settings.name));
+        }
+        self.model.check_open()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.check_open().is_err()
+    }
+
+    fn cancel_running(&self) {
+        if let Some(running) = &*lock(&self.running) {
+            running.cancel();
+        }
+    }
+
+    fn sleep(&self, state: &mut State<T>) {
+        *state = State { session: None, task: (self.fresh)() };
+    }
+
+    fn sleep_if_idle(&self) {
+        self.sleepy.store(true, Ordering::SeqCst);
+        if let Ok(mut state) = self.state.try_lock() {
+            self.sleep(&mut state);
+            self.sleepy.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// The state; begun anew where a panic left it half done.
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            self.sleep(&mut state);
+            self.state.clear_poison();
+            state
+        })
+    }
+}
+
+impl<T: Send + 'static> Sleeper for Timeline<T> {
+    fn yield_to(&self, pressure: MemoryPressure) {
+        if pressure >= self.settings.yields_at {
+            self.sleep_if_idle();
+        }
+    }
+
+    fn model_closed(&self) {
+        self.cancel_running();
+        self.sleep_if_idle();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A session within the limit, or an error that says what would fit.
+fn open_session(model: &Shared, settings: &Settings) -> Result<Session> {
+    let model = model.open()?;
+    let session = model.session(settings.session.clone())?;
+    let (needed, context) = (session.memory(), settings.session.context);
+    let Some(limit) = settings.memory_limit.filter(|&limit| needed > limit) else { return Ok(session) };
+    drop(session);
+    let fits = |&context: &usize| {
+        let smaller = SessionOptions { context, threads: 1, ..settings.session.clone() };
+        model.session(smaller).is_ok_and(|session| session.memory() <= limit)
+    };
+    let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
+    let fitting_context = halves.take_while(|&context| context >= SMALLEST_CONTEXT).find(fits);
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    let advice = match fitting_context {
+        Some(context) => format!("a context of {context} would fit"),
+        None => "no context fits; take a smaller model".to_owned(),
+    };
+    let name = settings.name;
+    Err(NibbleError::MemoryLimit {
+        reason: format!(
+            "a {name} with a context of {context} tokens takes {} MB, and {} MB are allowed; {advice}",
+            megabytes(needed),
+            megabytes(limit)
+        ),
+        needed,
+        limit,
+        fitting_context: fitting_context.map(|context| context as u64),
+    })
+}
+
+/// The smallest context that is worth suggesting, in tokens.
+const SMALLEST_CONTEXT: usize = 64;
