@@ -5,6 +5,7 @@
 
 mod arm;
 mod bench;
+mod bindings;
 mod counts;
 mod golden;
 mod layers;

@@ -12,6 +12,8 @@ pub struct Model {
     pub name: String,
     /// The GGUF file.
     pub file: PathBuf,
+    /// The file that it was packed into, if Nibble's own graphs run it.
+    pub packed: Option<PathBuf>,
 }
 
 /// The package of the `nibble` command.
@@ -64,7 +66,7 @@ mod tests {
 
     #[test]
     fn one_object_a_line() {
-        let model = |name: &str| Model { name: name.to_owned(), file: "/m.gguf".into() };
+        let model = |name: &str| Model { name: name.to_owned(), file: "/m.gguf".into(), packed: None };
         let lines = "{\"name\":\"a\",\"file\":\"/m.gguf\",\"fetched\":false}\n{\"name\":\"b\",\"file\":\"/m.gguf\"}\n";
         assert_eq!(parse(lines).unwrap(), [model("a"), model("b")]);
         assert_eq!(parse("").unwrap(), []);

@@ -31,14 +31,16 @@ fn set_up() -> Result<PathBuf> {
         return Ok(interpreter);
     }
     println!("setting up Python with llama.cpp in {}; building it takes some ten minutes", folder.display());
-    let python = ["python3", "python"]
-        .into_iter()
-        .find(|name| shell::find(name).is_some())
-        .ok_or("install Python 3.11 or later")?;
-    shell::run(shell::command(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    shell::run(shell::command(system()?).args(["-m", "venv", "--clear"]).arg(&folder))?;
     shell::run(shell::command(&interpreter).args(["-m", "pip", "install", "--requirement"]).arg(&wanted))?;
     fs::copy(&wanted, &installed).map_err(|error| format!("writing {}: {error}", installed.display()))?;
     Ok(interpreter)
+}
+
+/// The Python of this machine.
+pub fn system() -> Result<&'static str> {
+    let installed = ["python3", "python"].into_iter().find(|name| shell::find(name).is_some());
+    installed.ok_or_else(|| "install Python 3.11 or later".to_owned())
 }
 
 fn same_text(one: &Path, other: &Path) -> bool {

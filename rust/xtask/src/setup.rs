@@ -9,7 +9,7 @@ pub use rust::cargo_for;
 
 use self::debian::Archive;
 use crate::shell::{self, Result};
-use crate::{models, pc};
+use crate::{models, pc, python};
 use std::env::consts;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +37,8 @@ pub enum Need {
     Counter,
     /// An emulator of a PC with all x86-64 tiers of the kernels, unless this is one, and a C compiler for what runs in it.
     Pc,
+    /// Python.
+    Python,
     /// The models, pulled and packed.
     Models,
 }
@@ -54,7 +56,8 @@ pub struct Unmet {
 /// `cargo xtask setup`.
 pub fn everything() -> Result<()> {
     use Need::*;
-    let unmet = ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Counter, Pc, Models]);
+    let unmet =
+        ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Counter, Pc, Python, Models]);
     let missing = unmet.iter().filter(|unmet| !unmet.impossible).count();
     if missing == 0 { Ok(()) } else { Err(format!("{missing} of the things above are missing")) }
 }
@@ -94,6 +97,7 @@ impl Need {
             Self::Emulator => emulator().is_some(),
             Self::Counter => shell::find(DYNAMIC).is_some() && shell::find("cc").is_some(),
             Self::Pc => has_x86_tiers() || bochs().is_some() && shell::find("cc").is_some(),
+            Self::Python => python::system().is_ok(),
             // Only the command itself knows; it looks before it fetches.
             Self::Models => false,
         }
@@ -115,6 +119,7 @@ impl Need {
                     Archive::open(BOCHS_SUITE, bochs_folder())?.unpack(&BOCHS_PACKAGES)
                 }
             }
+            Self::Python => debian::install(&["python3"]),
             Self::Models => {
                 for model in models::pull_all()? {
                     println!("           {}: {}", model.name, model.file.display());
@@ -153,6 +158,7 @@ impl Need {
                  {}`)",
                 BOCHS.join(" ")
             ),
+            Self::Python => "install Python 3.11 or later (Debian, Ubuntu: `apt-get install python3`)".to_owned(),
             Self::Models => "run `cargo nibble pull --all`".to_owned(),
         }
     }
@@ -167,6 +173,7 @@ impl std::fmt::Display for Need {
             Self::Emulator => f.write_str("emulator for aarch64 Linux"),
             Self::Counter => f.write_str("emulator for aarch64 Linux that takes plugins, and C compiler"),
             Self::Pc => f.write_str("emulator of a PC with AVX-512 and AVX-VNNI, and C compiler"),
+            Self::Python => f.write_str("Python"),
             Self::Models => f.write_str("models"),
         }
     }

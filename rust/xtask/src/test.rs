@@ -3,7 +3,7 @@
 use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
-use crate::{arm, counts, layers, table};
+use crate::{arm, bindings, counts, layers, table};
 use clap::ValueEnum;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,6 +32,8 @@ enum Part {
     Clippy,
     /// Unit, property, command-line, golden and parity tests of every crate, on the real models.
     Tests,
+    /// The Python API gives what the conformance suite expects.
+    Python,
     /// The examples in the documentation work, and its links lead somewhere.
     Doc,
     /// Kernels and engine on emulated phone processors.
@@ -83,6 +85,7 @@ impl Part {
             Self::Format | Self::Clippy => &[Need::Components],
             Self::Layers | Self::Doc => &[],
             Self::Tests => &[Need::Models],
+            Self::Python => &[Need::Python, Need::Models],
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
@@ -116,6 +119,7 @@ impl Part {
                 "warnings",
             ])),
             Self::Tests => Tally::suite(shell::cargo().arg("test").arg("--no-fail-fast").args(WORKSPACE)),
+            Self::Python => bindings::test_python(),
             Self::Doc => {
                 let mut tally = Tally::suite(shell::cargo().args([
                     "test",

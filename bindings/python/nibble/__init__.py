@@ -1,0 +1,237 @@
+"""Small language models on the CPU: text, chats, keyboard prediction and message replies, offline.
+
+    import nibble
+
+    with nibble.open("SmolLM2-135M-Instruct.nibble") as model, model.session() as session:
+        for piece in session.generate("The capital of France is", max_tokens=8):
+            print(piece.text, end="", flush=True)
+
+The same engine as in the Android and iOS SDKs, for evaluation and notebooks: the same tokens, to the last one. Everything that
+can go wrong is a `NibbleError`; its subclasses (`NibbleError.Closed`, `NibbleError.ContextOverflow`, ...) say what. Calls
+release the interpreter's lock while they compute, and every object may be used from several threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from . import _ffi
+from ._ffi import (
+    Finish,
+    KvCache,
+    MemoryPlan,
+    MemoryPressure,
+    Message,
+    ModelInfo,
+    NibbleError,
+    Overflow,
+    Piece,
+    Priority,
+    Replies,
+    Reply,
+    SilenceReason,
+    Suggestion,
+    SuggestionKind,
+    Suggestions,
+    Turn,
+    version,
+)
+
+__all__ = [
+    "Finish",
+    "Generation",
+    "Keyboard",
+    "KvCache",
+    "MemoryPlan",
+    "MemoryPressure",
+    "Message",
+    "Model",
+    "ModelInfo",
+    "NibbleError",
+    "Overflow",
+    "Piece",
+    "Priority",
+    "Replier",
+    "Replies",
+    "Reply",
+    "Session",
+    "SilenceReason",
+    "Suggestion",
+    "SuggestionKind",
+    "Suggestions",
+    "Turn",
+    "memory_plan",
+    "open",
+    "version",
+]
+
+
+def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha256: str | None = None) -> Model:
+    """Opens a packed model file, as `nibble pull` makes it.
+
+    `check_weights` checks every byte of the weights; without it opening takes milliseconds whatever the size.
+    `source_sha256` is that of the GGUF from which the file must have been packed, in hexadecimal.
+    """
+    options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256)
+    return Model(_ffi.Model.open(os.fspath(path), options))
+
+
+def memory_plan(path: str | os.PathLike[str], **session: Any) -> MemoryPlan:
+    """What a model file would take, in bytes, with one session (its arguments are those of `Model.session`)."""
+    return _ffi.memory_plan(os.fspath(path), _session_options(**session))
+
+
+class _Closing:
+    """An object that is closed at the end of a `with` block, and says so when it is used afterwards."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def close(self) -> None:
+        """Closes it; what runs ends with an error. Closing twice does nothing."""
+        self._native.close()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Model(_Closing):
+    """An open model. Everything made over it shares its weights, and is closed with it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model is."""
+        return self._native.info()
+
+    def tokenize(self, text: str) -> list[int]:
+        """The tokens of a text, without a BOS; whatever looks like a control token in it is text."""
+        return self._native.tokenize(text)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """The text of tokens; bytes that are not UTF-8 become U+FFFD."""
+        return self._native.detokenize(list(tokens))
+
+    def memory_plan(self, **session: Any) -> MemoryPlan:
+        """What the model takes, in bytes, with one session (its arguments are those of `session`)."""
+        return self._native.memory_plan(_session_options(**session))
+
+    def session(self, **options: Any) -> Session:
+        """A new timeline for texts and chats.
+
+        `context`: tokens that it holds (2048); `overflow`: what happens to a longer text (`Overflow.FAIL()`, or
+        `Overflow.SLIDE(keep)`); `threads`: 0 takes as many as suit; `priority`, `kv_cache`; `memory_limit`: bytes that it may
+        write to.
+        """
+        return Session(self._native.session(_session_options(**options)))
+
+    def keyboard(self, *, threads: int = 0, memory_limit: int | None = None) -> Keyboard:
+        """A new keyboard."""
+        return Keyboard(self._native.keyboard(threads, memory_limit))
+
+    def replier(self, *, threads: int = 0, memory_limit: int | None = None) -> Replier:
+        """A new replier."""
+        return Replier(self._native.replier(threads, memory_limit))
+
+    def memory_pressure(self, pressure: MemoryPressure) -> None:
+        """Gives memory back; it comes back by itself when it is needed again."""
+        self._native.memory_pressure(pressure)
+
+
+class Session(_Closing):
+    """One timeline over a model. A text that begins as the one before it did is read from where they part."""
+
+    def generate(self, prompt: str, **how: Any) -> Generation:
+        """Goes on with a text.
+
+        `max_tokens`, and `stop`: strings at which the text ends. Sampling is greedy unless said otherwise: `temperature`,
+        `top_k` (40), `top_p` (0.95), `min_p` (0.05), `repetition_penalty` (1), `repetition_window` (64), `seed` (0).
+        """
+        return Generation(self._native.generate(prompt, *_sampling_and_stop(**how)))
+
+    def chat(self, messages: Sequence[Message], **how: Any) -> Generation:
+        """Answers the last turn of a chat, by the model's chat template; the other arguments are those of `generate`."""
+        return Generation(self._native.chat(list(messages), *_sampling_and_stop(**how)))
+
+
+class Generation(_Closing):
+    """A text under way: an iterator of pieces, each computed when it is asked for."""
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self
+
+    def __next__(self) -> Piece:
+        piece = self._native.next()
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why there is no further piece; `None` while there is one, and where an error ended the text."""
+        return self._native.finish()
+
+    def cancel(self) -> None:
+        """Stops it, from any thread, within the time of one layer: the next piece is a `NibbleError.Cancelled`."""
+        self._native.cancel()
+
+    def text(self) -> str:
+        """All that is still to come."""
+        return "".join(piece.text for piece in self)
+
+
+class Keyboard(_Closing):
+    """Predicts words. A request stops the one before it, which ends as `NibbleError.Superseded`."""
+
+    def suggest(self, context: str, typed: str = "", count: int = 3) -> Suggestions:
+        """The most probable words at the cursor: after `context`, of which `typed` was typed."""
+        return self._native.suggest(self._native.ticket(), context, typed, count)
+
+    def glance(self, context: str, typed: str = "", count: int = 3) -> Suggestions:
+        """As `suggest`, from what is already known: the model runs once at most."""
+        return self._native.glance(self._native.ticket(), context, typed, count)
+
+
+class Replier(_Closing):
+    """Suggests replies. A request stops the one before it, which ends as `NibbleError.Superseded`; drafts go on."""
+
+    def suggest(self, chat: Sequence[Turn], count: int = 3) -> Replies:
+        """Replies to the last turn of a conversation, best first."""
+        return self._native.suggest(self._native.ticket(), list(chat), count)
+
+    def draft(self, chat: Sequence[Turn], **sampling: Any) -> Generation:
+        """A reply in the model's own words, to be edited before it is sent. The sampling is that of `Session.generate`."""
+        return Generation(self._native.draft(list(chat), _sampling(**sampling)))
+
+
+def _session_options(
+    *,
+    context: int = 2048,
+    overflow: Overflow | None = None,
+    threads: int = 0,
+    priority: Priority = Priority.INTERACTIVE,
+    kv_cache: KvCache = KvCache.F16,
+    memory_limit: int | None = None,
+) -> _ffi.SessionOptions:
+    return _ffi.SessionOptions(
+        context=context,
+        overflow=Overflow.FAIL() if overflow is None else overflow,
+        threads=threads,
+        priority=priority,
+        kv_cache=kv_cache,
+        memory_limit=memory_limit,
+    )
+
+
+def _sampling(**sampling: Any) -> _ffi.Sampling:
+    return _ffi.Sampling(**sampling)
+
+
+def _sampling_and_stop(
+    *, max_tokens: int | None = None, stop: Sequence[str] = (), **sampling: Any
+) -> tuple[_ffi.Sampling, _ffi.Stop]:
+    return _sampling(**sampling), _ffi.Stop(max_tokens=max_tokens, strings=list(stop))

@@ -1,0 +1,196 @@
+"""Runs the conformance suite through the Python API; tests/conformance/README.md says what its cases mean."""
+
+import json
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+import nibble
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+SUITE = json.loads((ROOT / "tests/conformance/smollm2-135m-instruct.json").read_text(encoding="utf-8"))
+MODEL = os.environ["NIBBLE_TEST_MODEL"]
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def arguments(case):
+    """What `Session.generate` takes beside the prompt."""
+    stop = case.get("stop", {})
+    return {**case.get("sampling", {}), "max_tokens": stop.get("max_tokens"), "stop": stop.get("strings", [])}
+
+
+def written(generation):
+    pieces = list(generation)
+    return {
+        "tokens": [piece.token for piece in pieces],
+        "text": "".join(piece.text for piece in pieces),
+        "finish": generation.finish.name.lower(),
+    }
+
+
+def turns(case):
+    return [nibble.Turn(**turn) for turn in case["chat"]]
+
+
+class Conformance(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = nibble.open(MODEL)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.model.close()
+
+    def check(self, case):
+        try:
+            found = getattr(self, case["call"])(case)
+        except nibble.NibbleError as error:
+            found = {"error": snake(type(error).__name__)}
+        self.assertEqual(found, case["expect"])
+
+    def session(self, **options):
+        return self.model.session(context=256, **options)
+
+    def info(self, case):
+        return {key: getattr(self.model.info, key) for key in case["expect"]}
+
+    def tokenize(self, case):
+        tokens = self.model.tokenize(case["text"])
+        self.assertEqual(self.model.detokenize(tokens), case["text"])
+        return {"tokens": tokens}
+
+    def generate(self, case):
+        with self.session() as session:
+            return written(session.generate(case["prompt"], **arguments(case)))
+
+    def chat(self, case):
+        messages = [nibble.Message(**message) for message in case["messages"]]
+        with self.session() as session:
+            return written(session.chat(messages, **arguments(case)))
+
+    def cancel(self, case):
+        with self.session() as session:
+            generation = session.generate(case["prompt"], **arguments(case))
+            tokens = [next(generation).token for _ in range(case["after"])]
+            generation.cancel()
+            with self.assertRaises(nibble.NibbleError.Cancelled) as cancelled:
+                next(generation)
+            again = written(session.generate(case["prompt"], **arguments(case)))
+            error = snake(type(cancelled.exception).__name__)
+            return {"tokens": tokens, "error": error, "again": again["tokens"]}
+
+    def keyboard(self, case):
+        def strip(key):
+            found = keyboard.suggest(key["context"], key["typed"], case["count"])
+            return {
+                "words": [suggestion.word for suggestion in found.suggestions],
+                "kinds": [suggestion.kind.name.lower() for suggestion in found.suggestions],
+                "replaces": found.replaces,
+                "proven": found.proven,
+            }
+
+        with self.model.keyboard() as keyboard:
+            return {"strips": [strip(key) for key in case["keys"]]}
+
+    def replies(self, case):
+        with self.model.replier() as replier:
+            found = replier.suggest(turns(case), case["count"])
+        return {
+            "replies": [{"text": reply.text, "intent": reply.intent} for reply in found.replies],
+            "silence": found.silence and found.silence.name.lower(),
+        }
+
+    def draft(self, case):
+        with self.model.replier() as replier:
+            return written(replier.draft(turns(case), **case.get("sampling", {})))
+
+    def error(self, case):
+        SITUATIONS[case["of"]](self)
+        self.fail("nothing went wrong")
+
+
+def head():
+    with open(MODEL, "rb") as file:
+        return bytearray(file.read(65_536))
+
+
+def newer():
+    data = head()
+    data[8] = 99
+    return data
+
+
+def opened(data):
+    """Opens a file of these bytes."""
+
+    def provoke(_):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "changed.nibble")
+            path.write_bytes(data())
+            nibble.open(path)
+
+    return provoke
+
+
+def closed(make, use):
+    """Uses an object after its close."""
+
+    def provoke(test):
+        thing = make(test)
+        thing.close()
+        use(thing)
+
+    return provoke
+
+
+def superseded(test):
+    with test.model.keyboard() as keyboard:
+        # What two threads do that ask one after the other and compute the other way round.
+        older, _newer = keyboard._native.ticket(), keyboard._native.ticket()
+        keyboard._native.suggest(older, "", "h", 3)
+
+
+TURN = nibble.Turn(from_me=False, text="Are you coming?")
+SITUATIONS = {
+    "missing file": lambda test: nibble.open("no/such/file.nibble"),
+    "empty file": opened(lambda: b""),
+    "foreign file": opened(lambda: bytes([120]) * 20_000),
+    "cut file": opened(head),
+    "newer file": opened(newer),
+    "another model": lambda test: nibble.open(MODEL, source_sha256="0" * 64),
+    "closed model": closed(lambda test: nibble.open(MODEL), lambda model: model.tokenize("Hello")),
+    "closed session": closed(lambda test: test.session(), lambda session: session.generate("Hello")),
+    "closed generation": closed(lambda test: test.session().generate("Hello"), next),
+    "closed keyboard": closed(lambda test: test.model.keyboard(), lambda keyboard: keyboard.suggest("", "h")),
+    "closed replier": closed(lambda test: test.model.replier(), lambda replier: replier.suggest([TURN])),
+    "superseded": superseded,
+    "context overflow": lambda test: next(test.session().generate("word " * 500)),
+    "memory limit": lambda test: test.session(memory_limit=1),
+    "bad sampling": lambda test: test.session().generate("Hello", temperature=-1.0),
+    "empty stop": lambda test: test.session().generate("Hello", stop=[""]),
+    "empty context": lambda test: test.model.session(context=0),
+    "unknown token": lambda test: test.model.detokenize([4_000_000_000]),
+}
+
+for number, case in enumerate(SUITE["cases"]):
+    setattr(
+        Conformance,
+        f"test_{number:02}_{re.sub('[^a-z0-9]+', '_', case['name'].lower())}",
+        lambda test, case=case: test.check(case),
+    )
+
+if __name__ == "__main__":
+    result = unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(Conformance))
+    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
+    # In the form in which the tests of all languages are counted.
+    print(
+        f"test result: {'ok' if result.wasSuccessful() else 'FAILED'}."
+        f" {result.testsRun - failed - skipped} passed; {failed} failed; {skipped} ignored"
+    )
+    sys.exit(not result.wasSuccessful())
