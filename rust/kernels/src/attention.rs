@@ -10,10 +10,18 @@ use crate::format::ShapeError;
 use crate::ops::{LANES, Lanes, Simd, exponentials, f16_to_f32, widen};
 
 /// Positions that are widened together: a block of them, and the queries it meets, stay in a first-level cache.
-const BLOCK: usize = 16;
+const BLOCK: usize = LANES;
 
-/// Scores that are summed up together.
-pub(crate) const TOGETHER: usize = 4;
+/// Lanes of a [`Part`].
+const LANES_OF_PART: usize = 4;
+
+/// Elements of a head are taken in parts of so many, the last one filled up with zeros: in registers all at once.
+pub(crate) type Part = [Lanes; LANES_OF_PART];
+
+const PART: usize = LANES * LANES_OF_PART;
+
+/// The most queries that share a load of a value.
+const MOST_QUERIES: usize = 4;
 
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -74,7 +82,7 @@ pub struct Attention<'a> {
 impl<'a> Attention<'a> {
     /// Floats of scratch for `rows` rows of `heads` heads that look at `positions` positions each, at most.
     pub fn scratch(rows: usize, heads: usize, head_dim: usize, positions: usize) -> usize {
-        let width = head_dim.next_multiple_of(LANES);
+        let width = head_dim.next_multiple_of(PART);
         let queries = rows.saturating_mul(heads);
         (BLOCK * width).saturating_add(queries.saturating_mul(2 * width + 1 + positions))
     }
@@ -141,104 +149,132 @@ impl<'a> Attention<'a> {
 #[inline(always)]
 pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], out: &mut [f32], stride: usize) {
     let &Attention { heads, head_dim, shared, own, seen, .. } = attention;
-    let (positions, chunks) = (attention.positions(), head_dim.div_ceil(LANES));
+    let (positions, parts) = (attention.positions(), head_dim.div_ceil(PART));
     let count = seen.len() * heads;
-    let (block, rest) = scratch.split_at_mut(BLOCK * chunks * LANES);
-    let (queries, rest) = rest.split_at_mut(count * chunks * LANES);
-    let (sums, rest) = rest.split_at_mut(count * chunks * LANES);
+    let (block, rest) = scratch.split_at_mut(BLOCK * parts * PART);
+    let (queries, rest) = rest.split_at_mut(count * parts * PART);
+    let (sums, rest) = rest.split_at_mut(count * parts * PART);
     let (inverses, scores) = rest.split_at_mut(count);
-    let [block, queries, sums] = [block, queries, sums].map(|floats| floats.as_chunks_mut::<LANES>().0);
+    let [block, queries, sums] = [block, queries, sums].map(in_parts);
     let query_of = |i: usize| i / heads * attention.stride + i % heads * head_dim;
-    for (i, query) in queries.chunks_exact_mut(chunks).enumerate() {
-        pad(&attention.queries[query_of(i)..][..head_dim], query);
+    for (i, query) in queries.chunks_exact_mut(parts).enumerate() {
+        let padded = query.as_flattened_mut().as_flattened_mut();
+        padded[..head_dim].copy_from_slice(&attention.queries[query_of(i)..][..head_dim]);
+        padded[head_dim..].fill(0.0);
     }
     // What all rows share, and then what each has alone, which is numbered from there on.
     let first_own = attention.count(shared.keys);
-    let parts = || {
+    let of_rows = || {
         let own = own.iter().enumerate().map(|(row, &own)| (row..row + 1, own, first_own));
         [(0..seen.len(), shared, 0)].into_iter().chain(own)
     };
 
-    for (rows, segments, first) in parts() {
-        each_block::<S>(attention, segments.keys, first, block, |first, keys| {
-            let of_rows = rows.start * heads..rows.end * heads;
-            let queries = queries.chunks_exact(chunks);
-            let queries = scores.chunks_exact_mut(positions).zip(queries).enumerate();
-            for (i, (scores, query)) in queries.take(of_rows.end).skip(of_rows.start) {
-                let part = overlap(&seen[i / heads], first, keys.len() / chunks);
-                let scores = &mut scores[first + part.start..first + part.end];
-                let keys = &keys[part.start * chunks..part.end * chunks];
-                self::scores::<S>(query, keys, attention.scale, scores);
+    for (rows, segments, first) in of_rows() {
+        let mut blocks = Blocks::new(attention, segments.keys, first);
+        while let Some((first, len)) = blocks.widen_next::<S>(block) {
+            for row in rows.clone() {
+                let part = overlap(&seen[row], first, len);
+                for i in row * heads..(row + 1) * heads {
+                    let query = &queries[i * parts..][..parts];
+                    let scores = &mut scores[i * positions + first..][part.clone()];
+                    self::scores::<S>(query, block, part.start, attention.scale, scores);
+                }
             }
-        });
+        }
     }
     for (i, (scores, inverse)) in scores.chunks_exact_mut(positions).zip(&mut *inverses).enumerate() {
         *inverse = 1.0 / exponentials(&mut scores[seen[i / heads].clone()]);
     }
 
-    sums.as_flattened_mut().fill(0.0);
-    for (rows, segments, first) in parts() {
-        each_block::<S>(attention, segments.values, first, block, |first, values| {
-            let of_rows = rows.start * heads..rows.end * heads;
-            let sums = scores.chunks_exact(positions).zip(sums.chunks_exact_mut(chunks)).enumerate();
-            for (i, (weights, sums)) in sums.take(of_rows.end).skip(of_rows.start) {
-                let part = overlap(&seen[i / heads], first, values.len() / chunks);
-                let weights = &weights[first + part.start..first + part.end];
-                let values = &values[part.start * chunks..part.end * chunks];
-                let mut at = 0;
-                while chunks - at >= 4 {
-                    add_weighted::<S, 4>(weights, values, at, sums);
-                    at += 4;
-                }
-                while at < chunks {
-                    add_weighted::<S, 1>(weights, values, at, sums);
-                    at += 1;
+    sums.as_flattened_mut().as_flattened_mut().fill(0.0);
+    for (rows, segments, first) in of_rows() {
+        let mut blocks = Blocks::new(attention, segments.values, first);
+        while let Some((first, len)) = blocks.widen_next::<S>(block) {
+            for row in rows.clone() {
+                let part = overlap(&seen[row], first, len);
+                let values = &block[part.start * parts..part.end * parts];
+                let (mut i, end) = (row * heads, (row + 1) * heads);
+                while i < end {
+                    let (sums, queries) = (&mut sums[i * parts..], S::QUERIES.min(end - i));
+                    let weights = Weights { scores: &scores[i * positions + first..], positions, part: &part };
+                    match queries {
+                        1 => add_weighted::<S, 1>(weights, values, sums),
+                        2 => add_weighted::<S, 2>(weights, values, sums),
+                        3 => add_weighted::<S, 3>(weights, values, sums),
+                        _ => add_weighted::<S, MOST_QUERIES>(weights, values, sums),
+                    }
+                    i += queries;
                 }
             }
-        });
+        }
     }
-    for (i, (sums, inverse)) in sums.chunks_exact(chunks).zip(inverses).enumerate() {
+    for (i, (sums, inverse)) in sums.chunks_exact(parts).zip(inverses).enumerate() {
         let out = &mut out[i / heads * stride + i % heads * head_dim..][..head_dim];
-        for (out, sum) in out.iter_mut().zip(sums.as_flattened()) {
+        for (out, sum) in out.iter_mut().zip(sums.as_flattened().as_flattened()) {
             *out = sum * *inverse;
         }
     }
 }
 
-/// Calls `visit(position, rows)` for all positions of the segments, numbered from `first` on, a block at a time, widened and
-/// filled up to whole chunks with zeros.
 #[inline(always)]
-fn each_block<S: Simd>(
-    attention: &Attention<'_>,
-    segments: &[&[u16]],
-    mut first: usize,
-    block: &mut [Lanes],
-    mut visit: impl FnMut(usize, &[Lanes]),
-) {
-    let &Attention { head_dim, format, .. } = attention;
-    let (chunks, row) = (head_dim.div_ceil(LANES), format.row(head_dim).unwrap_or(head_dim));
-    for rows in segments.iter().flat_map(|segment| segment.chunks(BLOCK * row)) {
-        let wide = &mut block[..rows.len() / row * chunks];
-        for (row, wide) in rows.chunks_exact(row).zip(wide.chunks_exact_mut(chunks)) {
-            match format {
-                KvFormat::F16 => {
-                    let wide = wide.as_flattened_mut();
-                    f16_to_f32::<S>(row, &mut wide[..head_dim]);
-                    wide[head_dim..].fill(0.0);
+fn in_parts(floats: &mut [f32]) -> &mut [Part] {
+    floats.as_chunks_mut().0.as_chunks_mut().0
+}
+
+/// The positions of some segments, a block at a time.
+struct Blocks<'a> {
+    segments: &'a [&'a [u16]],
+    /// What is left of the segment before these.
+    rest: &'a [u16],
+    head_dim: usize,
+    format: KvFormat,
+    /// The number of the next position.
+    first: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// Numbers them from `first` on.
+    #[inline(always)]
+    fn new(attention: &Attention<'a>, segments: &'a [&'a [u16]], first: usize) -> Self {
+        let &Attention { head_dim, format, .. } = attention;
+        Self { segments, rest: &[], head_dim, format, first }
+    }
+
+    /// Widens the rows of the next block, filled up to whole parts with zeros; returns the number of its first position, and how
+    /// many there are. Those past these hold whatever was there before.
+    #[inline(always)]
+    fn widen_next<S: Simd>(&mut self, block: &mut [Part]) -> Option<(usize, usize)> {
+        let &mut Self { head_dim, format, first, .. } = self;
+        let (width, row) = (block.len() / BLOCK * PART, format.row(head_dim).unwrap_or(head_dim));
+        while self.rest.is_empty() {
+            let (next, others) = self.segments.split_first()?;
+            (self.rest, self.segments) = (next, others);
+        }
+        let (rows, rest) = self.rest.split_at_checked(BLOCK * row).unwrap_or((self.rest, &[]));
+        let len = rows.len() / row;
+        (self.rest, self.first) = (rest, first + len);
+        let block = block.as_flattened_mut().as_flattened_mut();
+        if format == KvFormat::F16 && head_dim == width {
+            f16_to_f32::<S>(rows, &mut block[..rows.len()]);
+        } else {
+            for (row, wide) in rows.chunks_exact(row).zip(block.chunks_exact_mut(width)) {
+                let (wide, rest) = wide.split_at_mut(head_dim);
+                match format {
+                    KvFormat::F16 => f16_to_f32::<S>(row, wide),
+                    KvFormat::Q8_0 => q8_to_f32::<S>(row, wide),
                 }
-                KvFormat::Q8_0 => q8_to_f32::<S>(row, wide),
+                rest.fill(0.0);
             }
         }
-        visit(first, wide);
-        first += rows.len() / row;
+        Some((first, len))
     }
 }
 
 /// Widens a row in [`KvFormat::Q8_0`].
 #[inline(always)]
-fn q8_to_f32<S: Simd>(row: &[u16], out: &mut [Lanes]) {
-    let runs = row.as_chunks::<RUN_STORED>().0.iter().zip(out.as_chunks_mut::<{ RUN / LANES }>().0);
-    for ([d, codes @ ..], out) in runs {
+fn q8_to_f32<S: Simd>(row: &[u16], out: &mut [f32]) {
+    let out = out.as_chunks_mut::<LANES>().0.as_chunks_mut::<{ RUN / LANES }>().0;
+    for ([d, codes @ ..], out) in row.as_chunks::<RUN_STORED>().0.iter().zip(out) {
         let d = S::splat(widen(*d));
         for (out, codes) in out.iter_mut().zip(codes.as_chunks::<{ LANES / 2 }>().0) {
             *out = S::store(S::fma(d, S::widen_codes(codes), S::splat(0.0)));
@@ -253,53 +289,80 @@ fn overlap(seen: &Range<usize>, first: usize, len: usize) -> Range<usize> {
     within(seen.start)..within(seen.end)
 }
 
+/// `scores[i] = scale * (query . key (start + i))`, for a query in parts and the keys of a block.
 #[inline(always)]
-fn pad(row: &[f32], padded: &mut [Lanes]) {
-    let padded = padded.as_flattened_mut();
-    padded[..row.len()].copy_from_slice(row);
-    padded[row.len()..].fill(0.0);
+fn scores<S: Simd>(query: &[Part], keys: &[Part], start: usize, scale: f32, scores: &mut [f32]) {
+    let parts = query.len();
+    if scores.len() < ENOUGH {
+        for (score, key) in scores.iter_mut().zip(keys[start * parts..].chunks_exact(parts)) {
+            let [dot] = dots::<S, 1>(query, key, |_| 0);
+            *score = S::sum(dot) * scale;
+        }
+        return;
+    }
+    let all = S::store(S::mul(S::dots(query, keys), S::splat(scale)));
+    scores.copy_from_slice(&all[start..][..scores.len()]);
 }
 
-/// `scores[k] = scale * (query . key k)`
-#[inline(always)]
-fn scores<S: Simd>(query: &[Lanes], keys: &[Lanes], scale: f32, scores: &mut [f32]) {
-    let chunks = query.len();
-    let (fours, ones) = scores.as_chunks_mut::<TOGETHER>();
-    let (keys_of_fours, keys_of_ones) = keys.split_at(fours.len() * TOGETHER * chunks);
-    for (scores, keys) in fours.iter_mut().zip(keys_of_fours.chunks_exact(TOGETHER * chunks)) {
-        *scores = dots::<S, TOGETHER>(query, keys, S::sums).map(|score| score * scale);
-    }
-    for (score, key) in ones.iter_mut().zip(keys_of_ones.chunks_exact(chunks)) {
-        [*score] = dots::<S, 1>(query, key, |[acc]| [S::sum(acc)]).map(|score| score * scale);
-    }
-}
+/// From so many scores on, computing those of a whole block takes less.
+const ENOUGH: usize = 4;
 
-/// The products of a query with N keys.
+/// The products of a query with N keys, not yet summed up; the n-th with key `of(n)`.
 #[inline(always)]
-fn dots<S: Simd, const N: usize>(query: &[Lanes], keys: &[Lanes], sums: impl Fn([S::V; N]) -> [f32; N]) -> [f32; N] {
-    let mut keys = keys.chunks_exact(query.len());
-    let keys: [&[Lanes]; N] = std::array::from_fn(|_| keys.next().unwrap_or_default());
+pub(crate) fn dots<S: Simd, const N: usize>(query: &[Part], keys: &[Part], of: fn(usize) -> usize) -> [S::V; N] {
+    let parts = query.len();
     let mut acc = [S::splat(0.0); N];
-    for (c, query) in query.iter().enumerate() {
-        let query = S::load(query);
-        for n in 0..N {
-            acc[n] = S::fma(query, S::load(&keys[n][c]), acc[n]);
+    for (p, query) in query.iter().enumerate() {
+        let keys: [&Part; N] = std::array::from_fn(|n| &keys[of(n) * parts + p]);
+        for (c, query) in query.iter().enumerate() {
+            let query = S::load(query);
+            for n in 0..N {
+                acc[n] = S::fma(query, S::load(&keys[n][c]), acc[n]);
+            }
         }
     }
-    sums(acc)
+    acc
 }
 
-/// Adds the weighted sum of rows of values to `sums`, in C chunks from chunk `at` on.
+/// What several queries weight the values of a block with.
+#[derive(Clone, Copy)]
+struct Weights<'a> {
+    /// Those of the first query, from the block's first position on; those of the next one are `positions` further on.
+    scores: &'a [f32],
+    positions: usize,
+    /// The positions of the block that the queries see.
+    part: &'a Range<usize>,
+}
+
+/// Adds the weighted sums of rows of values to `sums`, for Q queries.
 #[inline(always)]
-fn add_weighted<S: Simd, const C: usize>(weights: &[f32], values: &[Lanes], at: usize, sums: &mut [Lanes]) {
-    let chunks = sums.len();
-    let sums: &mut [Lanes; C] = (&mut sums[at..at + C]).try_into().expect("C chunks");
-    let mut acc = sums.each_ref().map(|sum| S::load(sum));
-    for (weight, value) in weights.iter().zip(values.chunks_exact(chunks)) {
-        let (weight, value) = (S::splat(*weight), &value[at..at + C]);
-        for c in 0..C {
-            acc[c] = S::fma(weight, S::load(&value[c]), acc[c]);
+fn add_weighted<S: Simd, const Q: usize>(weights: Weights<'_>, values: &[Part], sums: &mut [Part]) {
+    let Weights { scores, positions, part } = weights;
+    let len = part.len();
+    let parts = if len == 0 { return } else { values.len() / len };
+    let mut of_query = [&scores[..0]; Q];
+    for (q, weights) in of_query.iter_mut().enumerate() {
+        *weights = &scores[q * positions..][part.clone()];
+    }
+    for p in 0..parts {
+        let mut acc = [[S::splat(0.0); LANES_OF_PART]; Q];
+        for (q, acc) in acc.iter_mut().enumerate() {
+            for (acc, sum) in acc.iter_mut().zip(&sums[q * parts + p]) {
+                *acc = S::load(sum);
+            }
+        }
+        for (k, value) in values[p..].iter().step_by(parts).enumerate() {
+            for q in 0..Q {
+                let weight = S::splat(of_query[q][k]);
+                for c in 0..LANES_OF_PART {
+                    acc[q][c] = S::fma(weight, S::load(&value[c]), acc[q][c]);
+                }
+            }
+        }
+        for (q, acc) in acc.iter().enumerate() {
+            for (sum, acc) in sums[q * parts + p].iter_mut().zip(acc) {
+                *sum = S::store(*acc);
+            }
         }
     }
-    *sums = acc.map(S::store);
 }

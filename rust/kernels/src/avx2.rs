@@ -6,7 +6,6 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
 use crate::activation::{TILE, word};
-use crate::attention::TOGETHER;
 use crate::cpu::{Avx2, AvxVnni};
 use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
@@ -45,6 +44,12 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // SAFETY: see above.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
@@ -62,8 +67,8 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
-    fn sums(vs: [Self::V; TOGETHER]) -> [f32; TOGETHER] {
-        let mut out = [0.0; TOGETHER];
+    fn sums(vs: [Self::V; 4]) -> [f32; 4] {
+        let mut out = [0.0; 4];
         // SAFETY: see above.
         unsafe {
             let [a, b, c, d] = vs.map(|[low, high]| _mm256_add_ps(low, high));

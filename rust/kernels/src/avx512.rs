@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::activation::word;
-use crate::attention::TOGETHER;
+use crate::attention::{self, Part};
 use crate::avx2::{self, AHEAD, Block, Codes, Packed};
 use crate::cpu::Avx512Vnni;
 use crate::format::marker::Marker;
@@ -19,6 +19,8 @@ pub(crate) struct Vector;
 // SAFETY of all methods: `Ops::avx512` takes the proof that the CPU has the instructions; arrays are as long as what is read.
 impl Simd for Vector {
     type V = __m512;
+
+    const QUERIES: usize = 4;
 
     #[inline(always)]
     fn splat(x: f32) -> __m512 {
@@ -41,6 +43,12 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
+    fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -52,8 +60,9 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
-    fn sums(vs: [__m512; TOGETHER]) -> [f32; TOGETHER] {
-        avx2::Vector::sums(vs.map(halves_of))
+    fn dots(query: &[Part], keys: &[Part]) -> __m512 {
+        // In the order in which the sums come out right.
+        sums(attention::dots::<Self, 16>(query, keys, |n| n % 4 * 4 + n / 4))
     }
 
     #[inline(always)]
@@ -77,6 +86,29 @@ impl Simd for Vector {
     fn widen_codes(x: &[u16; LANES / 2]) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast()))) }
+    }
+}
+
+/// The lanes of each vector added in halves; that of vector n in lane n % 4 * 4 + n / 4.
+#[inline(always)]
+fn sums(mut vs: [__m512; 16]) -> __m512 {
+    // SAFETY: as all of `Vector`.
+    unsafe {
+        for i in 0..8 {
+            let (a, b) = (vs[2 * i], vs[2 * i + 1]);
+            vs[i] = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
+        }
+        for i in 0..4 {
+            let (a, b) = (vs[2 * i], vs[2 * i + 1]);
+            vs[i] = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+        }
+        for i in 0..2 {
+            let (a, b) = (_mm512_castps_pd(vs[2 * i]), _mm512_castps_pd(vs[2 * i + 1]));
+            let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+            vs[i] = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+        }
+        let [a, b, ..] = vs;
+        _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xdd>(a, b))
     }
 }
 

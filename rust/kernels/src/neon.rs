@@ -48,6 +48,12 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see above.
+        [0, 1, 2, 3].map(|q| unsafe { vmulq_f32(a[q], b[q]) })
+    }
+
+    #[inline(always)]
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // SAFETY: see above.
         [0, 1, 2, 3].map(|q| unsafe { vfmaq_f32(c[q], a[q], b[q]) })

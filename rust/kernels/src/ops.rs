@@ -6,7 +6,7 @@
 //! every CPU, and every sum runs in [`LANES`] accumulators (element i into number i mod 16) that are then added in halves.
 
 use crate::activation::{ActivationKind, ActivationsMut, TILE};
-use crate::attention::{Attention, RUN, RUN_STORED, TOGETHER};
+use crate::attention::{self, Attention, Part, RUN, RUN_STORED};
 
 /// Accumulators of a sum: two registers of AVX2, four of NEON, one of AVX-512.
 pub(crate) const LANES: usize = 16;
@@ -23,20 +23,34 @@ pub enum RopeStyle {
 }
 
 /// Sixteen floats in registers: for the operations that LLVM does not vectorise well enough by itself.
-pub(crate) trait Simd {
+pub(crate) trait Simd: Sized {
     type V: Copy;
+    /// How many queries an attention weights values for at once: as there are registers, up to four.
+    const QUERIES: usize = 1;
 
     fn splat(x: f32) -> Self::V;
     fn load(x: &Lanes) -> Self::V;
     fn store(v: Self::V) -> Lanes;
+    fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// a * b + c, rounded once.
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// All sixteen, added in halves.
     fn sum(v: Self::V) -> f32;
-    /// As [`Self::sum`], for several at once.
+    /// As [`Self::sum`], for four at once.
     #[inline(always)]
-    fn sums(vs: [Self::V; TOGETHER]) -> [f32; TOGETHER] {
+    fn sums(vs: [Self::V; 4]) -> [f32; 4] {
         vs.map(Self::sum)
+    }
+    /// The products of a query with the sixteen keys of a block, all of so many parts.
+    #[inline(always)]
+    fn dots(query: &[Part], keys: &[Part]) -> Self::V {
+        let mut all = [0.0; LANES];
+        let fours = all.as_chunks_mut::<4>().0;
+        fours[0] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n));
+        fours[1] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n + 4));
+        fours[2] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n + 8));
+        fours[3] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n + 12));
+        Self::load(&all)
     }
     fn widen(x: &[u16; LANES]) -> Self::V;
     fn narrow(v: Self::V) -> [u16; LANES];
@@ -63,6 +77,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn store(v: Lanes) -> Lanes {
         v
+    }
+
+    #[inline(always)]
+    fn mul(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|i| a[i] * b[i])
     }
 
     #[inline(always)]
