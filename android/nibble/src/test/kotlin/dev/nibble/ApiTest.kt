@@ -1,0 +1,317 @@
+package dev.nibble
+
+import dev.nibble.samples.gettingStarted
+import java.io.ByteArrayOutputStream
+import java.io.File
+import java.io.PrintStream
+import java.nio.file.Path
+import java.util.concurrent.ConcurrentLinkedQueue
+import java.util.concurrent.CountDownLatch
+import kotlin.concurrent.thread
+import kotlin.reflect.KClass
+import kotlin.reflect.KType
+import kotlin.reflect.KVisibility
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertIs
+import kotlin.test.assertNotNull
+import kotlin.test.assertTrue
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.flow.asFlow
+import kotlinx.coroutines.flow.collectLatest
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.onEach
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.yield
+import org.junit.jupiter.api.io.TempDir
+
+/** What the API promises beyond the answers: when it computes, when it stops, and what is left when it is closed. */
+class ApiTest {
+    private val model = TestModel.shared
+
+    @Test
+    fun `a flow is cold, and every collection is a text of its own`() = runBlocking {
+        model.session(small).use { session ->
+            val wrong = session.generate("Hello", Sampling(temperature = -1f))
+            assertFailsWith<NibbleException.InvalidArgument> { wrong.toList() }
+            val flow = session.generate(PROMPT, stop = Stop(maxTokens = 6))
+            val first = flow.toList()
+            assertEquals(6, first.size)
+            assertEquals(first, flow.toList())
+            assertEquals(first.joinToString("") { it.text }, flow.text())
+        }
+    }
+
+    @Test
+    fun `a collector that has enough ends the text, and the next one is whole`() = runBlocking {
+        model.session(small).use { session ->
+            val flow = session.generate(PROMPT, stop = Stop(maxTokens = 6))
+            val whole = flow.toList()
+            assertEquals(whole.take(2), flow.take(2).toList())
+            assertEquals(whole, flow.toList())
+        }
+    }
+
+    /**
+     * While somebody types, other work waits before its next layer. So a prefill beside a longer one that is a keystroke cannot come
+     * to its end, and that it ended all the same is the cancel's doing.
+     */
+    @Test
+    fun `a cancel stops a prefill in its midst, and the cache is as it was`() = runBlocking {
+        val long = SessionOptions(context = 4096, threads = 1)
+        model.session(long.copy(priority = Priority.KEYSTROKE)).use { typing ->
+            model.session(long).use { session ->
+                val pieces = ConcurrentLinkedQueue<Piece>()
+                val keystroke = launch { typing.generate("one ".repeat(3_000)).collect { pieces += it } }
+                keystroke.awaitThreads(1, NEXT)
+                val cancelled = launch { session.generate("two ".repeat(1_000)).collect { pieces += it } }
+                val threads = cancelled.awaitThreads(2, NEXT)
+                assertTrue(Thread.currentThread() !in threads, "the caller's thread computes")
+
+                cancelled.cancelAndJoin()
+                assertEquals(emptyList(), pieces.toList(), "it came to its end")
+                assertEquals(1, threadsIn(NEXT).size, "the other one is still at work, and this one is not")
+                keystroke.cancelAndJoin()
+                assertEquals(emptySet(), threadsIn(NEXT))
+                assertEquals(emptyList(), pieces.toList())
+
+                val stop = Stop(maxTokens = 4)
+                val expected = model.session(long).use { it.generate("two two", stop = stop).toList() }
+                assertEquals(expected, session.generate("two two", stop = stop).toList())
+            }
+        }
+    }
+
+    @Test
+    fun `keys in quick succession cost one answer, that to the last`() = runBlocking {
+        model.keyboard().use { keyboard ->
+            val strips = mutableMapOf<String, Suggestions>()
+            listOf("", "t", "to", "tom").asFlow().collectLatest { typed -> strips[typed] = keyboard.suggest(CONTEXT, typed) }
+            assertEquals(setOf("tom"), strips.keys)
+            val alone = model.keyboard().use { it.suggest(CONTEXT, "tom") }
+            assertEquals(alone.words(), strips.getValue("tom").words())
+        }
+    }
+
+    @Test
+    fun `the order of calls decides which request is the newest`() = runBlocking {
+        model.keyboard().use { keyboard ->
+            // No request begins before all were made.
+            val gate = CountDownLatch(1)
+            launch(start = CoroutineStart.UNDISPATCHED) { keyboard.handle.call { gate.await() } }
+            val requests = listOf("t", "to", "tom").map { typed ->
+                async(start = CoroutineStart.UNDISPATCHED) { runCatching { keyboard.suggest(CONTEXT, typed) } }
+            }
+            gate.countDown()
+            val (first, second, last) = requests.map { it.await() }
+            assertIs<NibbleException.Superseded>(first.exceptionOrNull())
+            assertIs<NibbleException.Superseded>(second.exceptionOrNull())
+            assertEquals("tom", last.getOrThrow().replaces)
+        }
+    }
+
+    @Test
+    fun `a glance is an answer too`() = runBlocking {
+        model.keyboard().use { keyboard ->
+            val glance = keyboard.glance(CONTEXT, "tom", count = 2)
+            assertEquals("tom", glance.replaces)
+            assertTrue(glance.suggestions.size in 1..2)
+        }
+    }
+
+    @Test
+    fun `closing ends what runs, at once, and says so`() = runBlocking {
+        val keyboard = model.keyboard()
+        val session = model.session(SessionOptions(context = 4096, threads = 1))
+        val text = async { runCatching { session.generate("one ".repeat(3_000)).first() } }
+        text.awaitThreads(1, NEXT)
+        session.close()
+        session.close()
+        assertIs<NibbleException.Closed>(text.await().exceptionOrNull())
+        assertFailsWith<NibbleException.Closed> { session.generate(PROMPT).first() }
+        keyboard.close()
+        assertFailsWith<NibbleException.Closed> { keyboard.suggest(CONTEXT, "t") }
+        assertFailsWith<NibbleException.Closed> { keyboard.glance(CONTEXT, "t") }
+        Unit
+    }
+
+    @Test
+    fun `a model takes with it all that was made over it`() = runBlocking {
+        val mappings = TestModel.mappings()
+        val model = Nibble.open(TestModel.path, unchecked)
+        val session = model.session(small)
+        val keyboard = model.keyboard()
+        val replier = model.replier()
+        val chat = listOf(Turn(fromMe = false, "Are you coming?"))
+        val pieces = mutableListOf<Piece>()
+        assertFailsWith<NibbleException.Closed> {
+            session.generate(PROMPT).onEach { model.close() }.toList(pieces)
+        }
+        assertEquals(1, pieces.size)
+        model.close()
+        assertEquals(mappings, TestModel.mappings(), "the file is still mapped")
+        assertFailsWith<NibbleException.Closed> { keyboard.suggest(CONTEXT, "t") }
+        assertFailsWith<NibbleException.Closed> { replier.suggest(chat) }
+        assertFailsWith<NibbleException.Closed> { replier.draft(chat).first() }
+        assertFailsWith<NibbleException.Closed> { model.tokenize("a") }
+        assertFailsWith<NibbleException.Closed> { model.session() }
+        assertFailsWith<NibbleException.Closed> { model.onMemoryPressure(MemoryPressure.LOW) }
+        assertEquals(TestModel.shared.info, model.info, "what it was is still known")
+        listOf(session, keyboard, replier).forEach { it.close() }
+    }
+
+    @Test
+    fun `many threads and a close in their midst give answers or say that it is closed`() {
+        val model = runBlocking { Nibble.open(TestModel.path, unchecked) }
+        val session = runBlocking { model.session(small) }
+        val keyboard = runBlocking { model.keyboard() }
+        val outcomes = ConcurrentLinkedQueue<Result<*>>()
+        val threads = (0 until 8).map { i ->
+            thread {
+                runBlocking {
+                    do {
+                        val now = listOf(
+                            runCatching { keyboard.suggest("Line $i ", "t") },
+                            runCatching { session.generate("Line $i", stop = Stop(maxTokens = 1)).toList() },
+                            runCatching { model.tokenize("Line $i") },
+                        )
+                        outcomes += now
+                    } while (now.none { it.exceptionOrNull() is NibbleException.Closed })
+                }
+            }
+        }
+        while (outcomes.count { it.isSuccess } < 16 && threads.all { it.isAlive }) Thread.yield()
+        val closing = listOf(session, keyboard, model).flatMap { listOf(it, it) }.map { thread { it.close() } }
+        (threads + closing).forEach { it.join() }
+        val errors = outcomes.mapNotNull { it.exceptionOrNull() }
+        val unexpected = errors.filter { it !is NibbleException.Closed && it !is NibbleException.Superseded }
+        assertEquals(emptyList(), unexpected)
+        assertTrue(errors.count { it is NibbleException.Closed } >= threads.size)
+    }
+
+    @Test
+    fun `what was opened for a coroutine that is over is closed`() = runBlocking {
+        val mappings = TestModel.mappings()
+        repeat(50) { attempt ->
+            val opening = launch(start = CoroutineStart.UNDISPATCHED) { Nibble.open(TestModel.path, unchecked).close() }
+            // From before it began to long after it ended, if chance will have it.
+            repeat(attempt * attempt) { Thread.onSpinWait() }
+            opening.cancelAndJoin()
+            assertEquals(mappings, TestModel.mappings())
+        }
+    }
+
+    @Test
+    fun `memory that was given back comes back by itself`() = runBlocking {
+        model.session(small).use { session ->
+            val flow = session.generate(PROMPT, stop = Stop(maxTokens = 6))
+            val expected = flow.toList()
+            for (pressure in MemoryPressure.entries) {
+                assertEquals(expected, flow.onEach { model.onMemoryPressure(pressure) }.toList(), "$pressure")
+            }
+        }
+    }
+
+    @Test
+    fun `errors carry what an app needs, and nothing that was typed`() = runBlocking {
+        val plan = model.memoryPlan(small)
+        assertEquals(plan, Nibble.memoryPlan(TestModel.path, small))
+        val limited = small.copy(threads = 1, memoryLimit = plan.session - 1)
+        val memory = assertFailsWith<NibbleException.MemoryLimit> { model.session(limited) }
+        assertEquals(plan.session to plan.session - 1, memory.needed to memory.limit)
+        model.session(limited.copy(context = assertNotNull(memory.fittingContext))).close()
+
+        val overflow = assertFailsWith<NibbleException.ContextOverflow> {
+            model.session(small).use { it.generate("hunter2 ".repeat(500)).first() }
+        }
+        assertEquals(small.context, overflow.context)
+        assertTrue(overflow.tokens > small.context)
+        assertTrue("hunter2" !in overflow.stackTraceToString())
+
+        assertFailsWith<NibbleException.ModelNotFound> { Nibble.memoryPlan("missing.nibble") }
+        assertFailsWith<NibbleException.InvalidArgument> { model.session(SessionOptions(context = -1)) }
+        assertFailsWith<NibbleException.InvalidArgument> { model.keyboard(KeyboardOptions(threads = -1)) }
+        assertFailsWith<NibbleException.InvalidArgument> { model.replier(ReplierOptions(memoryLimit = -1)) }
+        Unit
+    }
+
+    @Test
+    fun `a native library that is missing or of another kind is an error of Nibble`(@TempDir folder: Path) {
+        fun open(): String {
+            val java = File(System.getProperty("java.home"), "bin/java").path
+            val classes = System.getProperty("java.class.path")
+            val command = listOf(java, "-Djna.library.path=$folder", "-cp", classes, "dev.nibble.WithoutLibraryKt", TestModel.path)
+            val process = ProcessBuilder(command).redirectErrorStream(true)
+            // What cargo sets for its tests names the folder of the library.
+            process.environment().keys -= setOf("LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+            return process.start().inputStream.bufferedReader().readText().trim()
+        }
+        assertEquals("LibraryUnavailable LibraryUnavailable", open())
+        folder.resolve(System.mapLibraryName("nibble_ffi")).toFile().writeText("no library")
+        assertEquals("LibraryUnavailable LibraryUnavailable", open())
+    }
+
+    @Test
+    fun `getting started is what the page says, and works`() {
+        val snippet = File("src/test/kotlin/dev/nibble/samples/GettingStarted.kt").readText().substringAfter("\n\n")
+        assertTrue(snippet in File(System.getProperty("nibble.readme")).readText(), "android/README.md has another snippet")
+        val printed = ByteArrayOutputStream()
+        val out = System.out
+        System.setOut(PrintStream(printed, true))
+        try {
+            runBlocking { gettingStarted(TestModel.path) }
+        } finally {
+            System.setOut(out)
+        }
+        assertEquals("[tomorrow, to, too]\n Paris.\n\nThe United States has", printed.toString())
+    }
+
+    @Test
+    fun `no type of the generated bindings is in the API`() {
+        val folder = File(Nibble::class.java.protectionDomain.codeSource.location.toURI()).resolve("dev/nibble")
+        val names = assertNotNull(folder.list()).filter { it.endsWith(".class") }.map { it.removeSuffix(".class") }
+        val classes = names.filterNot { it.endsWith("Kt") || Regex("\\$\\d|\\$\\w+\\$") in it }
+            .map { Class.forName("dev.nibble.$it").kotlin }
+        val members = classes.filter { it.visibility == KVisibility.PUBLIC }.flatMap { publicTypes(it) }
+        assertTrue(classes.size > 30 && members.size > 100, "too few were found to be all")
+        assertEquals(emptyList(), members.filter { "dev.nibble.ffi" in it })
+    }
+
+    private fun publicTypes(type: KClass<*>): List<String> {
+        val callables = (type.members + type.constructors).filter { it.visibility == KVisibility.PUBLIC }
+        val types: List<KType> = callables.flatMap { it.parameters.map { parameter -> parameter.type } + it.returnType }
+        return (types + type.supertypes).map { it.toString() }
+    }
+
+    private fun Suggestions.words() = suggestions.map { it.word }
+
+    private companion object {
+        const val PROMPT = "The capital of France is"
+        const val CONTEXT = "See you "
+        val small = SessionOptions(context = 256)
+        val unchecked = ModelOptions(checkWeights = false)
+    }
+}
+
+/** The native call that computes a piece. */
+private const val NEXT = "uniffi_nibble_ffi_fn_method_generation_next"
+
+/** The threads that are in this native call. */
+private fun threadsIn(call: String): Set<Thread> =
+    Thread.getAllStackTraces().filterValues { stack -> stack.any { it.methodName == call } }.keys
+
+/** Waits for so many threads to be in the native call, which this job makes one of them. */
+private suspend fun Job.awaitThreads(count: Int, call: String): Set<Thread> {
+    while (threadsIn(call).size < count) {
+        check(isActive) { "it is over and was not seen to begin" }
+        yield()
+    }
+    return threadsIn(call)
+}

@@ -1,0 +1,220 @@
+package dev.nibble
+
+import java.io.File
+import java.nio.file.Path
+import kotlin.test.assertEquals
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonArray
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.JsonObjectBuilder
+import kotlinx.serialization.json.boolean
+import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.float
+import kotlinx.serialization.json.int
+import kotlinx.serialization.json.jsonArray
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+import kotlinx.serialization.json.long
+import org.junit.jupiter.api.DynamicTest
+import org.junit.jupiter.api.TestFactory
+import org.junit.jupiter.api.io.TempDir
+
+/** Every case of the conformance suite, through the API that an app uses; `tests/conformance/README.md` says what they mean. */
+class ConformanceTest {
+    @TempDir
+    lateinit var folder: Path
+
+    private val model = TestModel.shared
+
+    @TestFactory
+    fun `every case gives what is expected`(): List<DynamicTest> {
+        val suite = Json.parseToJsonElement(File(System.getProperty("nibble.conformance"), FILE).readText()).jsonObject
+        return suite.getValue("cases").jsonArray.map { it.jsonObject }.map { case ->
+            DynamicTest.dynamicTest(case.text("name")) { assertEquals(case.getValue("expect"), found(case), case.text("name")) }
+        }
+    }
+
+    private fun found(case: JsonObject): JsonElement = runBlocking {
+        try {
+            run(case)
+        } catch (error: NibbleException) {
+            buildJsonObject { put("error", error.name) }
+        }
+    }
+
+    private suspend fun run(case: JsonObject): JsonElement = when (val call = case.text("call")) {
+        "info" -> buildJsonObject {
+            val info = model.info
+            put("name", JsonPrimitive(info.name))
+            put("source_sha256", JsonPrimitive(info.sourceSha256))
+            put("vocabulary", JsonPrimitive(info.vocabulary))
+            put("context", JsonPrimitive(info.context))
+            put("has_chat_template", JsonPrimitive(info.hasChatTemplate))
+        }
+        "tokenize" -> {
+            val tokens = model.tokenize(case.text("text"))
+            assertEquals(case.text("text"), model.detokenize(tokens))
+            buildJsonObject { put("tokens", tokens) }
+        }
+        "generate" -> session().use { written(it.generate(case.text("prompt"), case.sampling(), case.stop())) }
+        "chat" -> session().use { written(it.chat(case.messages(), case.sampling(), case.stop())) }
+        "cancel" -> session().use { cancelled(it, case) }
+        "keyboard" -> model.keyboard().use { keyboard ->
+            val strips = case.list("keys").map { keyboard.suggest(it.text("context"), it.text("typed"), case.int("count")) }
+            buildJsonObject { put("strips", JsonArray(strips.map(::strip))) }
+        }
+        "replies" -> model.replier().use { replies(it.suggest(case.chat(), case.int("count"))) }
+        "draft" -> model.replier().use { written(it.draft(case.chat(), case.sampling())) }
+        "error" -> {
+            provoke(case.text("of"))
+            error("nothing went wrong")
+        }
+        else -> error("there is no call $call")
+    }
+
+    private suspend fun session(options: SessionOptions = SessionOptions(context = CONTEXT)) = model.session(options)
+
+    private suspend fun written(flow: Flow<Piece>): JsonElement {
+        val pieces = flow.toList()
+        assertEquals(listOf(pieces.last()), pieces.filter { it.finish != null }, "the last piece and no other says why")
+        return buildJsonObject {
+            put("tokens", pieces.mapNotNull { it.token })
+            put("text", JsonPrimitive(pieces.joinToString("") { it.text }))
+            put("finish", JsonPrimitive(pieces.last().finish?.name?.lowercase()))
+        }
+    }
+
+    private suspend fun cancelled(session: Session, case: JsonObject): JsonElement {
+        val flow = session.generate(case.text("prompt"), stop = case.stop())
+        val after = case.int("after")
+        val tokens = mutableListOf<Int>()
+        val error = runCatching {
+            coroutineScope {
+                if (tokens.size == after) cancel()
+                flow.collect { piece ->
+                    tokens += checkNotNull(piece.token)
+                    if (tokens.size == after) cancel()
+                }
+            }
+        }.exceptionOrNull()
+        return buildJsonObject {
+            put("tokens", tokens)
+            put("error", if (error is CancellationException) JsonPrimitive("cancelled") else JsonPrimitive(error.toString()))
+            put("again", flow.toList().mapNotNull { it.token })
+        }
+    }
+
+    /** Makes the situation, which is an error. */
+    private suspend fun provoke(situation: String) {
+        when (situation) {
+            "missing file" -> Nibble.open("$folder/missing.nibble")
+            "empty file" -> open(ByteArray(0))
+            "foreign file" -> open(ByteArray(20_000) { 120 })
+            "cut file" -> open(head())
+            "newer file" -> open(head().also { it[8] = 99 })
+            "another model" -> Nibble.open(TestModel.path, ModelOptions(sourceSha256 = "0".repeat(64)))
+            "closed model" -> Nibble.open(TestModel.path).also { it.close() }.tokenize("Hello")
+            "closed session" -> session().also { it.close() }.generate("Hello").first()
+            // A flow is closed by whoever collects it, who then cannot pull; or with the session, under way.
+            "closed generation" -> session().let { session -> session.generate("Hello").collect { session.close() } }
+            "closed keyboard" -> model.keyboard().also { it.close() }.suggest("", "h")
+            "closed replier" -> model.replier().also { it.close() }.suggest(listOf(Turn(fromMe = false, "Are you coming?")))
+            "superseded" -> model.keyboard().use { keyboard ->
+                val long = "word ".repeat(500)
+                coroutineScope {
+                    val older = async(start = CoroutineStart.UNDISPATCHED) { runCatching { keyboard.suggest(long, "h") } }
+                    keyboard.suggest("", "h")
+                    older.await().getOrThrow()
+                }
+            }
+            "context overflow" -> session().use { it.generate("word ".repeat(500)).first() }
+            "memory limit" -> session(SessionOptions(context = CONTEXT, memoryLimit = 1))
+            "bad sampling" -> session().use { it.generate("Hello", Sampling(temperature = -1f)).first() }
+            "empty stop" -> session().use { it.generate("Hello", stop = Stop(strings = listOf(""))).first() }
+            "empty context" -> session(SessionOptions(context = 0))
+            "unknown token" -> model.detokenize(listOf(4_000_000_000.toInt()))
+            else -> error("there is no situation $situation")
+        }
+    }
+
+    private suspend fun open(bytes: ByteArray): Model {
+        val file = folder.resolve("changed.nibble").toFile()
+        file.writeBytes(bytes)
+        return Nibble.open(file.path)
+    }
+
+    /** The beginning of the model file. */
+    private fun head(): ByteArray = File(TestModel.path).inputStream().use { it.readNBytes(65_536) }
+
+    private companion object {
+        const val FILE = "smollm2-135m-instruct.json"
+        const val CONTEXT = 256
+    }
+}
+
+/** The name that all languages share: `ModelNotFound` is `model_not_found`. */
+private val NibbleException.name: JsonElement
+    get() = JsonPrimitive(this::class.simpleName!!.replace(Regex("(?<!^)[A-Z]"), "_$0").lowercase())
+
+private fun strip(found: Suggestions) = buildJsonObject {
+    put("words", JsonArray(found.suggestions.map { JsonPrimitive(it.word) }))
+    put("kinds", JsonArray(found.suggestions.map { JsonPrimitive(it.kind.name.lowercase()) }))
+    put("replaces", JsonPrimitive(found.replaces))
+    put("proven", JsonPrimitive(found.proven))
+}
+
+private fun replies(found: Replies) = buildJsonObject {
+    val reply = { reply: Reply ->
+        buildJsonObject {
+            put("text", JsonPrimitive(reply.text))
+            put("intent", JsonPrimitive(reply.intent))
+        }
+    }
+    put("replies", JsonArray(found.replies.map(reply)))
+    put("silence", JsonPrimitive(found.silence?.name?.lowercase()))
+}
+
+private fun JsonObjectBuilder.put(key: String, tokens: List<Int>) = put(key, JsonArray(tokens.map { JsonPrimitive(it) }))
+
+private fun JsonObject.text(key: String) = getValue(key).jsonPrimitive.content
+
+private fun JsonObject.int(key: String) = getValue(key).jsonPrimitive.int
+
+private fun JsonObject.list(key: String) = getValue(key).jsonArray.map { it.jsonObject }
+
+private fun JsonObject.messages() = list("messages").map { Message(Role.valueOf(it.text("role").uppercase()), it.text("content")) }
+
+private fun JsonObject.chat() = list("chat").map { Turn(it.getValue("from_me").jsonPrimitive.boolean, it.text("text")) }
+
+private fun JsonObject.sampling(): Sampling {
+    val given = this["sampling"]?.jsonObject.orEmpty()
+    val default = Sampling()
+    return Sampling(
+        temperature = given["temperature"]?.jsonPrimitive?.float ?: default.temperature,
+        topK = given["top_k"]?.jsonPrimitive?.int ?: default.topK,
+        topP = given["top_p"]?.jsonPrimitive?.float ?: default.topP,
+        minP = given["min_p"]?.jsonPrimitive?.float ?: default.minP,
+        repetitionPenalty = given["repetition_penalty"]?.jsonPrimitive?.float ?: default.repetitionPenalty,
+        repetitionWindow = given["repetition_window"]?.jsonPrimitive?.int ?: default.repetitionWindow,
+        seed = given["seed"]?.jsonPrimitive?.long ?: default.seed,
+    )
+}
+
+private fun JsonObject.stop(): Stop {
+    val given = this["stop"]?.jsonObject.orEmpty()
+    return Stop(
+        maxTokens = given["max_tokens"]?.jsonPrimitive?.int,
+        strings = given["strings"]?.jsonArray.orEmpty().map { it.jsonPrimitive.content },
+    )
+}

@@ -1,0 +1,84 @@
+package dev.nibble
+
+import java.io.File
+import java.util.Locale
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+
+/** That nothing stays behind, and what a call costs. The heap is resident from the start here, so what grows is native. */
+class MemoryTest {
+    private val model = TestModel.shared
+
+    @Test
+    fun `ten thousand texts and requests leave nothing behind`() = runBlocking {
+        val prompt = "word ".repeat(1_000)
+        model.session(SessionOptions(context = 64)).use { session ->
+            model.keyboard().use { keyboard ->
+                flat("10,000 texts and requests", cycles = 10_000) {
+                    val pieces = session.generate(prompt, stop = Stop(maxTokens = 0)).toList()
+                    assertEquals(listOf(Piece("", null, Finish.MAX_TOKENS)), pieces)
+                    keyboard.glance("", "t")
+                }
+            }
+        }
+    }
+
+    @Test
+    fun `models that are opened, used and closed leave nothing behind`() = runBlocking {
+        val mappings = TestModel.mappings()
+        flat("300 models", cycles = 300) {
+            Nibble.open(TestModel.path, ModelOptions(checkWeights = false)).use { model ->
+                model.session(SessionOptions(context = 64)).use { session ->
+                    assertEquals(1, session.generate("Hi", stop = Stop(maxTokens = 1)).toList().size)
+                }
+                model.keyboard().use { }
+            }
+        }
+        assertEquals(mappings, TestModel.mappings())
+    }
+
+    /** Runs [cycle] so often, and checks that the second half takes no memory that the first half did not. */
+    private suspend fun flat(what: String, cycles: Int, cycle: suspend () -> Unit) {
+        repeat(cycles / 2) { cycle() }
+        val middle = resident()
+        repeat(cycles / 2) { cycle() }
+        val end = resident()
+        println("$what: ${middle / 1024} KiB after the first half, ${end / 1024} KiB after the second")
+        assertTrue(end - middle < BOUND, "$what: resident memory went from $middle to $end bytes")
+    }
+
+    @Test
+    fun `what a call costs is printed`() = runBlocking {
+        model.keyboard().use { keyboard ->
+            val request = suspend { keyboard.suggest("See you ", "to") }
+            val expected = request()
+            val suggest = median { assertEquals(expected, request()) }
+            val bindings = median { keyboard.handle.now { suggest(ticket(), "See you ", "to", 3u) } }
+            val ticket = median { keyboard.handle.now { ticket() } }
+            val line = "median: a ticket %.1f us; suggestions that are known %.1f us, %.1f us of it above the bindings"
+            println(line.format(Locale.ROOT, ticket, suggest, suggest - bindings))
+        }
+    }
+
+    /** The median time of a call, in microseconds. */
+    private suspend fun median(call: suspend () -> Unit): Double = List(2_000) {
+        val start = System.nanoTime()
+        call()
+        (System.nanoTime() - start) / 1e3
+    }.sorted().let { it[it.size / 2] }
+
+    /** Resident memory of this process but for mapped files, in bytes. */
+    private fun resident(): Long {
+        repeat(2) { System.gc() }
+        val line = File("/proc/self/status").readLines().first { it.startsWith("RssAnon:") }
+        return line.filter { it.isDigit() }.toLong() * 1024
+    }
+
+    private companion object {
+        /** In bytes. 5,000 texts of 1,000 tokens that stay are 20 MB; 150 sessions, more than 200 MB. */
+        const val BOUND = 12 shl 20
+    }
+}
