@@ -1,0 +1,199 @@
+// A model file, opened: what it is, what it takes, and what is made over it.
+
+import Dispatch
+import Foundation
+internal import NibbleFFI
+
+/// An open model. Everything made over it shares its weights, which are mapped from the file and never copied.
+///
+/// Open one and keep it. All of it may be used from any task. Nothing here blocks the thread that it is called from.
+public final class Model: Sendable {
+    /// What the model is.
+    public let info: Info
+
+    private let native: NibbleFFI.Model
+
+    /// Opens a packed model file.
+    ///
+    /// - Parameters:
+    ///   - url: A file URL. The file is mapped for as long as the model is open: do not write to it. To put another in its
+    ///     place, rename that one over it.
+    ///   - options: What is checked.
+    /// - Throws: ``NibbleError/modelNotFound(reason:)``, ``NibbleError/modelDamaged(reason:)``,
+    ///   ``NibbleError/modelVersion(reason:)``, ``NibbleError/modelUnsupported(reason:)``, ``NibbleError/io(reason:)``.
+    public init(contentsOf url: URL, options: Options = Options()) async throws {
+        native = try await DispatchQueue.nibble.call {
+            try NibbleFFI.Model.open(path: path(of: url), options: options.native)
+        }
+        info = Info(native.info())
+    }
+
+    /// The tokens of a text, without one for its beginning. Whatever looks like a control token in it is text.
+    public func tokenize(_ text: String) async throws -> [UInt32] {
+        try await DispatchQueue.nibble.call { [native] in try native.tokenize(text: text) }
+    }
+
+    /// The text of tokens. Bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// - Throws: ``NibbleError/invalidArgument(reason:)`` for a token that the model does not have.
+    public func detokenize(_ tokens: [UInt32]) async throws -> String {
+        try await DispatchQueue.nibble.call { [native] in try native.detokenize(tokens: tokens) }
+    }
+
+    /// What this model takes with one session.
+    public func memoryPlan(_ options: Session.Options = Session.Options()) async throws -> MemoryPlan {
+        try await DispatchQueue.nibble.call { [native] in
+            MemoryPlan(try native.memoryPlan(options: options.native()))
+        }
+    }
+
+    /// What a model file would take with one session. Reads little of the file.
+    ///
+    /// - Throws: as ``init(contentsOf:options:)``.
+    public static func memoryPlan(
+        contentsOf url: URL, session options: Session.Options = Session.Options()
+    ) async throws -> MemoryPlan {
+        try await DispatchQueue.nibble.call {
+            MemoryPlan(try NibbleFFI.memoryPlan(path: path(of: url), options: options.native()))
+        }
+    }
+
+    /// A new timeline for texts and chats. Several of them compute at once.
+    ///
+    /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``,
+    ///   ``NibbleError/invalidArgument(reason:)``.
+    public func session(_ options: Session.Options = Session.Options()) async throws -> Session {
+        try await DispatchQueue.nibble.call { [native] in
+            Session(try native.session(options: options.native()))
+        }
+    }
+
+    /// A new keyboard.
+    ///
+    /// - Parameters:
+    ///   - threads: Threads that compute; 0 takes as many as suit the model and the device.
+    ///   - memoryLimit: Bytes that the keyboard may write to; opening it fails where it would take more.
+    /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``.
+    public func keyboard(threads: Int = 0, memoryLimit: Int? = nil) async throws -> Keyboard {
+        try await DispatchQueue.nibble.call { [native] in
+            Keyboard(
+                try native.keyboard(
+                    threads: unsigned(threads, "threads"),
+                    memoryLimit: memoryLimit.map { try unsigned($0, "memoryLimit") }))
+        }
+    }
+
+    /// A new replier.
+    ///
+    /// - Parameters:
+    ///   - threads: Threads that compute; 0 takes as many as suit the model and the device.
+    ///   - memoryLimit: Bytes that the replier may write to; opening it fails where it would take more.
+    /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``.
+    public func replier(threads: Int = 0, memoryLimit: Int? = nil) async throws -> Replier {
+        try await DispatchQueue.nibble.call { [native] in
+            Replier(
+                try native.replier(
+                    threads: unsigned(threads, "threads"),
+                    memoryLimit: memoryLimit.map { try unsigned($0, "memoryLimit") }))
+        }
+    }
+
+    /// Gives memory back, and returns at once. What runs goes on, and gives its memory back when it is done. What was given
+    /// back comes back by itself when it is needed again.
+    public func memoryPressure(_ pressure: MemoryPressure) {
+        native.memoryPressure(pressure: pressure.native)
+    }
+
+    /// Closes the model and everything made over it, and returns at once: what runs ends with
+    /// ``NibbleError/closed(reason:)``. Closing twice does nothing. A model that nothing refers to any more closes by
+    /// itself.
+    public func close() {
+        native.close()
+    }
+}
+
+extension Model {
+    /// How a model file is opened.
+    public struct Options: Sendable, Equatable {
+        /// Checks every byte of the weights against its checksum. Without it everything else is checked, and the weights
+        /// are read when they are first used: milliseconds, whatever the size of the model.
+        public var checkWeights: Bool
+        /// The SHA-256 of the GGUF that the file must have been packed from, in hexadecimal; any will do where it is `nil`.
+        public var sourceSHA256: String?
+
+        public init(checkWeights: Bool = true, sourceSHA256: String? = nil) {
+            self.checkWeights = checkWeights
+            self.sourceSHA256 = sourceSHA256
+        }
+
+        fileprivate var native: NibbleFFI.ModelOptions {
+            NibbleFFI.ModelOptions(checkWeights: checkWeights, sourceSha256: sourceSHA256)
+        }
+    }
+
+    /// What a model is.
+    public struct Info: Sendable, Equatable {
+        /// Its name, if the file gives one.
+        public let name: String?
+        /// Its licence, if the file gives one.
+        public let licence: String?
+        /// The SHA-256 of the GGUF that it was packed from, in hexadecimal.
+        public let sourceSHA256: String
+        /// Tokens of the vocabulary.
+        public let vocabulary: Int
+        /// Tokens that it was trained to see at once.
+        public let context: Int
+        /// Whether it follows a chat; a base model only continues texts.
+        public let hasChatTemplate: Bool
+
+        fileprivate init(_ info: NibbleFFI.ModelInfo) {
+            name = info.name
+            licence = info.licence
+            sourceSHA256 = info.sourceSha256
+            vocabulary = Int(info.vocabulary)
+            context = Int(info.context)
+            hasChatTemplate = info.hasChatTemplate
+        }
+    }
+
+    /// What a model with one session takes, in bytes.
+    public struct MemoryPlan: Sendable, Equatable {
+        /// The model file, mapped read-only: clean pages, which processes share and the system may drop.
+        public let mapped: Int
+        /// What the session writes to at most: its keys and values when the context is full, and its buffers.
+        public let session: Int
+        /// Keys and values of 1,000 tokens of context.
+        public let kvPer1000Tokens: Int
+
+        fileprivate init(_ plan: NibbleFFI.MemoryPlan) {
+            mapped = Int(clamping: plan.mapped)
+            session = Int(clamping: plan.session)
+            kvPer1000Tokens = Int(clamping: plan.kvPer1000Tokens)
+        }
+    }
+
+    /// How short memory is. Each level gives back what the ones before it do, and more.
+    public enum MemoryPressure: Sendable, Equatable {
+        /// The caches of sessions.
+        case moderate
+        /// Those of keyboards and repliers too: what was computed for the word at the cursor is computed again.
+        case low
+        /// The mapping of the model file too.
+        case critical
+
+        fileprivate var native: NibbleFFI.MemoryPressure {
+            switch self {
+            case .moderate: .moderate
+            case .low: .low
+            case .critical: .critical
+            }
+        }
+    }
+}
+
+private func path(of url: URL) throws -> String {
+    guard url.isFileURL else {
+        throw NibbleError.invalidArgument(reason: "a model is opened from a file, and its URL has another scheme")
+    }
+    return url.path
+}

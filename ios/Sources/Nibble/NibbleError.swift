@@ -1,0 +1,87 @@
+// Everything that can go wrong.
+
+import Foundation
+internal import NibbleFFI
+
+/// What Nibble throws, beside `CancellationError` where a task was cancelled.
+///
+/// `reason` is a sentence for a developer: what went wrong, with what, and what to do. It holds nothing that a user typed.
+public enum NibbleError: LocalizedError, Sendable, Equatable {
+    /// There is no file where the model should be.
+    case modelNotFound(reason: String)
+    /// The model file is cut short, changed, or not a model file.
+    case modelDamaged(reason: String)
+    /// The model file was packed by a version of Nibble whose format this one does not read.
+    case modelVersion(reason: String)
+    /// The model file is sound, and this version or this CPU cannot run it.
+    case modelUnsupported(reason: String)
+    /// The model is a base model: it has no chat template.
+    case noChatTemplate(reason: String)
+    /// The text, of so many `tokens`, does not fit the session's `context`.
+    case contextOverflow(reason: String, tokens: Int, context: Int)
+    /// What was to be opened would write to `needed` bytes, and `limit` are allowed. `fittingContext` is a context that
+    /// fits; `nil` where none does, and only a smaller model would.
+    case memoryLimit(reason: String, needed: Int, limit: Int, fittingContext: Int?)
+    /// The storage is full.
+    case storageFull(reason: String)
+    /// The system refused to read or write a file.
+    case io(reason: String)
+    /// The text was cancelled before, by another task than the one that asks for more of it.
+    case cancelled(reason: String)
+    /// A newer request took the place of this one.
+    case superseded(reason: String)
+    /// The object was closed before.
+    case closed(reason: String)
+    /// An argument that cannot be.
+    case invalidArgument(reason: String)
+    /// A fault of Nibble itself.
+    case `internal`(reason: String)
+
+    /// What went wrong, with what, and what to do.
+    public var reason: String {
+        switch self {
+        case .modelNotFound(let reason), .modelDamaged(let reason), .modelVersion(let reason),
+            .modelUnsupported(let reason), .noChatTemplate(let reason), .contextOverflow(let reason, _, _),
+            .memoryLimit(let reason, _, _, _), .storageFull(let reason), .io(let reason), .cancelled(let reason),
+            .superseded(let reason), .closed(let reason), .invalidArgument(let reason), .internal(let reason):
+            reason
+        }
+    }
+
+    public var errorDescription: String? { reason }
+}
+
+extension NibbleError {
+    /// The only place where native errors become these.
+    init(native error: any Error) {
+        switch error {
+        case let error as NibbleError: self = error
+        case let error as NibbleFFI.NibbleError: self.init(error)
+        // A panic. What it says is left out: it may quote a text.
+        default: self = .internal(reason: "Nibble met a fault of its own; please report which call it was")
+        }
+    }
+
+    private init(_ error: NibbleFFI.NibbleError) {
+        switch error {
+        case .ModelNotFound(let reason): self = .modelNotFound(reason: reason)
+        case .ModelDamaged(let reason): self = .modelDamaged(reason: reason)
+        case .ModelVersion(let reason): self = .modelVersion(reason: reason)
+        case .ModelUnsupported(let reason): self = .modelUnsupported(reason: reason)
+        case .NoChatTemplate(let reason): self = .noChatTemplate(reason: reason)
+        case .ContextOverflow(let reason, let tokens, let context):
+            self = .contextOverflow(reason: reason, tokens: Int(clamping: tokens), context: Int(clamping: context))
+        case .MemoryLimit(let reason, let needed, let limit, let fitting):
+            self = .memoryLimit(
+                reason: reason, needed: Int(clamping: needed), limit: Int(clamping: limit),
+                fittingContext: fitting.map(Int.init(clamping:)))
+        case .StorageFull(let reason): self = .storageFull(reason: reason)
+        case .Io(let reason): self = .io(reason: reason)
+        case .Cancelled(let reason): self = .cancelled(reason: reason)
+        case .Superseded(let reason): self = .superseded(reason: reason)
+        case .Closed(let reason): self = .closed(reason: reason)
+        case .InvalidArgument(let reason): self = .invalidArgument(reason: reason)
+        case .Internal(let reason): self = .internal(reason: reason)
+        }
+    }
+}

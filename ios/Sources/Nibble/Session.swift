@@ -1,0 +1,160 @@
+// A timeline over a model, for texts and chats.
+
+import Dispatch
+internal import NibbleFFI
+
+/// One timeline over a model. A text that begins as the one before it did is read from where they part: hand over the whole
+/// text, or the whole chat, every time.
+///
+/// Texts of one session take turns, piece by piece.
+public final class Session: Sendable {
+    private let native: NibbleFFI.Session
+    private let queue = DispatchQueue.nibbleTimeline()
+
+    init(_ native: NibbleFFI.Session) {
+        self.native = native
+    }
+
+    /// Goes on with a text. Nothing is computed before the first piece is asked for, and what is wrong with the arguments
+    /// is thrown then.
+    public func generate(_ prompt: String, sampling: Sampling = Sampling(), stop: Stop = Stop()) -> Generation {
+        Generation(on: queue) { [native] in
+            try native.generate(prompt: prompt, sampling: sampling.native(), stop: stop.native())
+        }
+    }
+
+    /// Answers the last turn of a chat, by the model's chat template. Nothing is computed before the first piece is asked
+    /// for.
+    ///
+    /// Iterating throws ``NibbleError/noChatTemplate(reason:)`` where the model is a base model.
+    public func chat(_ messages: [Message], sampling: Sampling = Sampling(), stop: Stop = Stop()) -> Generation {
+        Generation(on: queue) { [native] in
+            try native.chat(messages: messages.map(\.native), sampling: sampling.native(), stop: stop.native())
+        }
+    }
+
+    /// Closes the session and what it writes, and returns at once: what runs ends with ``NibbleError/closed(reason:)``.
+    /// Closing twice does nothing. A session that nothing refers to any more closes by itself.
+    public func close() {
+        native.close()
+    }
+}
+
+/// One turn of a chat.
+public struct Message: Sendable, Equatable {
+    /// Who speaks.
+    public enum Role: String, Sendable {
+        /// Says how the model is to answer.
+        case system
+        /// The person.
+        case user
+        /// The model.
+        case assistant
+    }
+
+    /// Who said it.
+    public var role: Role
+    /// What was said.
+    public var content: String
+
+    public init(role: Role, content: String) {
+        self.role = role
+        self.content = content
+    }
+
+    /// Says how the model is to answer.
+    public static func system(_ content: String) -> Message { Message(role: .system, content: content) }
+
+    /// What the person said.
+    public static func user(_ content: String) -> Message { Message(role: .user, content: content) }
+
+    /// What the model said.
+    public static func assistant(_ content: String) -> Message { Message(role: .assistant, content: content) }
+
+    fileprivate var native: NibbleFFI.Message { NibbleFFI.Message(role: role.rawValue, content: content) }
+}
+
+extension Session {
+    /// How a session is set up.
+    public struct Options: Sendable, Equatable {
+        /// Tokens that the timeline holds: the text and what is written after it. At most what the model was trained for.
+        public var context: Int
+        /// What happens to a longer text.
+        public var overflow: Overflow
+        /// Threads that compute; 0 takes as many as suit the model and the device.
+        public var threads: Int
+        /// How urgent the session's work is.
+        public var priority: Priority
+        /// How keys and values are kept.
+        public var kvCache: KVCache
+        /// Bytes that the session may write to; opening it fails where it would take more.
+        public var memoryLimit: Int?
+
+        public init(
+            context: Int = 2048, overflow: Overflow = .fail, threads: Int = 0, priority: Priority = .interactive,
+            kvCache: KVCache = .f16, memoryLimit: Int? = nil
+        ) {
+            self.context = context
+            self.overflow = overflow
+            self.threads = threads
+            self.priority = priority
+            self.kvCache = kvCache
+            self.memoryLimit = memoryLimit
+        }
+
+        func native() throws -> NibbleFFI.SessionOptions {
+            NibbleFFI.SessionOptions(
+                context: try unsigned(context, "context"), overflow: try overflow.native(),
+                threads: try unsigned(threads, "threads"), priority: priority.native, kvCache: kvCache.native,
+                memoryLimit: try memoryLimit.map { try unsigned($0, "memoryLimit") })
+        }
+    }
+
+    /// What happens to a text that is longer than the context.
+    public enum Overflow: Sendable, Equatable {
+        /// ``NibbleError/contextOverflow(reason:tokens:context:)``.
+        case fail
+        /// The first `keep` tokens stay, and the oldest of the others are forgotten.
+        case slide(keep: Int)
+
+        fileprivate func native() throws -> NibbleFFI.Overflow {
+            switch self {
+            case .fail: .fail
+            case .slide(let keep): .slide(keep: try unsigned(keep, "keep"))
+            }
+        }
+    }
+
+    /// How urgent work is. While something more urgent is under way anywhere in the app, what is less urgent waits.
+    public enum Priority: Sendable, Equatable {
+        /// Nobody waits. One thread, unless the options ask for more.
+        case background
+        /// Somebody waits for the result.
+        case interactive
+        /// Somebody types.
+        case keystroke
+
+        fileprivate var native: NibbleFFI.Priority {
+            switch self {
+            case .background: .background
+            case .interactive: .interactive
+            case .keystroke: .keystroke
+            }
+        }
+    }
+
+    /// How keys and values are kept.
+    public enum KVCache: Sendable, Equatable {
+        /// 16 bits each.
+        case f16
+        /// Half of that; a little off.
+        case q8
+
+        fileprivate var native: NibbleFFI.KvCache {
+            switch self {
+            case .f16: .f16
+            case .q8: .q8
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+// The conformance suite through the public API. tests/conformance/README.md says what the cases mean.
+
+import Foundation
+import Nibble
+import XCTest
+
+final class ConformanceTests: XCTestCase {
+    func testEveryCaseGivesWhatIsExpected() async throws {
+        let suite = checkoutFile("tests/conformance/smollm2-135m-instruct.json")
+        let cases = try JSONDecoder().decode(JSON.self, from: Data(contentsOf: suite)).list("cases")
+        XCTAssertFalse(cases.isEmpty)
+        let file = try modelFile()
+        let runner = Runner(file: file, model: try await Model(contentsOf: file))
+        for test in cases {
+            let found: JSON
+            do {
+                found = try await runner.run(test)
+            } catch let error as NibbleError {
+                found = .object(["error": .string(suiteName(of: error))])
+            }
+            let name = try test.text("name")
+            XCTAssertNotEqual(test["expect"], .null, "\(name): nothing is expected")
+            XCTAssertEqual(found, test["expect"], name)
+        }
+        print("conformance: \(cases.count) cases")
+    }
+}
+
+private struct Runner {
+    let file: URL
+    let model: Model
+
+    func run(_ test: JSON) async throws -> JSON {
+        switch try test.text("call") {
+        case "info":
+            return .object([
+                "name": JSON(model.info.name), "source_sha256": .string(model.info.sourceSHA256),
+                "vocabulary": .int(model.info.vocabulary), "context": .int(model.info.context),
+                "has_chat_template": .bool(model.info.hasChatTemplate),
+            ])
+        case "tokenize":
+            let text = try test.text("text")
+            let tokens = try await model.tokenize(text)
+            let again = try await model.detokenize(tokens)
+            XCTAssertEqual(again, text)
+            return .object(["tokens": JSON(tokens)])
+        case "generate":
+            let session = try await session()
+            return try await written(
+                session.generate(test.text("prompt"), sampling: sampling(test), stop: stop(test)))
+        case "chat":
+            let messages = try test.list("messages").map { message in
+                guard let role = Message.Role(rawValue: try message.text("role")) else { throw Obstacle("no such role") }
+                return Message(role: role, content: try message.text("content"))
+            }
+            let session = try await session()
+            return try await written(session.chat(messages, sampling: sampling(test), stop: stop(test)))
+        case "cancel":
+            return try await cancel(test)
+        case "keyboard":
+            let keyboard = try await model.keyboard()
+            var strips: [JSON] = []
+            for key in try test.list("keys") {
+                let found = try await keyboard.suggest(
+                    context: key.text("context"), typed: key.text("typed"), count: test.number("count"))
+                strips.append(
+                    .object([
+                        "words": JSON(found.suggestions.map(\.word)),
+                        "kinds": JSON(found.suggestions.map { suiteName(of: $0.kind) }),
+                        "replaces": .string(found.replaces), "proven": .bool(found.isProven),
+                    ]))
+            }
+            return .object(["strips": .array(strips)])
+        case "replies":
+            let found = try await model.replier().suggest(chat(test), count: test.number("count"))
+            return .object([
+                "replies": .array(
+                    found.replies.map { .object(["text": .string($0.text), "intent": .string($0.intent)]) }),
+                "silence": JSON(found.silence.map(suiteName(of:))),
+            ])
+        case "draft":
+            return try await written(model.replier().draft(chat(test), sampling: sampling(test)))
+        case "error":
+            try await provoke(test.text("of"))
+            throw Obstacle("nothing went wrong: \(try test.text("name"))")
+        case let call:
+            throw Obstacle("there is no call \(call)")
+        }
+    }
+
+    private func session() async throws -> Session {
+        try await model.session(Session.Options(context: 256))
+    }
+
+    private func cancel(_ test: JSON) async throws -> JSON {
+        let session = try await session()
+        let text = try session.generate(test.text("prompt"), sampling: sampling(test), stop: stop(test))
+        let after = try test.number("after")
+        let task = Task {
+            var tokens: [UInt32] = []
+            let pieces = text.makeAsyncIterator()
+            for _ in 0..<after {
+                guard let piece = try await pieces.next() else { throw Obstacle("it ended before it was cancelled") }
+                tokens.append(piece.token)
+            }
+            withUnsafeCurrentTask { $0?.cancel() }
+            do {
+                _ = try await pieces.next()
+            } catch is CancellationError {
+                return tokens
+            }
+            throw Obstacle("it was not cancelled")
+        }
+        let tokens = try await task.value
+        let again = try await written(
+            session.generate(test.text("prompt"), sampling: sampling(test), stop: stop(test)))
+        return .object(["tokens": JSON(tokens), "error": .string("cancelled"), "again": again["tokens"]])
+    }
+
+    /// Makes the situation, which is an error.
+    private func provoke(_ situation: String) async throws {
+        let chat = [Replier.Turn(fromMe: false, text: "Are you coming?")]
+        switch situation {
+        case "missing file": try await open(nil)
+        case "empty file": try await open(Data())
+        case "foreign file": try await open(Data(repeating: 120, count: 20_000))
+        case "cut file": try await open(head())
+        case "newer file":
+            var bytes = try head()
+            bytes[8] = 99
+            try await open(bytes)
+        case "another model":
+            _ = try await Model(
+                contentsOf: file, options: Model.Options(sourceSHA256: String(repeating: "0", count: 64)))
+        case "closed model":
+            let model = try await Model(contentsOf: file)
+            model.close()
+            _ = try await model.tokenize("Hello")
+        case "closed session":
+            let session = try await session()
+            session.close()
+            _ = try await session.generate("Hello").text()
+        case "closed generation":
+            let text = try await session().generate("Hello")
+            text.close()
+            _ = try await text.text()
+        case "closed keyboard":
+            let keyboard = try await model.keyboard()
+            keyboard.close()
+            _ = try await keyboard.suggest(context: "", typed: "h")
+        case "closed replier":
+            let replier = try await model.replier()
+            replier.close()
+            _ = try await replier.suggest(chat)
+        case "superseded":
+            let keyboard = try await model.keyboard()
+            // A request that was answered before the next one came was not overtaken: again.
+            for number in 0..<100 {
+                try await overtaken(keyboard, context: "Number \(number) ")
+            }
+        case "context overflow":
+            _ = try await session().generate(String(repeating: "word ", count: 500)).text()
+        case "memory limit": _ = try await model.session(Session.Options(context: 256, memoryLimit: 1))
+        case "bad sampling": _ = try await session().generate("Hello", sampling: Sampling(temperature: -1)).text()
+        case "empty stop": _ = try await session().generate("Hello", stop: Stop(strings: [""])).text()
+        case "empty context": _ = try await model.session(Session.Options(context: 0))
+        case "unknown token": _ = try await model.detokenize([4_000_000_000])
+        default: throw Obstacle("there is no situation \(situation)")
+        }
+    }
+
+    /// Two requests, of which the first is thrown if the second overtakes it.
+    @Typist private func overtaken(_ keyboard: Keyboard, context: String) async throws {
+        let older = Task { try await keyboard.suggest(context: context, typed: "h") }
+        let newer = Task { try await keyboard.suggest(context: context, typed: "he") }
+        _ = try await newer.value
+        _ = try await older.value
+    }
+
+    /// The beginning of the model file.
+    private func head() throws -> Data {
+        let handle = try FileHandle(forReadingFrom: file)
+        defer { try? handle.close() }
+        guard let bytes = try handle.read(upToCount: 65_536) else { throw Obstacle("the model file is empty") }
+        return bytes
+    }
+
+    /// Opens a file of these bytes, or one that is not there.
+    private func open(_ bytes: Data?) async throws {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).nibble")
+        defer { try? FileManager.default.removeItem(at: url) }
+        try bytes?.write(to: url)
+        _ = try await Model(contentsOf: url)
+    }
+}
+
+private func sampling(_ test: JSON) -> Sampling {
+    let given = test["sampling"]
+    let standard = Sampling()
+    let number = { (key: String, standard: Float) in given[key].double.map { Float($0) } ?? standard }
+    return Sampling(
+        temperature: number("temperature", standard.temperature), topK: given["top_k"].int ?? standard.topK,
+        topP: number("top_p", standard.topP), minP: number("min_p", standard.minP),
+        repetitionPenalty: number("repetition_penalty", standard.repetitionPenalty),
+        repetitionWindow: given["repetition_window"].int ?? standard.repetitionWindow,
+        seed: given["seed"].int.map(UInt64.init) ?? standard.seed)
+}
+
+private func stop(_ test: JSON) -> Stop {
+    Stop(maxTokens: test["stop"]["max_tokens"].int, strings: test["stop"]["strings"].array?.compactMap(\.string) ?? [])
+}
+
+private func chat(_ test: JSON) throws -> [Replier.Turn] {
+    try test.list("chat").map { turn in
+        guard let fromMe = turn["from_me"].bool else { throw Obstacle("the turn does not say whose it is") }
+        return Replier.Turn(fromMe: fromMe, text: try turn.text("text"))
+    }
+}
+
+private func written(_ generation: Generation) async throws -> JSON {
+    var tokens: [UInt32] = []
+    var text = ""
+    for try await piece in generation {
+        tokens.append(piece.token)
+        text += piece.text
+    }
+    return .object(["tokens": JSON(tokens), "text": .string(text), "finish": JSON(generation.finish.map(suiteName(of:)))])
+}
+
+private func suiteName(of finish: Generation.Finish) -> String {
+    switch finish {
+    case .endOfText: "end_of_text"
+    case .maxTokens: "max_tokens"
+    case .stopString: "stop_string"
+    }
+}
+
+private func suiteName(of kind: Keyboard.Suggestion.Kind) -> String {
+    switch kind {
+    case .nextWord: "next_word"
+    case .completion: "completion"
+    case .literal: "literal"
+    }
+}
+
+private func suiteName(of silence: Replier.Silence) -> String {
+    switch silence {
+    case .nothing: "nothing"
+    case .ownTurn: "own_turn"
+    case .code: "code"
+    case .sensitive: "sensitive"
+    case .automated: "automated"
+    case .language: "language"
+    }
+}
+
+private func suiteName(of error: NibbleError) -> String {
+    switch error {
+    case .modelNotFound: "model_not_found"
+    case .modelDamaged: "model_damaged"
+    case .modelVersion: "model_version"
+    case .modelUnsupported: "model_unsupported"
+    case .noChatTemplate: "no_chat_template"
+    case .contextOverflow: "context_overflow"
+    case .memoryLimit: "memory_limit"
+    case .storageFull: "storage_full"
+    case .io: "io"
+    case .cancelled: "cancelled"
+    case .superseded: "superseded"
+    case .closed: "closed"
+    case .invalidArgument: "invalid_argument"
+    case .internal: "internal"
+    }
+}
