@@ -1,8 +1,8 @@
 //! The bindings for Kotlin, Swift and Python: generated from the compiled `nibble-ffi`, and tested through the APIs on top.
 
-use crate::models;
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
+use crate::{models, setup};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,90 @@ pub fn test_python() -> Tally {
     })
 }
 
+/// Runs the tests of the Kotlin API on the JVM, by the Maven build.
+pub fn test_kotlin() -> Tally {
+    in_tally(|| {
+        let Prepared { generated, library, model } = Prepared::new("kotlin")?;
+        let mut tally = Tally::of(has_our_version("android/nibble/pom.xml")?);
+        let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
+        let mut maven = shell::command("mvn");
+        maven
+            .args(["-q", "-B", "-ntp", "-f", "android/nibble/pom.xml", SUREFIRE_COUNTS])
+            .arg(define("nibble.bindings", &generated))
+            .arg(define("nibble.library", library.parent().unwrap_or(&library)))
+            .arg("test")
+            .env(TEST_MODEL, &model);
+        tally += Tally::foreign(&mut maven, of_surefire);
+        Ok(tally)
+    })
+}
+
+/// Has Maven say how many tests there were, also where it is quiet about all else.
+const SUREFIRE_COUNTS: &str = "-Dorg.slf4j.simpleLogger.log.org.apache.maven.plugin.surefire=info";
+
+/// Whether the first version that a POM names is that of the crates.
+fn has_our_version(pom: &str) -> Result<bool> {
+    let text = fs::read_to_string(shell::root().join(pom)).map_err(|error| format!("reading {pom}: {error}"))?;
+    let version = text.split_once("<version>").and_then(|(_, rest)| rest.split_once("</version>"));
+    let same = version.is_some_and(|(version, _)| version == env!("CARGO_PKG_VERSION"));
+    println!("{pom} has the version of the crates: {}", if same { "yes" } else { "no" });
+    Ok(same)
+}
+
+/// The committed Swift bindings: what is generated, and where it belongs.
+const SWIFT: [(&str, &str); 2] = [
+    ("NibbleFFI.swift", "bindings/swift/NibbleFFI/NibbleFFI.swift"),
+    ("CNibble.h", "bindings/swift/CNibble/CNibble.h"),
+];
+
+/// `cargo xtask bindings`: remakes the committed bindings.
+pub fn commit_swift() -> Result<()> {
+    let Prepared { generated, .. } = Prepared::new("swift")?;
+    SWIFT.iter().try_for_each(|(name, place)| copy(&generated.join(name), &shell::root().join(place)))
+}
+
+/// Sees that the committed Swift bindings are those of the library, and runs the tests of the Swift API.
+pub fn test_swift() -> Tally {
+    in_tally(|| {
+        let Prepared { generated, library, model } = Prepared::new("swift")?;
+        let mut tally = Tally::default();
+        for (name, place) in SWIFT {
+            let same = fs::read(generated.join(name)).ok() == fs::read(shell::root().join(place)).ok();
+            println!("{place} is what is generated: {}", if same { "yes" } else { "no; run `cargo xtask bindings`" });
+            tally += Tally::of(same);
+        }
+        let folder = library.parent().ok_or("the library lies in no folder")?;
+        let scratch = shell::root().join("target/xtask/swift");
+        let mut swift = setup::swift(&[folder, model.parent().ok_or("the model lies in no folder")?])?;
+        swift
+            .args(["test", "--quiet", "--scratch-path"])
+            .arg(scratch)
+            .arg("-Xlinker")
+            .arg(format!("-L{}", folder.display()))
+            .env("LD_LIBRARY_PATH", folder)
+            .env(TEST_MODEL, &model);
+        tally += Tally::foreign(&mut swift, of_xctest);
+        Ok(tally)
+    })
+}
+
+/// `Tests run: 59, Failures: 0, Errors: 0, Skipped: 0`
+fn of_surefire(line: &str) -> Option<Tally> {
+    let counts = line.split_once("Tests run: ")?.1;
+    let mut numbers = counts.split(", ").map(|part| part.rsplit(' ').next()?.parse::<usize>().ok());
+    let [run, failures, errors, skipped] = std::array::from_fn(|_| numbers.next().flatten());
+    let (failed, skipped) = (failures? + errors?, skipped?);
+    Some(Tally { passed: run?.checked_sub(failed + skipped)?, failed, skipped })
+}
+
+/// `Executed 19 tests, with 2 tests skipped and 1 failure (0 unexpected) in 51.0 (51.0) seconds`
+fn of_xctest(line: &str) -> Option<Tally> {
+    let (run, rest) = line.trim_start().strip_prefix("Executed ")?.split_once(" test")?;
+    let number_before = |what: &str| rest.split_once(what)?.0.rsplit(' ').next()?.parse::<usize>().ok();
+    let (failed, skipped) = (number_before(" failure")?, number_before(" tests skipped").unwrap_or(0));
+    Some(Tally { passed: run.parse::<usize>().ok()?.checked_sub(failed + skipped)?, failed, skipped })
+}
+
 /// What was counted; one failure where it did not come to that.
 fn in_tally(tests: impl FnOnce() -> Result<Tally>) -> Tally {
     tests().unwrap_or_else(|message| {
@@ -86,4 +170,23 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 fn move_file(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| format!("moving {} to {}: {error}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_other_runners_are_read() {
+        let line = "[INFO] Tests run: 59, Failures: 1, Errors: 2, Skipped: 3";
+        assert_eq!(of_surefire(line), Some(Tally { passed: 53, failed: 3, skipped: 3 }));
+        assert_eq!(of_surefire("[INFO] Running dev.nibble.ApiTest"), None);
+        let line = "\t Executed 19 tests, with 0 failures (0 unexpected) in 51.0 (51.0) seconds";
+        assert_eq!(of_xctest(line), Some(Tally { passed: 19, failed: 0, skipped: 0 }));
+        let line = "Executed 1 test, with 1 failure (1 unexpected) in 0.1 (0.1) seconds";
+        assert_eq!(of_xctest(line), Some(Tally { passed: 0, failed: 1, skipped: 0 }));
+        let line = "Executed 5 tests, with 2 tests skipped and 1 failure (0 unexpected) in 0.1 (0.1) seconds";
+        assert_eq!(of_xctest(line), Some(Tally { passed: 2, failed: 1, skipped: 2 }));
+        assert_eq!(of_xctest("Test Suite 'All tests' passed"), None);
+    }
 }

@@ -47,6 +47,8 @@ enum Task {
     Bench(bench::Options),
     /// Says what the kernels take on phones, without one: instructions, cycles, tokens per second at best.
     ArmReport(arm::Options),
+    /// Remakes the Swift bindings, which are committed.
+    Bindings,
     /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
     #[command(hide = true)]
     Pc(pc::Options),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Task::Golden(options) => golden::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::ArmReport(options) => arm::run(&options),
+        Task::Bindings => bindings::commit_swift(),
         Task::Pc(options) => pc::run(&options),
     };
     match outcome {

@@ -4,8 +4,10 @@
 
 mod debian;
 mod rust;
+mod swift;
 
 pub use rust::cargo_for;
+pub use swift::command as swift;
 
 use self::debian::Archive;
 use crate::shell::{self, Result};
@@ -39,6 +41,10 @@ pub enum Need {
     Pc,
     /// Python.
     Python,
+    /// A Java compiler, and Maven.
+    Maven,
+    /// Swift 6.
+    Swift,
     /// The models, pulled and packed.
     Models,
 }
@@ -56,8 +62,20 @@ pub struct Unmet {
 /// `cargo xtask setup`.
 pub fn everything() -> Result<()> {
     use Need::*;
-    let unmet =
-        ensure(&[Components, Std(LINUX), Std(ANDROID), Std(IOS), CrossCompiler, Emulator, Counter, Pc, Python, Models]);
+    let unmet = ensure(&[
+        Components,
+        Std(LINUX),
+        Std(ANDROID),
+        Std(IOS),
+        CrossCompiler,
+        Emulator,
+        Counter,
+        Pc,
+        Python,
+        Maven,
+        Swift,
+        Models,
+    ]);
     let missing = unmet.iter().filter(|unmet| !unmet.impossible).count();
     if missing == 0 { Ok(()) } else { Err(format!("{missing} of the things above are missing")) }
 }
@@ -98,6 +116,8 @@ impl Need {
             Self::Counter => shell::find(DYNAMIC).is_some() && shell::find("cc").is_some(),
             Self::Pc => has_x86_tiers() || bochs().is_some() && shell::find("cc").is_some(),
             Self::Python => python::system().is_ok(),
+            Self::Maven => shell::find("mvn").is_some() && shell::find("javac").is_some(),
+            Self::Swift => swift::is_there(),
             // Only the command itself knows; it looks before it fetches.
             Self::Models => false,
         }
@@ -120,6 +140,8 @@ impl Need {
                 }
             }
             Self::Python => debian::install(&["python3"]),
+            Self::Maven => debian::install(&["maven", "openjdk-17-jdk-headless"]),
+            Self::Swift => swift::install(),
             Self::Models => {
                 for model in models::pull_all()? {
                     println!("           {}: {}", model.name, model.file.display());
@@ -133,6 +155,7 @@ impl Need {
     fn impossible(self) -> Option<&'static str> {
         match self {
             Self::CrossCompiler | Self::Emulator | Self::Counter if consts::OS != "linux" => Some("this is Linux only"),
+            Self::Swift => swift::impossible(),
             Self::Pc if consts::OS != "linux" || consts::ARCH != "x86_64" => Some("this is for x86-64 Linux only"),
             _ => None,
         }
@@ -159,6 +182,11 @@ impl Need {
                 BOCHS.join(" ")
             ),
             Self::Python => "install Python 3.11 or later (Debian, Ubuntu: `apt-get install python3`)".to_owned(),
+            Self::Maven => {
+                "install a JDK from 17 on, and Maven (Debian, Ubuntu: `apt-get install maven openjdk-17-jdk-headless`)"
+                    .to_owned()
+            }
+            Self::Swift => "install Swift 6 from swift.org, or Xcode 16".to_owned(),
             Self::Models => "run `cargo nibble pull --all`".to_owned(),
         }
     }
@@ -174,6 +202,8 @@ impl std::fmt::Display for Need {
             Self::Counter => f.write_str("emulator for aarch64 Linux that takes plugins, and C compiler"),
             Self::Pc => f.write_str("emulator of a PC with AVX-512 and AVX-VNNI, and C compiler"),
             Self::Python => f.write_str("Python"),
+            Self::Maven => f.write_str("Java and Maven"),
+            Self::Swift => f.write_str("Swift 6"),
             Self::Models => f.write_str("models"),
         }
     }

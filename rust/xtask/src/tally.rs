@@ -48,6 +48,18 @@ impl Tally {
         tally
     }
 
+    /// Runs the tests of another language, whose runner counts them in lines that `read` knows: the last one has them all.
+    pub fn foreign(command: &mut Command, read: fn(&str) -> Option<Self>) -> Self {
+        println!("$ {}", shell::line(command));
+        let mut tally = Self::default();
+        let outcome = shell::run_lines(command, |line| tally = read(line).unwrap_or(tally));
+        let succeeded = report(outcome);
+        if tally == Self::default() || !succeeded && tally.failed == 0 {
+            tally.failed = 1;
+        }
+        tally
+    }
+
     /// What a line of libtest's output counts: nothing, unless it is the one that closes a test binary.
     fn of_libtest(line: &str) -> Self {
         let Some(rest) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {

@@ -34,6 +34,10 @@ enum Part {
     Tests,
     /// The Python API gives what the conformance suite expects.
     Python,
+    /// The Kotlin API does, on the JVM, and keeps its other promises.
+    Kotlin,
+    /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library.
+    Swift,
     /// The examples in the documentation work, and its links lead somewhere.
     Doc,
     /// Kernels and engine on emulated phone processors.
@@ -86,6 +90,8 @@ impl Part {
             Self::Layers | Self::Doc => &[],
             Self::Tests => &[Need::Models],
             Self::Python => &[Need::Python, Need::Models],
+            Self::Kotlin => &[Need::Maven, Need::Models],
+            Self::Swift => &[Need::Swift, Need::Models],
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
@@ -120,6 +126,8 @@ impl Part {
             ])),
             Self::Tests => Tally::suite(shell::cargo().arg("test").arg("--no-fail-fast").args(WORKSPACE)),
             Self::Python => bindings::test_python(),
+            Self::Kotlin => bindings::test_kotlin(),
+            Self::Swift => bindings::test_swift(),
             Self::Doc => {
                 let mut tally = Tally::suite(shell::cargo().args([
                     "test",
@@ -150,14 +158,10 @@ impl Part {
                 sum(runs.map(|(tier, tests)| Tally::suite(x86_tests(tier).args(tests))))
             }
             Self::Counts => counts::check(),
+            // As a static library: linking another kind takes the tools of the phone's maker.
             Self::Mobile => sum([ANDROID, IOS].map(|target| {
-                Tally::check(cargo_for(target, "build").args(CROSS).args([
-                    "-p",
-                    "nibble-engine",
-                    "-p",
-                    "nibble-tasks",
-                    "--lib",
-                ]))
+                let library = ["-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"];
+                Tally::check(cargo_for(target, "rustc").args(CROSS).args(library))
             })),
         }
     }

@@ -27,8 +27,8 @@ pub struct Archive {
 impl Archive {
     /// Fetches the lists of a suite. `folder` is emptied first.
     pub fn open(suite: &'static str, folder: PathBuf) -> Result<Self> {
-        let text = fs::read_to_string(SOURCES).map_err(|error| format!("reading {SOURCES}: {error}"))?;
-        let (uri, key) = archive_in(&text).ok_or_else(|| format!("{SOURCES} names no archive of packages"))?;
+        let text = sources()?;
+        let (uri, key) = archive_of(&text)?;
         make_empty(&folder)?;
         for part in ["lists/partial", "cache/archives/partial"] {
             make_empty(&folder.join(part))?;
@@ -77,6 +77,19 @@ impl Archive {
         }
         Ok(())
     }
+}
+
+/// Where the system gets its packages.
+pub fn mirror() -> Result<String> {
+    Ok(archive_of(&sources()?)?.0.to_owned())
+}
+
+fn sources() -> Result<String> {
+    fs::read_to_string(SOURCES).map_err(|error| format!("reading {SOURCES}: {error}"))
+}
+
+fn archive_of(sources: &str) -> Result<(&str, &str)> {
+    archive_in(sources).ok_or_else(|| format!("{SOURCES} names no archive of packages"))
 }
 
 fn check_rights() -> Result<()> {
