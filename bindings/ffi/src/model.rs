@@ -1,5 +1,7 @@
 //! A model file, opened: what it is, what it takes, and what is made over it.
 
+use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -74,14 +76,14 @@ impl Model {
     /// Opens the packed model file at `path`.
     #[uniffi::constructor]
     pub fn open(path: String, options: ModelOptions) -> Result<Arc<Self>> {
-        let expect_source = options.source_sha256.as_deref().map(sha256).transpose()?;
-        let verify = if options.check_weights { Verify::Full } else { Verify::Header };
-        let path = PathBuf::from(path);
-        let model = nibble_engine::Model::open_with(&path, &OpenOptions { verify, expect_source })?;
-        let info = info(&model);
-        let source = *model.fingerprint();
-        let shared = Shared { path, source, state: Mutex::new(State::Mapped(model)), sleepers: Mutex::default() };
-        Ok(Arc::new(Self { shared: Arc::new(shared), info }))
+        Self::open_at(Place::Path(path.into()), &options)
+    }
+
+    /// Opens the packed model file that lies in an open file, `length` bytes from `offset` on: an asset that an app's package
+    /// holds uncompressed. It is mapped from there, not copied. The descriptor is the caller's, who may close it afterwards.
+    #[uniffi::constructor]
+    pub fn open_descriptor(descriptor: i32, offset: u64, length: u64, options: ModelOptions) -> Result<Arc<Self>> {
+        Self::open_at(Place::part(descriptor, offset, length)?, &options)
     }
 
     /// What it is.
@@ -135,6 +137,18 @@ impl Model {
     }
 }
 
+impl Model {
+    fn open_at(place: Place, options: &ModelOptions) -> Result<Arc<Self>> {
+        let expect_source = options.source_sha256.as_deref().map(sha256).transpose()?;
+        let verify = if options.check_weights { Verify::Full } else { Verify::Header };
+        let model = place.open(&OpenOptions { verify, expect_source })?;
+        let info = info(&model);
+        let source = *model.fingerprint();
+        let shared = Shared { place, source, state: Mutex::new(State::Mapped(model)), sleepers: Mutex::default() };
+        Ok(Arc::new(Self { shared: Arc::new(shared), info }))
+    }
+}
+
 /// What the model file at `path` would take with one session. Reads little of the file.
 #[uniffi::export]
 pub fn memory_plan(path: String, options: SessionOptions) -> Result<MemoryPlan> {
@@ -169,9 +183,50 @@ fn sha256(text: &str) -> Result<[u8; 32]> {
         .ok_or_else(|| NibbleError::invalid("source_sha256 is no SHA-256: give 64 hexadecimal digits"))
 }
 
+/// Where a model file is.
+enum Place {
+    Path(PathBuf),
+    /// Bytes of a file that stays open, so that they can be mapped again.
+    Part(File, Range<u64>),
+}
+
+impl Place {
+    #[cfg(unix)]
+    fn part(descriptor: i32, offset: u64, length: u64) -> Result<Self> {
+        use std::os::fd::BorrowedFd;
+
+        let end =
+            offset.checked_add(length).ok_or_else(|| NibbleError::invalid("offset and length exceed any file"))?;
+        if descriptor < 0 {
+            return Err(NibbleError::invalid("the descriptor is negative; give that of an open file"));
+        }
+        // SAFETY: it is only used for the next call, which duplicates it or says that it is not open. Whether it is the
+        // file that the caller means is the caller's affair, as with any descriptor.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let owned = borrowed.try_clone_to_owned().map_err(|error| NibbleError::Io {
+            reason: format!("cannot use the descriptor {descriptor}: {error}; open the file anew"),
+        })?;
+        Ok(Self::Part(owned.into(), offset..end))
+    }
+
+    #[cfg(not(unix))]
+    fn part(_: i32, _: u64, _: u64) -> Result<Self> {
+        Err(NibbleError::invalid("this system has no descriptors; open the model by its path"))
+    }
+
+    fn open(&self, options: &OpenOptions) -> Result<nibble_engine::Model> {
+        Ok(match self {
+            Self::Path(path) => nibble_engine::Model::open_with(path, options)?,
+            Self::Part(file, part) => {
+                nibble_engine::Model::open_part(file, part.clone(), Path::new("in the open file"), options)?
+            }
+        })
+    }
+}
+
 /// What the objects over one model share.
 pub(crate) struct Shared {
-    path: PathBuf,
+    place: Place,
     source: [u8; 32],
     state: Mutex<State>,
     sleepers: Mutex<Vec<Weak<dyn Sleeper>>>,
@@ -202,7 +257,7 @@ impl Shared {
             State::Unmapped => {
                 // It was checked before; another model in its place is an error.
                 let options = OpenOptions { verify: Verify::Header, expect_source: Some(self.source) };
-                let model = nibble_engine::Model::open_with(&self.path, &options)?;
+                let model = self.place.open(&options)?;
                 *state = State::Mapped(model.clone());
                 Ok(model)
             }

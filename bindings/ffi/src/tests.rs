@@ -260,6 +260,39 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     assert!(reason.contains("a smaller model"), "{reason}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_model_in_an_open_file_outlives_its_name_and_its_descriptor() {
+    use std::os::fd::AsRawFd;
+
+    let fixture = Fixture::new();
+    let expected = rest(&generate(&fixture.session(), 6)).unwrap();
+    let package = fixture.folder.path().join("package");
+    let model = fs::read(fixture.path()).unwrap();
+    fs::write(&package, [&b"head"[..], &model, b"tail"].concat()).unwrap();
+    let file = fs::File::open(&package).unwrap();
+    let open = |length: usize| Model::open_descriptor(file.as_raw_fd(), 4, length as u64, options());
+    for (length, fits) in [(model.len() - 1, false), (model.len() + 5, false), (model.len(), true)] {
+        let outcome = open(length).map(drop);
+        assert_eq!(matches!(outcome, Err(NibbleError::ModelDamaged { .. })), !fits, "{outcome:?}");
+    }
+    let opened = open(model.len()).unwrap();
+    let descriptor = file.as_raw_fd();
+    drop(file);
+    fs::remove_file(&package).unwrap();
+    opened.memory_pressure(MemoryPressure::Critical);
+    let session = opened.session(session_options()).unwrap();
+    assert_eq!(rest(&generate(&session, 6)), Ok(expected), "mapped again");
+    drop((session, opened));
+    // Nothing else here opens so many files that this number is taken.
+    let closed = Model::open_descriptor(descriptor + 10_000, 0, 1, options()).map(drop);
+    assert!(matches!(closed, Err(NibbleError::Io { .. })), "{closed:?}");
+    let negative = Model::open_descriptor(-1, 0, 1, options()).map(drop);
+    assert!(matches!(negative, Err(NibbleError::InvalidArgument { .. })), "{negative:?}");
+    let endless = Model::open_descriptor(0, u64::MAX, 1, options()).map(drop);
+    assert!(matches!(endless, Err(NibbleError::InvalidArgument { .. })), "{endless:?}");
+}
+
 #[test]
 fn every_fault_of_a_file_is_told_apart() {
     let fixture = Fixture::new();

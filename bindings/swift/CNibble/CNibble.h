@@ -293,6 +293,11 @@ void uniffi_nibble_ffi_fn_free_model(uint64_t handle, RustCallStatus *_Nonnull o
 uint64_t uniffi_nibble_ffi_fn_constructor_model_open(RustBuffer path, RustBuffer options, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_MODEL_OPEN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_MODEL_OPEN_DESCRIPTOR
+uint64_t uniffi_nibble_ffi_fn_constructor_model_open_descriptor(int32_t descriptor, uint64_t offset, uint64_t length, RustBuffer options, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CLOSE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CLOSE
 void uniffi_nibble_ffi_fn_method_model_close(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -870,6 +875,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_session_generate(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN
 uint16_t uniffi_nibble_ffi_checksum_constructor_model_open(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN_DESCRIPTOR
+uint16_t uniffi_nibble_ffi_checksum_constructor_model_open_descriptor(void
     
 );
 #endif

@@ -481,6 +481,22 @@ fileprivate struct FfiConverterUInt32: FfiConverterPrimitive {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterInt32: FfiConverterPrimitive {
+    typealias FfiType = Int32
+    typealias SwiftType = Int32
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Int32 {
+        return try lift(readInt(&buf))
+    }
+
+    public static func write(_ value: Int32, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterUInt64: FfiConverterPrimitive {
     typealias FfiType = UInt64
     typealias SwiftType = UInt64
@@ -1098,6 +1114,22 @@ public static func `open`(path: String, options: ModelOptions)throws  -> Model  
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_constructor_model_open(
         FfiConverterString.lower(path),
+        FfiConverterTypeModelOptions_lower(options),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Opens the packed model file that lies in an open file, `length` bytes from `offset` on: an asset that an app's package
+     * holds uncompressed. It is mapped from there, not copied. The descriptor is the caller's, who may close it afterwards.
+     */
+public static func openDescriptor(descriptor: Int32, offset: UInt64, length: UInt64, options: ModelOptions)throws  -> Model  {
+    return try  FfiConverterTypeModel_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_model_open_descriptor(
+        FfiConverterInt32.lower(descriptor),
+        FfiConverterUInt64.lower(offset),
+        FfiConverterUInt64.lower(length),
         FfiConverterTypeModelOptions_lower(options),uniffiCallStatus
     )
 })
@@ -4047,6 +4079,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_constructor_model_open() != 38024) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_model_open_descriptor() != 61567) {
         return InitializationResult.apiChecksumMismatch
     }
 

@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::fs::File;
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,12 +30,24 @@ pub(crate) struct MappedFile {
 impl MappedFile {
     /// Maps all of `file`, which was opened from `path`.
     pub(crate) fn new(file: &File, path: &Path) -> Result<Self> {
-        Self::with_stride(file, path, STRIDE)
+        let failed = |source| Error::Io { doing: "map", path: path.to_owned(), source };
+        Self::with_stride(file, path, 0..file.metadata().map_err(failed)?.len(), STRIDE)
     }
 
-    fn with_stride(file: &File, path: &Path, stride: u64) -> Result<Self> {
+    /// Maps some bytes of `file`, wherever they begin; `path` is what it is called in errors.
+    pub(crate) fn part(file: &File, path: &Path, part: Range<u64>) -> Result<Self> {
         let failed = |source| Error::Io { doing: "map", path: path.to_owned(), source };
         let len = file.metadata().map_err(failed)?.len();
+        if part.start > part.end || part.end > len {
+            let why = format!("the part from {} to {} is not within its {len} bytes", part.start, part.end);
+            return Err(Error::BadModelFile { path: path.to_owned(), why });
+        }
+        Self::with_stride(file, path, part, STRIDE)
+    }
+
+    fn with_stride(file: &File, path: &Path, part: Range<u64>, stride: u64) -> Result<Self> {
+        let failed = |source| Error::Io { doing: "map", path: path.to_owned(), source };
+        let len = part.end - part.start;
         let window = 2 * stride - (1 << 14);
         let mut windows = Vec::new();
         let mut offset = 0;
@@ -45,7 +57,8 @@ impl MappedFile {
             // wrote into the file could change what we read: model files are never written in place, only replaced
             // by renaming, and every index read from a mapping is bounds-checked when it is used.
             let map = unsafe {
-                memmap2::MmapOptions::new().offset(offset).len((end - offset) as usize).map(file).map_err(failed)?
+                let mut options = memmap2::MmapOptions::new();
+                options.offset(part.start + offset).len((end - offset) as usize).map(file).map_err(failed)?
             };
             windows.push(Arc::new(map));
             if end == len {
@@ -156,7 +169,7 @@ mod tests {
             file.write_all(&word.to_le_bytes()).unwrap();
         }
         let stride = 1 << 16;
-        let map = MappedFile::with_stride(file.as_file(), file.path(), stride).unwrap();
+        let map = MappedFile::with_stride(file.as_file(), file.path(), 0..400_000, stride).unwrap();
         assert_eq!(map.len(), 400_000);
         assert!(map.windows.len() > 3);
         let longest = stride - (1 << 14);
@@ -170,6 +183,29 @@ mod tests {
         assert!(map.table::<u32>(0, 6).is_none(), "not whole");
         assert!(map.table::<u8>(400_000, 1).is_none(), "past the end");
         assert!(map.table::<u8>(u64::MAX, 2).is_none(), "overflow");
+    }
+
+    #[test]
+    fn a_part_begins_anywhere() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let words: Vec<u32> = (0..100_000).collect();
+        for word in &words {
+            file.write_all(&word.to_le_bytes()).unwrap();
+        }
+        for start in [0, 4, 20_004, 65_536] {
+            let part = start..start + 200_000;
+            let map = MappedFile::with_stride(file.as_file(), file.path(), part, 1 << 16).unwrap();
+            assert_eq!(map.len(), 200_000);
+            for offset in [0, 16_384, 100_000] {
+                let table = map.table::<u32>(offset, 4_000).unwrap();
+                assert_eq!(*table, words[(start + offset) as usize / 4..][..1_000]);
+            }
+            assert!(map.table::<u32>(199_996, 8).is_none(), "past the end of the part");
+        }
+        for part in [400_000..400_001, 0..400_001, std::ops::Range { start: 8, end: 4 }] {
+            let error = MappedFile::part(file.as_file(), file.path(), part).err().unwrap().to_string();
+            assert!(error.contains("is not within its 400000 bytes"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A model: the packed file, mapped, with what its metadata mean.
 
-use std::ops::ControlFlow;
+use std::fs::File;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -32,7 +33,7 @@ pub struct FormatShare {
 pub struct Model(Arc<Inner>);
 
 struct Inner {
-    /// Where the file is, if it is whole.
+    /// Where the file is, if it is whole and a file of its own.
     path: Option<PathBuf>,
     metadata: Metadata,
     source: [u8; 32],
@@ -62,19 +63,31 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
-        let file = PackedFile::open(path, options)?;
-        let model = Self::new(file, Some(path)).map_err(|fault| fault.in_packed(path))?;
+        Self::checked(PackedFile::open(path, options)?, path, Some(path))
+    }
+
+    /// Opens the packed file that is a part of another one: of an app's package, where it is stored uncompressed. `name` is
+    /// what it is called in errors. A part that begins on a multiple of 64 bytes is read fastest.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_part(file: &File, part: Range<u64>, name: &Path, options: &OpenOptions) -> Result<Self> {
+        Self::checked(PackedFile::open_part(file, part, name, options)?, name, None)
+    }
+
+    fn checked(file: PackedFile, name: &Path, path: Option<&Path>) -> Result<Self> {
+        let model = Self::new(file, true, path).map_err(|fault| fault.in_packed(name))?;
         Tokenizer::check(model.tokenizer_source())?;
         Ok(model)
     }
 
     /// The model of a file, whose screen may be missing: it takes a model to fit one.
     pub(crate) fn unscreened(file: PackedFile) -> Result<Self, Fault> {
-        Self::new(file, None)
+        Self::new(file, false, None)
     }
 
-    /// The model of a file; one without a path is not whole yet, and has no screen.
-    fn new(file: PackedFile, path: Option<&Path>) -> Result<Self, Fault> {
+    /// The model of a file; one that is not whole yet has no screen.
+    fn new(file: PackedFile, whole: bool, path: Option<&Path>) -> Result<Self, Fault> {
         let config = arch::config(&file.metadata, file.vocabulary.len())?;
         let weights = Weights::collect(&config, |name, shape| match file.tensors.get(name) {
             Some(tensor) if tensor.shape() != shape => {
@@ -82,10 +95,7 @@ impl Model {
             }
             tensor => Ok(tensor.cloned()),
         })?;
-        let screen = match path {
-            Some(_) => Screen::collect(&weights, |name| file.tensors.get(name).cloned())?,
-            None => None,
-        };
+        let screen = if whole { Screen::collect(&weights, |name| file.tensors.get(name).cloned())? } else { None };
         let formats = Format::ALL.into_iter().filter_map(|format| {
             let bytes = file.tensors.values().filter(|tensor| tensor.format() == format).map(Tensor::bytes);
             let (tensors, bytes) = bytes.fold((0, 0), |(tensors, sum), bytes| (tensors + 1, sum + bytes as u64));

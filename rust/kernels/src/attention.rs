@@ -192,11 +192,14 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
         while let Some((first, len)) = blocks.widen_next::<S>(block) {
             for row in rows.clone() {
                 let part = overlap(&seen[row], first, len);
+                if part.is_empty() {
+                    continue;
+                }
                 let values = &block[part.start * parts..part.end * parts];
                 let (mut i, end) = (row * heads, (row + 1) * heads);
                 while i < end {
                     let (sums, queries) = (&mut sums[i * parts..], S::QUERIES.min(end - i));
-                    let weights = Weights { scores: &scores[i * positions + first..], positions, part: &part };
+                    let weights = Weights { scores: &scores[i * positions + first..], positions, part: &part, parts };
                     match queries {
                         1 => add_weighted::<S, 1>(weights, values, sums),
                         2 => add_weighted::<S, 2>(weights, values, sums),
@@ -332,14 +335,14 @@ struct Weights<'a> {
     positions: usize,
     /// The positions of the block that the queries see.
     part: &'a Range<usize>,
+    /// Parts of a value.
+    parts: usize,
 }
 
 /// Adds the weighted sums of rows of values to `sums`, for Q queries.
 #[inline(always)]
 fn add_weighted<S: Simd, const Q: usize>(weights: Weights<'_>, values: &[Part], sums: &mut [Part]) {
-    let Weights { scores, positions, part } = weights;
-    let len = part.len();
-    let parts = if len == 0 { return } else { values.len() / len };
+    let Weights { scores, positions, part, parts } = weights;
     let mut of_query = [&scores[..0]; Q];
     for (q, weights) in of_query.iter_mut().enumerate() {
         *weights = &scores[q * positions..][part.clone()];

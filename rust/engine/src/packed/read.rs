@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use nibble_kernels::{Format, Matrix};
@@ -49,11 +50,19 @@ pub(crate) struct PackedFile {
 impl PackedFile {
     pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::Io { doing: "open", path: path.to_owned(), source })?;
-        let file = MappedFile::new(&file, path)?;
+        Self::open_mapped(&MappedFile::new(&file, path)?, path, options)
+    }
+
+    /// Opens the packed file that is a part of another one, called `path`.
+    pub(crate) fn open_part(file: &File, part: Range<u64>, path: &Path, options: &OpenOptions) -> Result<Self> {
+        Self::open_mapped(&MappedFile::part(file, path, part)?, path, options)
+    }
+
+    fn open_mapped(file: &MappedFile, path: &Path, options: &OpenOptions) -> Result<Self> {
         if let Some(version) = Header::other_version(file.head()) {
             return Err(Error::ModelFileVersion { path: path.to_owned(), version, reads: VERSION });
         }
-        Self::read(&file, options).map_err(|fault| fault.in_packed(path))
+        Self::read(file, options).map_err(|fault| fault.in_packed(path))
     }
 
     fn read(file: &MappedFile, options: &OpenOptions) -> Result<Self, Fault> {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::SyntheticModel;
-use crate::{Error, Model, TokenKind};
+use crate::{Error, LanguageModel, Model, SessionOptions, TokenKind};
 
 /// A folder with a packed model in it.
 struct Fixture {
@@ -229,6 +229,36 @@ fn checking_the_header_only_leaves_the_weights_alone() {
     fixture.refusal(&bytes);
     let options = OpenOptions { verify: Verify::Header, ..Default::default() };
     Model::open_with(&fixture.path(), &options).unwrap();
+}
+
+#[test]
+fn a_model_within_another_file_is_the_same_model() {
+    let fixture = Fixture::new(&SyntheticModel::llama(Format::Q4_0));
+    let expected = fixture
+        .open(&fixture.bytes)
+        .unwrap()
+        .session(SessionOptions::default())
+        .unwrap()
+        .sync(&[1, 2])
+        .unwrap()
+        .to_vec();
+    let package = fixture.folder.path().join("package");
+    // Packages align what they hold to 4 bytes at least.
+    for start in [4, 4096, 16_388] {
+        let bytes = [vec![b'x'; start], fixture.bytes.clone(), b"the rest".to_vec()].concat();
+        fs::write(&package, bytes).unwrap();
+        let open = |end| {
+            let file = fs::File::open(&package).unwrap();
+            Model::open_part(&file, start as u64..end, Path::new("package"), &OpenOptions::default())
+        };
+        let model = open((start + fixture.bytes.len()) as u64).unwrap();
+        fs::remove_file(&package).unwrap();
+        assert_eq!(model.session(SessionOptions::default()).unwrap().sync(&[1, 2]).unwrap(), expected);
+        let bytes = [vec![b'x'; start], fixture.bytes.clone()].concat();
+        fs::write(&package, bytes).unwrap();
+        let error = open((start + fixture.bytes.len() - 1) as u64).err().unwrap().to_string();
+        assert!(error.contains("package") && error.contains("bytes and was written with"), "{error}");
+    }
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub fn command(folders: &[&Path]) -> Result<Command> {
 }
 
 fn is_native() -> bool {
-    is_new_enough(&mut shell::command("swift").arg("--version"))
+    is_new_enough(shell::command("swift").arg("--version"))
 }
 
 fn is_new_enough(version: &mut Command) -> bool {

@@ -84,8 +84,16 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
     internal companion object {
         /** Blocks. */
         fun open(path: String, options: ModelOptions): Model = translating("model") {
-            Model(NativeModel.open(path, NativeModelOptions(options.checkWeights, options.sourceSha256)))
+            Model(NativeModel.open(path, options.toNative()))
         }
+
+        /** Blocks. */
+        fun open(descriptor: Int, offset: Long, length: Long, options: ModelOptions): Model = translating("model") {
+            val part = offset.toNative("offset") to length.toNative("length")
+            Model(NativeModel.openDescriptor(descriptor, part.first, part.second, options.toNative()))
+        }
+
+        private fun ModelOptions.toNative() = NativeModelOptions(checkWeights, sourceSha256)
     }
 }
 

@@ -28,6 +28,25 @@ public object Nibble {
     public suspend fun open(path: String, options: ModelOptions = ModelOptions()): Model =
         lane.call(discard = Model::close) { loaded { Model.open(path, options) } }
 
+    /**
+     * Opens the packed model file that lies in an open file, [length] bytes from [offset] on. It is mapped from there, not copied.
+     * This is how a model is opened that an app's package or an asset pack holds uncompressed (`noCompress += "nibble"`):
+     *
+     *     context.assets.openFd("model.nibble").use { asset ->
+     *         Nibble.open(asset.parcelFileDescriptor.fd, asset.startOffset, asset.length)
+     *     }
+     *
+     * [descriptor] stays the caller's, who may close it when this has returned. Throws what opening a path does.
+     *
+     * @throws NibbleException.Io if the descriptor is not open.
+     */
+    public suspend fun open(
+        descriptor: Int,
+        offset: Long,
+        length: Long,
+        options: ModelOptions = ModelOptions(),
+    ): Model = lane.call(discard = Model::close) { loaded { Model.open(descriptor, offset, length, options) } }
+
     /** What the model file at [path] would take with one session. Reads little of the file; throws what [open] does. */
     public suspend fun memoryPlan(path: String, options: SessionOptions = SessionOptions()): MemoryPlan =
         lane.call { loaded { translating("model") { nativeMemoryPlan(path, options.toNative()) }.toPublic() } }

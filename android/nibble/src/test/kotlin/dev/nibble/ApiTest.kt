@@ -1,5 +1,6 @@
 package dev.nibble
 
+import com.sun.jna.Function
 import dev.nibble.samples.gettingStarted
 import java.io.ByteArrayOutputStream
 import java.io.File
@@ -240,6 +241,30 @@ class ApiTest {
         assertFailsWith<NibbleException.InvalidArgument> { model.keyboard(KeyboardOptions(threads = -1)) }
         assertFailsWith<NibbleException.InvalidArgument> { model.replier(ReplierOptions(memoryLimit = -1)) }
         Unit
+    }
+
+    @Test
+    fun `a model within an open file is the same model`(@TempDir folder: Path) = runBlocking {
+        val packed = File(TestModel.path)
+        val asset = folder.resolve("package").toFile()
+        asset.outputStream().use { out ->
+            out.write("head".toByteArray())
+            packed.inputStream().use { it.copyTo(out) }
+            out.write("tail".toByteArray())
+        }
+        val descriptor = Function.getFunction("c", "open").invokeInt(arrayOf(asset.path, 0))
+        val part = Nibble.open(descriptor, 4, packed.length())
+        assertFailsWith<NibbleException.ModelDamaged> { Nibble.open(descriptor, 0, packed.length()) }
+        assertFailsWith<NibbleException.InvalidArgument> { Nibble.open(descriptor, -1, packed.length()) }
+        assertEquals(0, Function.getFunction("c", "close").invokeInt(arrayOf(descriptor)))
+        assertTrue(asset.delete())
+        assertFailsWith<NibbleException.Io> { Nibble.open(descriptor + 10_000, 4, packed.length()) }
+        part.use {
+            assertEquals(model.info, it.info)
+            suspend fun text(of: Model) = of.session(small).use { session -> session.generate(PROMPT, stop = Stop(6)).text() }
+            it.onMemoryPressure(MemoryPressure.CRITICAL)
+            assertEquals(text(model), text(it))
+        }
     }
 
     @Test
