@@ -1,6 +1,6 @@
 //! The bindings for Kotlin, Swift and Python: generated from the compiled `nibble-ffi`, and tested through the APIs on top.
 
-use crate::shell::{self, Result, WORKSPACE};
+use crate::shell::{self, Result};
 use crate::tally::Tally;
 use crate::{models, setup};
 use std::env::consts;
@@ -28,10 +28,10 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles the library as the other tests do, and generates its bindings.
+    /// Compiles everything as the other tests do, the library among it, and generates its bindings.
     fn new(language: &str) -> Result<Self> {
-        let model = models::pull_one(MODEL)?.packed.ok_or_else(|| format!("{MODEL} was not packed"))?;
-        shell::run(shell::cargo().arg("build").args(WORKSPACE))?;
+        let model = models::pull_all()?.into_iter().find(|model| model.name == MODEL);
+        let model = model.and_then(|model| model.packed).ok_or_else(|| format!("{MODEL} was not packed"))?;
         let programs = shell::this()?.parent().ok_or("this program lies in no folder")?;
         let library = programs.join(library_file());
         let generated = shell::root().join("target/xtask/bindings").join(language);
