@@ -35,7 +35,7 @@ impl Prepared {
         let programs = shell::this()?.parent().ok_or("this program lies in no folder")?;
         let library = programs.join(library_file());
         let generated = shell::root().join("target/xtask/bindings").join(language);
-        make_empty(&generated)?;
+        shell::make_empty(&generated)?;
         let generator = programs.join("uniffi-bindgen").with_extension(consts::EXE_EXTENSION);
         let mut generate = shell::command(generator);
         generate.args(["generate", "--no-format", "--language", language, "--out-dir"]).arg(&generated).arg(&library);
@@ -49,7 +49,7 @@ pub fn test_python() -> Tally {
     in_tally(|| {
         let Prepared { generated, library, model } = Prepared::new("python")?;
         let package = generated.join("nibble");
-        make_empty(&package)?;
+        shell::make_empty(&package)?;
         let sources = shell::root().join("bindings/python");
         move_file(&generated.join("nibble.py"), &package.join("_ffi.py"))?;
         copy(&sources.join("nibble/__init__.py"), &package.join("__init__.py"))?;
@@ -155,13 +155,6 @@ fn in_tally(tests: impl FnOnce() -> Result<Tally>) -> Tally {
         eprintln!("error: {message}");
         Tally::of(false)
     })
-}
-
-fn make_empty(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|error| format!("emptying {}: {error}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).map_err(|error| format!("creating {}: {error}", folder.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

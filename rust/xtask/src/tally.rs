@@ -38,21 +38,19 @@ impl Tally {
     /// A run that fails without a failed test, because something did not compile or crashed, counts as one failure, and so
     /// does one without a test.
     pub fn suite(command: &mut Command) -> Self {
-        println!("$ {}", shell::line(command));
-        let mut tally = Self::default();
-        let outcome = shell::run_lines(command, |line| tally += Self::of_libtest(line));
-        let succeeded = report(outcome);
-        if tally == Self::default() || !succeeded && tally.failed == 0 {
-            tally.failed = 1;
-        }
-        tally
+        Self::counted(command, |tally, line| *tally += Self::of_libtest(line))
     }
 
     /// Runs the tests of another language, whose runner counts them in lines that `read` knows: the last one has them all.
     pub fn foreign(command: &mut Command, read: fn(&str) -> Option<Self>) -> Self {
+        Self::counted(command, |tally, line| *tally = read(line).unwrap_or(*tally))
+    }
+
+    /// Runs a command that tests, whose lines `count` knows.
+    fn counted(command: &mut Command, count: impl Fn(&mut Self, &str)) -> Self {
         println!("$ {}", shell::line(command));
         let mut tally = Self::default();
-        let outcome = shell::run_lines(command, |line| tally = read(line).unwrap_or(tally));
+        let outcome = shell::run_lines(command, |line| count(&mut tally, line));
         let succeeded = report(outcome);
         if tally == Self::default() || !succeeded && tally.failed == 0 {
             tally.failed = 1;

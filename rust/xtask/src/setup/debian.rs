@@ -29,9 +29,9 @@ impl Archive {
     pub fn open(suite: &'static str, folder: PathBuf) -> Result<Self> {
         let text = sources()?;
         let (uri, key) = archive_of(&text)?;
-        make_empty(&folder)?;
+        shell::make_empty(&folder)?;
         for part in ["lists/partial", "cache/archives/partial"] {
-            make_empty(&folder.join(part))?;
+            shell::make_empty(&folder.join(part))?;
         }
         let archive = Self { suite, folder };
         let sources = archive.sources();
@@ -133,13 +133,6 @@ fn version_in<'a>(listing: &'a str, upstream: &str) -> Option<&'a str> {
 fn archive_in(sources: &str) -> Option<(&str, &str)> {
     let field = |name: &str| sources.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     Some((field("URIs:")?.split_whitespace().next()?, field("Signed-By:")?))
-}
-
-fn make_empty(folder: &Path) -> Result<()> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|error| format!("emptying {}: {error}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).map_err(|error| format!("creating {}: {error}", folder.display()))
 }
 
 #[cfg(test)]
