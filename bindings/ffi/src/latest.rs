@@ -3,11 +3,12 @@
 //! A caller takes a ticket and hands it in with its request. Taking one stops whatever was asked for before, so that a burst of
 //! keys costs little more than the last of them, and an answer that came too late cannot be taken for the newest.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use nibble_engine::CancelToken;
 
 use crate::error::{NibbleError, Result};
+use crate::lock;
 
 #[derive(Default)]
 pub(crate) struct Latest(Mutex<Requests>);
@@ -79,9 +80,8 @@ impl Latest {
         outcome
     }
 
-    fn requests(&self) -> std::sync::MutexGuard<'_, Requests> {
-        // Nothing is done under the lock that could leave it half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        lock(&self.0)
     }
 }
 

@@ -20,6 +20,8 @@ mod session;
 mod tests;
 mod timeline;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use error::NibbleError;
 pub use keyboard::{Keyboard, Suggestion, SuggestionKind, Suggestions};
 pub use model::{MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan};
@@ -29,6 +31,11 @@ pub use session::{
 };
 
 uniffi::setup_scaffolding!("nibble");
+
+/// What a mutex holds, for data that no panic leaves half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The version of the library, as in `Cargo.toml`.
 #[uniffi::export]

@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use nibble_engine::{OpenOptions, Verify};
 
 use crate::error::{NibbleError, Result};
 use crate::keyboard::Keyboard;
+use crate::lock;
 use crate::reply::Replier;
 use crate::session::{Session, SessionOptions};
 
@@ -270,7 +271,7 @@ impl Shared {
 
     /// Has `sleeper` give its memory back from now on.
     pub fn enrol(&self, sleeper: Weak<dyn Sleeper>) {
-        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sleepers = lock(&self.sleepers);
         sleepers.retain(|sleeper| sleeper.strong_count() > 0);
         sleepers.push(sleeper);
     }
@@ -289,11 +290,11 @@ impl Shared {
     }
 
     fn each_sleeper(&self, f: impl Fn(&dyn Sleeper)) {
-        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sleepers = lock(&self.sleepers).clone();
         sleepers.iter().filter_map(Weak::upgrade).for_each(|sleeper| f(&*sleeper));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

@@ -1,10 +1,11 @@
 //! Text from a model: sessions, and generations that are pulled piece by piece.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use nibble_engine::{CancelToken, KvFormat};
 
 use crate::error::{NibbleError, Result};
+use crate::lock;
 use crate::model::{MemoryPressure, Shared};
 use crate::timeline::{Settings, Timeline};
 
@@ -148,9 +149,8 @@ impl Session {
     /// Answers the last turn of a chat, by the model's chat template.
     pub fn chat(&self, messages: Vec<Message>, sampling: Sampling, stop: Stop) -> Result<Arc<Generation>> {
         let model = self.timeline.model()?;
-        let template = model.chat_template().ok_or(nibble_engine::Error::NoChatTemplate)?;
         let messages: Vec<_> = messages.into_iter().map(Message::into_engine).collect();
-        let tokens = model.tokenizer().encode_prompt(&template.render(&messages, true)?);
+        let tokens = model.chat(&messages)?;
         Generation::new(&self.timeline, tokens, sampling, stop)
     }
 
@@ -185,7 +185,7 @@ pub struct Generation {
 impl Generation {
     /// The next piece; none after the last one.
     pub fn next(&self) -> Result<Option<Piece>> {
-        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generation = lock(&self.generation);
         let generation = generation.as_mut().ok_or_else(|| NibbleError::closed("generation"))?;
         if generation.finish().is_some() {
             return Ok(None);
@@ -196,7 +196,7 @@ impl Generation {
 
     /// Why there is no further piece; none while there is one, and where an error ended the text.
     pub fn finish(&self) -> Option<Finish> {
-        let generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = lock(&self.generation);
         Some(match generation.as_ref()?.finish()? {
             nibble_engine::Finish::EndOfText => Finish::EndOfText,
             nibble_engine::Finish::MaxTokens => Finish::MaxTokens,
@@ -212,7 +212,7 @@ impl Generation {
     /// Stops it and forgets its text. Closing twice does nothing.
     pub fn close(&self) {
         self.cancel.cancel();
-        *self.generation.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.generation) = None;
     }
 }
 

@@ -4,13 +4,13 @@
 //! nothing is lost but its cache. One lock a timeline: several of them run at once over one model.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
 
 use crate::error::{NibbleError, Result};
-use crate::model::MemoryPressure;
-use crate::model::{Shared, Sleeper};
+use crate::lock;
+use crate::model::{MemoryPressure, Shared, Sleeper};
 
 /// A session, and what a task keeps beside it.
 pub(crate) struct Timeline<T> {
@@ -161,10 +161,6 @@ impl<T: Send + 'static> Sleeper for Timeline<T> {
         self.cancel_running();
         self.sleep_if_idle();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A session within the limit, or an error that says what would fit.

@@ -15,7 +15,9 @@ use crate::packed::{OpenOptions, PackedFile};
 use crate::screen::Screen;
 use crate::tokenizer_source::TokenizerSource;
 use crate::weights::{Tensor, Weights};
-use crate::{ChatTemplate, Config, Result, Session, SessionOptions, Tokenizer, Vocabulary, arch};
+use crate::{
+    ChatTemplate, Config, Error, Message, Result, Session, SessionOptions, TokenId, Tokenizer, Vocabulary, arch,
+};
 
 /// How much of a model is stored in one format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +147,15 @@ impl Model {
     /// The chat template; `None` for a base model.
     pub fn chat_template(&self) -> Option<&ChatTemplate> {
         self.0.chat_template.get_or_init(|| ChatTemplate::new(self.tokenizer().clone())).as_ref()
+    }
+
+    /// The chat template over `messages`, tokenised, up to where the assistant begins to speak.
+    ///
+    /// # Errors
+    /// [`Error::NoChatTemplate`] for a base model, [`Error::ChatTemplate`] when it cannot be rendered for these messages.
+    pub fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>> {
+        let template = self.chat_template().ok_or(Error::NoChatTemplate)?;
+        Ok(self.tokenizer().encode_prompt(&template.render(messages, true)?))
     }
 
     /// SHA-256 of the file that the model was packed from.

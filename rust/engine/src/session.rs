@@ -351,8 +351,7 @@ impl LanguageModel for Session {
     }
 
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>> {
-        let template = self.model.chat_template().ok_or(Error::NoChatTemplate)?;
-        Ok(self.model.tokenizer().encode_prompt(&template.render(messages, true)?))
+        self.model.chat(messages)
     }
 
     fn context_limit(&self) -> usize {
