@@ -4,6 +4,8 @@
 //! the last whitespace, never at the last token: the model is asked before the whitespace, so that every
 //! way of spelling what follows is still open.
 
+use std::ops::RangeInclusive;
+
 use unicode_categories::UnicodeCategories;
 
 /// Apostrophes and hyphens: inside a word they belong to it.
@@ -110,26 +112,53 @@ fn begins_word(part: &[u8]) -> bool {
     if !begins_char(part) {
         return false;
     }
-    let mut bytes = part.to_vec();
-    any_completion(&mut bytes, &|c| is_word(c) || is_joiner(c))
+    completions(part).any(|c| is_word(c) || is_joiner(c))
 }
 
-fn any_completion(bytes: &mut Vec<u8>, test: &dyn Fn(char) -> bool) -> bool {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.chars().next().is_some_and(test),
-        Err(error) if error.error_len().is_some() => false,
-        Err(_) => (0x80..=0xBF).any(|next| {
-            bytes.push(next);
-            let found = any_completion(bytes, test);
-            bytes.pop();
-            found
-        }),
-    }
+/// The characters that begin with the bytes `part`, which [begin one](begins_char), as far as any are assigned.
+fn completions(part: &[u8]) -> impl Iterator<Item = char> {
+    /// The planes in between have no characters, and those after them private ones.
+    const ASSIGNED: [RangeInclusive<u32>; 2] = [0..=0x3_FFFF, 0xE_0000..=0xE_0FFF];
+    // How many bytes the first one announces, and the bits of the number that it holds itself.
+    let (len, bits) = match part[0] {
+        0xC0..=0xDF => (2, 0x1F),
+        0xE0..=0xEF => (3, 0x0F),
+        _ => (4, 0x07),
+    };
+    let known = part[1..].iter().fold(u32::from(part[0] & bits), |number, byte| number << 6 | u32::from(byte & 0x3F));
+    let open = 6 * (len - part.len());
+    let (first, last) = (known << open, (known + 1 << open) - 1);
+    // What fewer bytes can say is never said with more.
+    let first = first.max([0x80, 0x800, 0x1_0000][len - 2]);
+    ASSIGNED
+        .into_iter()
+        .flat_map(move |range| first.max(*range.start())..=last.min(*range.end()))
+        .filter_map(char::from_u32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_beginning_of_a_character_knows_whether_words_hold_what_it_begins() {
+        let mut expected = std::collections::HashSet::new();
+        let mut beginnings = std::collections::HashSet::new();
+        for c in (0x80..=0x10_FFFF).filter_map(char::from_u32) {
+            let bytes = c.to_string().into_bytes();
+            for len in 1..bytes.len() {
+                let part = bytes[..len].to_vec();
+                if is_word(c) || is_joiner(c) {
+                    expected.insert(part.clone());
+                }
+                beginnings.insert(part);
+            }
+        }
+        for part in beginnings {
+            assert_eq!(begins_word(&part), expected.contains(&part), "{part:x?}");
+        }
+        assert!(!begins_word(b"\xff") && !begins_word(b"\x80") && !begins_word(b"a"));
+    }
 
     #[test]
     fn text_is_cut_at_the_last_whitespace() {
