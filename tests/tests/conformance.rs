@@ -297,6 +297,7 @@ fn name_of(error: &NibbleError) -> &'static str {
         NibbleError::ModelVersion { .. } => "model_version",
         NibbleError::ModelUnsupported { .. } => "model_unsupported",
         NibbleError::NoChatTemplate { .. } => "no_chat_template",
+        NibbleError::SnapshotUnfit { .. } => "snapshot_unfit",
         NibbleError::ContextOverflow { .. } => "context_overflow",
         NibbleError::MemoryLimit { .. } => "memory_limit",
         NibbleError::StorageFull { .. } => "storage_full",

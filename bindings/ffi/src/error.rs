@@ -8,7 +8,7 @@ use nibble_engine::Error;
 /// nothing that a user typed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 pub enum NibbleError {
-    /// There is no file where the model should be.
+    /// There is no file where a model, or a snapshot, should be.
     #[error("{reason}")]
     ModelNotFound {
         /// Which file.
@@ -38,6 +38,12 @@ pub enum NibbleError {
         /// What to do instead.
         reason: String,
     },
+    /// The snapshot is damaged, or belongs to another model, version or kind of session.
+    #[error("{reason}")]
+    SnapshotUnfit {
+        /// What does not fit.
+        reason: String,
+    },
     /// The text does not fit the session's context.
     #[error("{reason}")]
     ContextOverflow {
@@ -60,7 +66,7 @@ pub enum NibbleError {
         /// A context that fits; `None` where none does, and only a smaller model would.
         fitting_context: Option<u64>,
     },
-    /// The storage is full.
+    /// The storage is full, or what a store of models may take of it.
     #[error("{reason}")]
     StorageFull {
         /// What could not be written.
@@ -140,12 +146,15 @@ impl From<Error> for NibbleError {
             | Error::VocabularyTooLarge
             | Error::UnsupportedTokenizer { .. }
             | Error::TierUnavailable { .. } => Self::ModelUnsupported { reason },
+            Error::UnfitSnapshot { .. } => Self::SnapshotUnfit { reason },
+            Error::OverQuota { .. } => Self::StorageFull { reason },
             Error::NoChatTemplate => Self::NoChatTemplate { reason },
             Error::ContextOverflow { tokens, context } => {
                 Self::ContextOverflow { reason, tokens: tokens as u64, context: context as u64 }
             }
             Error::Cancelled => Self::cancelled(),
             Error::KvFormatUnavailable { .. }
+            | Error::BadModelName { .. }
             | Error::NotUtf8 { .. }
             | Error::ChatTemplate { .. }
             | Error::UnknownToken { .. }

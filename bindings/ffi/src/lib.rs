@@ -3,6 +3,8 @@
 //! * `model.rs`: a model file, opened, and what is known about it;
 //! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks;
 //! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
+//! * `packing.rs` and `store.rs`: model files on the device, before they are opened;
+//! * `power.rs` and `logging.rs`: what the device can spare, and what goes to its log;
 //! * `latest.rs`: requests of which only the newest matters;
 //! * `error.rs`: everything that can go wrong, as one enum.
 //!
@@ -13,9 +15,13 @@
 mod error;
 mod keyboard;
 mod latest;
+mod logging;
 mod model;
+mod packing;
+mod power;
 mod reply;
 mod session;
+mod store;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -24,11 +30,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use error::NibbleError;
 pub use keyboard::{Keyboard, Suggestion, SuggestionKind, Suggestions};
+pub use logging::{LogLevel, set_log_level};
 pub use model::{MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan};
+pub use packing::{PackProgress, Packing};
+pub use power::{PowerState, set_power_state, worker_thread_ids};
 pub use reply::{Replier, Replies, Reply, SilenceReason, Turn};
 pub use session::{
     Finish, Generation, KvCache, Message, Overflow, Piece, Priority, Sampling, Session, SessionOptions, Stop,
 };
+pub use store::{InstalledModel, ModelStore};
 
 uniffi::setup_scaffolding!("nibble");
 

@@ -1,7 +1,7 @@
 //! A model file, opened: what it is, what it takes, and what is made over it.
 
 use std::fs::File;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -9,9 +9,9 @@ use nibble_engine::{OpenOptions, Verify};
 
 use crate::error::{NibbleError, Result};
 use crate::keyboard::Keyboard;
-use crate::lock;
 use crate::reply::Replier;
 use crate::session::{Session, SessionOptions};
+use crate::{lock, logging};
 
 /// How a model file is opened.
 #[derive(Clone, Debug, uniffi::Record)]
@@ -127,6 +127,19 @@ impl Model {
         Replier::open(&self.shared, threads, memory_limit)
     }
 
+    /// Measures on how many threads this model is fastest on this device, and keeps that beside its file, for every later session,
+    /// keyboard and replier that leaves the number open. Takes a few seconds, and should have the device to itself; closing the
+    /// model stops it.
+    pub fn calibrate(&self) -> Result<()> {
+        let outcome = self.shared.open()?.calibrate(&mut |_| {
+            if self.shared.check_open().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match outcome {
+            Err(nibble_engine::Error::Cancelled) => self.shared.check_open(),
+            outcome => Ok(outcome.map(drop)?),
+        }
+    }
+
     /// Gives memory back. What runs goes on, and gives its memory back when it is done.
     pub fn memory_pressure(&self, pressure: MemoryPressure) {
         self.shared.yield_to(pressure);
@@ -140,6 +153,7 @@ impl Model {
 
 impl Model {
     fn open_at(place: Place, options: &ModelOptions) -> Result<Arc<Self>> {
+        logging::begin();
         let expect_source = options.source_sha256.as_deref().map(sha256).transpose()?;
         let verify = if options.check_weights { Verify::Full } else { Verify::Header };
         let model = place.open(&OpenOptions { verify, expect_source })?;
@@ -169,14 +183,19 @@ fn info(model: &nibble_engine::Model) -> ModelInfo {
     ModelInfo {
         name: model.name().map(str::to_owned),
         licence: model.licence().map(str::to_owned),
-        source_sha256: model.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect(),
+        source_sha256: hexadecimal(model.fingerprint()),
         vocabulary: model.vocabulary().len() as u32,
         context: model.config().context_length as u32,
         has_chat_template: model.chat_template().is_some(),
     }
 }
 
-fn sha256(text: &str) -> Result<[u8; 32]> {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A SHA-256 that was given in hexadecimal.
+pub(crate) fn sha256(text: &str) -> Result<[u8; 32]> {
     let bytes: Option<Vec<u8>> =
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
     bytes

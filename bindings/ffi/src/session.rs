@@ -1,5 +1,6 @@
 //! Text from a model: sessions, and generations that are pulled piece by piece.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use nibble_engine::{CancelToken, KvFormat};
@@ -152,6 +153,18 @@ impl Session {
         let messages: Vec<_> = messages.into_iter().map(Message::into_engine).collect();
         let tokens = model.chat(&messages)?;
         Generation::new(&self.timeline, tokens, sampling, stop)
+    }
+
+    /// Writes what the session has computed to a file, whole or not at all, so that a long beginning of a text need not be computed
+    /// at every start. The file may be shipped: it holds for the same model on any device.
+    pub fn save_snapshot(&self, path: String) -> Result<()> {
+        self.timeline.run(&CancelToken::default(), |session, ()| Ok(session.save(Path::new(&path))?))
+    }
+
+    /// Takes over what a session had computed when the file was written; says how many tokens. A text that begins with them goes
+    /// on from there. Where the file does not fit, the session is as it was.
+    pub fn restore_snapshot(&self, path: String) -> Result<u32> {
+        self.timeline.run(&CancelToken::default(), |session, ()| Ok(session.restore(Path::new(&path))? as u32))
     }
 
     /// Closes the session and what it writes; what runs ends with an error. Closing twice does nothing.

@@ -415,3 +415,110 @@ fn many_threads_and_a_close_in_their_midst_give_answers_or_documented_errors() {
         });
     });
 }
+
+/// A GGUF of a small random model, in the fixture's folder.
+fn gguf(fixture: &Fixture, seed: u64) -> String {
+    let path = fixture.folder.path().join("source.gguf");
+    let model = SyntheticModel { seed, ..SyntheticModel::llama(Format::Q4_0) };
+    fs::write(&path, model.gguf().build()).unwrap();
+    text(&path)
+}
+
+#[test]
+fn a_packing_is_watched_stopped_and_run_again() {
+    let fixture = Fixture::new();
+    let (source, target) = (gguf(&fixture, 7), text(&fixture.folder.path().join("packed.nibble")));
+    let packing = Packing::new(source.clone(), target.clone(), None).unwrap();
+    assert_eq!(packing.progress(), PackProgress { done: 0, total: 0 });
+    packing.run().unwrap();
+    let progress = packing.progress();
+    assert!(progress.done == progress.total && progress.total > 0);
+    let model = Model::open(target.clone(), options()).unwrap();
+
+    let other = text(&fixture.folder.path().join("other.nibble"));
+    let sound = model.info().source_sha256;
+    Packing::new(source.clone(), other.clone(), Some(sound)).unwrap().run().unwrap();
+    fs::remove_file(&other).unwrap();
+    let wrong = Packing::new(source.clone(), other.clone(), Some("ab".repeat(32))).unwrap().run();
+    assert!(matches!(wrong, Err(NibbleError::ModelDamaged { .. })));
+    let stopped = Packing::new(source, other.clone(), None).unwrap();
+    stopped.cancel();
+    assert!(matches!(stopped.run(), Err(NibbleError::Cancelled { .. })));
+    assert!(!PathBuf::from(&other).exists());
+
+    let refused = |source: &str, target: &str| Packing::new(source.into(), target.into(), None).unwrap().run();
+    assert!(matches!(refused("/nowhere.gguf", &other), Err(NibbleError::ModelNotFound { .. })));
+    assert!(matches!(refused(&target, &other), Err(NibbleError::ModelDamaged { .. })), "packed already");
+    assert!(Packing::new(target, other, Some("abc".into())).is_err());
+}
+
+#[test]
+fn a_store_holds_what_was_installed() {
+    let fixture = Fixture::new();
+    let folder = fixture.folder.path().join("models");
+    let store = ModelStore::open(text(&folder), None).unwrap();
+    assert!(matches!(store.path("small".into()), Err(NibbleError::ModelNotFound { .. })));
+    store.install("small".into(), gguf(&fixture, 7), None).unwrap().run().unwrap();
+    store.install("copied".into(), text(&fixture.path()), None).unwrap().run().unwrap();
+    let installed = store.installed().unwrap();
+    assert_eq!(installed.len(), 2);
+    let copied = installed.iter().find(|model| model.name == "copied").unwrap();
+    assert_eq!(copied.source_sha256.as_ref(), Some(&fixture.model.info().source_sha256));
+    assert_eq!(copied.path, store.path("copied".into()).unwrap());
+    assert!(copied.last_used > 1_700_000_000);
+    Model::open(copied.path.clone(), options()).unwrap();
+    store.remove("copied".into()).unwrap();
+    assert_eq!(store.installed().unwrap().len(), 1);
+
+    let small = ModelStore::open(text(&folder), Some(1000)).unwrap();
+    let refused = small.install("larger".into(), gguf(&fixture, 8), None).unwrap().run();
+    assert!(matches!(refused, Err(NibbleError::StorageFull { .. })));
+    assert_eq!(store.installed().unwrap().len(), 1, "nothing had to go for what does not fit anyway");
+    let bad = store.install("../outside".into(), gguf(&fixture, 8), None).unwrap().run();
+    assert!(matches!(bad, Err(NibbleError::InvalidArgument { .. })));
+}
+
+#[test]
+fn a_snapshot_saves_what_was_computed() {
+    let fixture = Fixture::new();
+    let path = text(&fixture.folder.path().join("prompt.snapshot"));
+    let session = fixture.session();
+    assert!(matches!(session.save_snapshot(path.clone()), Err(NibbleError::InvalidArgument { .. })), "nothing yet");
+    let expected = rest(&generate(&session, 6)).unwrap();
+    session.save_snapshot(path.clone()).unwrap();
+
+    let restored = fixture.session();
+    let tokens = fixture.model.tokenize(PROMPT.into()).unwrap().len() as u32;
+    assert!(restored.restore_snapshot(path.clone()).unwrap() >= tokens);
+    assert_eq!(rest(&generate(&restored, 6)).unwrap(), expected);
+
+    let other = Fixture::of(&SyntheticModel { seed: 2, ..SyntheticModel::llama(Format::Q4_0) });
+    let refused = other.session().restore_snapshot(path.clone());
+    assert!(matches!(refused, Err(NibbleError::SnapshotUnfit { .. })), "{refused:?}");
+    assert!(matches!(restored.restore_snapshot("/nowhere".into()), Err(NibbleError::ModelNotFound { .. })));
+    restored.close();
+    assert!(matches!(restored.restore_snapshot(path), Err(NibbleError::Closed { .. })));
+}
+
+#[test]
+fn less_power_is_slower_and_never_other() {
+    let fixture = Fixture::new();
+    let expected = rest(&generate(&fixture.session(), 12)).unwrap();
+    let session = fixture.model.session(SessionOptions { threads: 3, ..session_options() }).unwrap();
+    for state in [PowerState::Saving, PowerState::Hot, PowerState::Critical, PowerState::Normal] {
+        set_power_state(state);
+        assert_eq!(rest(&generate(&session, 12)).unwrap(), expected, "{state:?}");
+    }
+    if cfg!(target_os = "linux") {
+        assert!(!worker_thread_ids().is_empty());
+    }
+}
+
+#[test]
+fn a_calibration_ends_with_its_model() {
+    let fixture = Fixture::new();
+    fixture.model.calibrate().unwrap();
+    assert!(fixture.folder.path().join("synthetic.nibble.threads.json").exists());
+    fixture.model.close();
+    assert!(matches!(fixture.model.calibrate(), Err(NibbleError::Closed { .. })));
+}

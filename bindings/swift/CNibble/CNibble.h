@@ -298,6 +298,11 @@ uint64_t uniffi_nibble_ffi_fn_constructor_model_open(RustBuffer path, RustBuffer
 uint64_t uniffi_nibble_ffi_fn_constructor_model_open_descriptor(int32_t descriptor, uint64_t offset, uint64_t length, RustBuffer options, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CALIBRATE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CALIBRATE
+void uniffi_nibble_ffi_fn_method_model_calibrate(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CLOSE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CLOSE
 void uniffi_nibble_ffi_fn_method_model_close(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -341,6 +346,36 @@ uint64_t uniffi_nibble_ffi_fn_method_model_session(uint64_t ptr, RustBuffer opti
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_TOKENIZE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_TOKENIZE
 RustBuffer uniffi_nibble_ffi_fn_method_model_tokenize(uint64_t ptr, RustBuffer text, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_PACKING
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_PACKING
+uint64_t uniffi_nibble_ffi_fn_clone_packing(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_PACKING
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_PACKING
+void uniffi_nibble_ffi_fn_free_packing(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_PACKING_NEW
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_PACKING_NEW
+uint64_t uniffi_nibble_ffi_fn_constructor_packing_new(RustBuffer source, RustBuffer target, RustBuffer source_sha256, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_PACKING_CANCEL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_PACKING_CANCEL
+void uniffi_nibble_ffi_fn_method_packing_cancel(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_PACKING_PROGRESS
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_PACKING_PROGRESS
+RustBuffer uniffi_nibble_ffi_fn_method_packing_progress(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_PACKING_RUN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_PACKING_RUN
+void uniffi_nibble_ffi_fn_method_packing_run(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_REPLIER
@@ -433,15 +468,76 @@ void uniffi_nibble_ffi_fn_method_session_close(uint64_t ptr, RustCallStatus *_No
 uint64_t uniffi_nibble_ffi_fn_method_session_generate(uint64_t ptr, RustBuffer prompt, RustBuffer sampling, RustBuffer stop, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_RESTORE_SNAPSHOT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_RESTORE_SNAPSHOT
+uint32_t uniffi_nibble_ffi_fn_method_session_restore_snapshot(uint64_t ptr, RustBuffer path, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_SAVE_SNAPSHOT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_SAVE_SNAPSHOT
+void uniffi_nibble_ffi_fn_method_session_save_snapshot(uint64_t ptr, RustBuffer path, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_MODELSTORE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_MODELSTORE
+uint64_t uniffi_nibble_ffi_fn_clone_modelstore(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_MODELSTORE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_MODELSTORE
+void uniffi_nibble_ffi_fn_free_modelstore(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_MODELSTORE_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_MODELSTORE_OPEN
+uint64_t uniffi_nibble_ffi_fn_constructor_modelstore_open(RustBuffer directory, RustBuffer quota, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_INSTALL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_INSTALL
+uint64_t uniffi_nibble_ffi_fn_method_modelstore_install(uint64_t ptr, RustBuffer name, RustBuffer source, RustBuffer source_sha256, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_INSTALLED
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_INSTALLED
+RustBuffer uniffi_nibble_ffi_fn_method_modelstore_installed(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_PATH
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_PATH
+RustBuffer uniffi_nibble_ffi_fn_method_modelstore_path(uint64_t ptr, RustBuffer name, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_REMOVE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_REMOVE
+void uniffi_nibble_ffi_fn_method_modelstore_remove(uint64_t ptr, RustBuffer name, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_VERSION
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_VERSION
 RustBuffer uniffi_nibble_ffi_fn_func_version(RustCallStatus *_Nonnull out_status
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_SET_LOG_LEVEL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_SET_LOG_LEVEL
+void uniffi_nibble_ffi_fn_func_set_log_level(RustBuffer level, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_MEMORY_PLAN
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_MEMORY_PLAN
 RustBuffer uniffi_nibble_ffi_fn_func_memory_plan(RustBuffer path, RustBuffer options, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_SET_POWER_STATE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_SET_POWER_STATE
+void uniffi_nibble_ffi_fn_func_set_power_state(RustBuffer state, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_WORKER_THREAD_IDS
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_WORKER_THREAD_IDS
+RustBuffer uniffi_nibble_ffi_fn_func_worker_thread_ids(RustCallStatus *_Nonnull out_status
+    
 );
 #endif
 #ifndef UNIFFI_FFIDEF_FFI_NIBBLE_FFI_RUSTBUFFER_ALLOC
@@ -710,9 +806,27 @@ uint16_t uniffi_nibble_ffi_checksum_func_version(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_SET_LOG_LEVEL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_SET_LOG_LEVEL
+uint16_t uniffi_nibble_ffi_checksum_func_set_log_level(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_MEMORY_PLAN
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_MEMORY_PLAN
 uint16_t uniffi_nibble_ffi_checksum_func_memory_plan(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_SET_POWER_STATE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_SET_POWER_STATE
+uint16_t uniffi_nibble_ffi_checksum_func_set_power_state(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_WORKER_THREAD_IDS
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_WORKER_THREAD_IDS
+uint16_t uniffi_nibble_ffi_checksum_func_worker_thread_ids(void
     
 );
 #endif
@@ -743,6 +857,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_keyboard_suggest(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_TICKET
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_TICKET
 uint16_t uniffi_nibble_ffi_checksum_method_keyboard_ticket(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_CALIBRATE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_CALIBRATE
+uint16_t uniffi_nibble_ffi_checksum_method_model_calibrate(void
     
 );
 #endif
@@ -797,6 +917,24 @@ uint16_t uniffi_nibble_ffi_checksum_method_model_session(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_TOKENIZE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_TOKENIZE
 uint16_t uniffi_nibble_ffi_checksum_method_model_tokenize(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_PACKING_CANCEL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_PACKING_CANCEL
+uint16_t uniffi_nibble_ffi_checksum_method_packing_cancel(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_PACKING_PROGRESS
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_PACKING_PROGRESS
+uint16_t uniffi_nibble_ffi_checksum_method_packing_progress(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_PACKING_RUN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_PACKING_RUN
+uint16_t uniffi_nibble_ffi_checksum_method_packing_run(void
     
 );
 #endif
@@ -872,6 +1010,42 @@ uint16_t uniffi_nibble_ffi_checksum_method_session_generate(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_RESTORE_SNAPSHOT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_RESTORE_SNAPSHOT
+uint16_t uniffi_nibble_ffi_checksum_method_session_restore_snapshot(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_SAVE_SNAPSHOT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_SAVE_SNAPSHOT
+uint16_t uniffi_nibble_ffi_checksum_method_session_save_snapshot(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_INSTALL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_INSTALL
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_install(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_INSTALLED
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_INSTALLED
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_installed(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_PATH
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_PATH
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_path(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_remove(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN
 uint16_t uniffi_nibble_ffi_checksum_constructor_model_open(void
@@ -881,6 +1055,18 @@ uint16_t uniffi_nibble_ffi_checksum_constructor_model_open(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN_DESCRIPTOR
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODEL_OPEN_DESCRIPTOR
 uint16_t uniffi_nibble_ffi_checksum_constructor_model_open_descriptor(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_PACKING_NEW
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_PACKING_NEW
+uint16_t uniffi_nibble_ffi_checksum_constructor_packing_new(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODELSTORE_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_MODELSTORE_OPEN
+uint16_t uniffi_nibble_ffi_checksum_constructor_modelstore_open(void
     
 );
 #endif

@@ -1007,6 +1007,13 @@ public func FfiConverterTypeKeyboard_lower(_ value: Keyboard) -> UInt64 {
 public protocol ModelProtocol: AnyObject, Sendable {
     
     /**
+     * Measures on how many threads this model is fastest on this device, and keeps that beside its file, for every later session,
+     * keyboard and replier that leaves the number open. Takes a few seconds, and should have the device to itself; closing the
+     * model stops it.
+     */
+    func calibrate() throws 
+    
+    /**
      * Closes the model and everything made over it; what runs ends with an error. Closing twice does nothing.
      */
     func close() 
@@ -1136,6 +1143,19 @@ public static func openDescriptor(descriptor: Int32, offset: UInt64, length: UIn
 }
     
 
+    
+    /**
+     * Measures on how many threads this model is fastest on this device, and keeps that beside its file, for every later session,
+     * keyboard and replier that leaves the number open. Takes a few seconds, and should have the device to itself; closing the
+     * model stops it.
+     */
+open func calibrate()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_model_calibrate(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
     
     /**
      * Closes the model and everything made over it; what runs ends with an error. Closing twice does nothing.
@@ -1295,6 +1315,383 @@ public func FfiConverterTypeModel_lift(_ handle: UInt64) throws -> Model {
 #endif
 public func FfiConverterTypeModel_lower(_ value: Model) -> UInt64 {
     return FfiConverterTypeModel.lower(value)
+}
+
+
+
+
+
+
+/**
+ * Packed models in a folder of the app, within a quota. The folder may be shared with an extension of the app, which needs no
+ * right to write.
+ */
+public protocol ModelStoreProtocol: AnyObject, Sendable {
+    
+    /**
+     * Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
+     * serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
+     */
+    func install(name: String, source: String, sourceSha256: String?) throws  -> Packing
+    
+    /**
+     * All models, the last used first.
+     */
+    func installed() throws  -> [InstalledModel]
+    
+    /**
+     * The file of the model called `name`, to be opened; it counts as used now.
+     */
+    func path(name: String) throws  -> String
+    
+    /**
+     * Removes a model. Who has it open keeps it. Removing what is not there does nothing.
+     */
+    func remove(name: String) throws 
+    
+}
+/**
+ * Packed models in a folder of the app, within a quota. The folder may be shared with an extension of the app, which needs no
+ * right to write.
+ */
+open class ModelStore: ModelStoreProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_modelstore(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_modelstore(handle, $0) }
+    }
+
+    
+    /**
+     * The store in `directory`, which is made if there is none. With a `quota`, its models take no more bytes than that: who was
+     * not used for longest is removed when another one is installed.
+     */
+public static func `open`(directory: String, quota: UInt64?)throws  -> ModelStore  {
+    return try  FfiConverterTypeModelStore_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_modelstore_open(
+        FfiConverterString.lower(directory),
+        FfiConverterOptionUInt64.lower(quota),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+    /**
+     * Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
+     * serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
+     */
+open func install(name: String, source: String, sourceSha256: String?)throws  -> Packing  {
+    return try  FfiConverterTypePacking_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_install(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(name),
+        FfiConverterString.lower(source),
+        FfiConverterOptionString.lower(sourceSha256),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * All models, the last used first.
+     */
+open func installed()throws  -> [InstalledModel]  {
+    return try  FfiConverterSequenceTypeInstalledModel.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_installed(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The file of the model called `name`, to be opened; it counts as used now.
+     */
+open func path(name: String)throws  -> String  {
+    return try  FfiConverterString.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_path(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(name),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Removes a model. Who has it open keeps it. Removing what is not there does nothing.
+     */
+open func remove(name: String)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_remove(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(name),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeModelStore: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = ModelStore
+
+    public static func lift(_ handle: UInt64) throws -> ModelStore {
+        return ModelStore(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: ModelStore) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ModelStore {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: ModelStore, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeModelStore_lift(_ handle: UInt64) throws -> ModelStore {
+    return try FfiConverterTypeModelStore.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeModelStore_lower(_ value: ModelStore) -> UInt64 {
+    return FfiConverterTypeModelStore.lower(value)
+}
+
+
+
+
+
+
+/**
+ * A model file on its way to where it is opened.
+ */
+public protocol PackingProtocol: AnyObject, Sendable {
+    
+    /**
+     * Stops it; nothing of it is left.
+     */
+    func cancel() 
+    
+    /**
+     * How far it has come.
+     */
+    func progress()  -> PackProgress
+    
+    /**
+     * Packs it, and returns when it is done: the target is whole, or as it was before.
+     */
+    func run() throws 
+    
+}
+/**
+ * A model file on its way to where it is opened.
+ */
+open class Packing: PackingProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_packing(self.handle, $0) }
+    }
+    /**
+     * Will pack the GGUF at `source` into the model file `target`. With `source_sha256`, in hexadecimal, only a GGUF that has it.
+     */
+public convenience init(source: String, target: String, sourceSha256: String?)throws  {
+    let handle =
+        try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_packing_new(
+        FfiConverterString.lower(source),
+        FfiConverterString.lower(target),
+        FfiConverterOptionString.lower(sourceSha256),uniffiCallStatus
+    )
+}
+    self.init(unsafeFromHandle: handle)
+}
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_packing(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Stops it; nothing of it is left.
+     */
+open func cancel()  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_packing_cancel(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * How far it has come.
+     */
+open func progress() -> PackProgress  {
+    return try!  FfiConverterTypePackProgress_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_packing_progress(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Packs it, and returns when it is done: the target is whole, or as it was before.
+     */
+open func run()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_packing_run(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePacking: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Packing
+
+    public static func lift(_ handle: UInt64) throws -> Packing {
+        return Packing(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Packing) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Packing {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Packing, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePacking_lift(_ handle: UInt64) throws -> Packing {
+    return try FfiConverterTypePacking.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePacking_lower(_ value: Packing) -> UInt64 {
+    return FfiConverterTypePacking.lower(value)
 }
 
 
@@ -1523,6 +1920,18 @@ public protocol SessionProtocol: AnyObject, Sendable {
      */
     func generate(prompt: String, sampling: Sampling, stop: Stop) throws  -> Generation
     
+    /**
+     * Takes over what a session had computed when the file was written; says how many tokens. A text that begins with them goes
+     * on from there. Where the file does not fit, the session is as it was.
+     */
+    func restoreSnapshot(path: String) throws  -> UInt32
+    
+    /**
+     * Writes what the session has computed to a file, whole or not at all, so that a long beginning of a text need not be computed
+     * at every start. The file may be shipped: it holds for the same model on any device.
+     */
+    func saveSnapshot(path: String) throws 
+    
 }
 /**
  * One timeline over a model. A text that begins as the one before it did is read from where they part.
@@ -1621,6 +2030,33 @@ open func generate(prompt: String, sampling: Sampling, stop: Stop)throws  -> Gen
 })
 }
     
+    /**
+     * Takes over what a session had computed when the file was written; says how many tokens. A text that begins with them goes
+     * on from there. Where the file does not fit, the session is as it was.
+     */
+open func restoreSnapshot(path: String)throws  -> UInt32  {
+    return try  FfiConverterUInt32.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_session_restore_snapshot(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(path),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Writes what the session has computed to a file, whole or not at all, so that a long beginning of a text need not be computed
+     * at every start. The file may be shipped: it holds for the same model on any device.
+     */
+open func saveSnapshot(path: String)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_session_save_snapshot(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(path),uniffiCallStatus
+    )
+}
+}
+    
 
     
 }
@@ -1667,6 +2103,107 @@ public func FfiConverterTypeSession_lower(_ value: Session) -> UInt64 {
 }
 
 
+
+
+/**
+ * A model of a store.
+ */
+public struct InstalledModel: Equatable, Hashable {
+    /**
+     * What it is called in the store.
+     */
+    public var name: String
+    /**
+     * Its file.
+     */
+    public var path: String
+    /**
+     * The length of its file.
+     */
+    public var bytes: UInt64
+    /**
+     * The SHA-256 of the GGUF that it was packed from, in hexadecimal; none where this version cannot read the file, and it is to
+     * be installed again.
+     */
+    public var sourceSha256: String?
+    /**
+     * When it was last used or installed, in seconds since 1970.
+     */
+    public var lastUsed: UInt64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What it is called in the store.
+         */name: String, 
+        /**
+         * Its file.
+         */path: String, 
+        /**
+         * The length of its file.
+         */bytes: UInt64, 
+        /**
+         * The SHA-256 of the GGUF that it was packed from, in hexadecimal; none where this version cannot read the file, and it is to
+         * be installed again.
+         */sourceSha256: String?, 
+        /**
+         * When it was last used or installed, in seconds since 1970.
+         */lastUsed: UInt64) {
+        self.name = name
+        self.path = path
+        self.bytes = bytes
+        self.sourceSha256 = sourceSha256
+        self.lastUsed = lastUsed
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension InstalledModel: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeInstalledModel: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> InstalledModel {
+        return
+            try InstalledModel(
+                name: FfiConverterString.read(from: &buf), 
+                path: FfiConverterString.read(from: &buf), 
+                bytes: FfiConverterUInt64.read(from: &buf), 
+                sourceSha256: FfiConverterOptionString.read(from: &buf), 
+                lastUsed: FfiConverterUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: InstalledModel, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterString.write(value.path, into: &buf)
+        FfiConverterUInt64.write(value.bytes, into: &buf)
+        FfiConverterOptionString.write(value.sourceSha256, into: &buf)
+        FfiConverterUInt64.write(value.lastUsed, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeInstalledModel_lift(_ buf: RustBuffer) throws -> InstalledModel {
+    return try FfiConverterTypeInstalledModel.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeInstalledModel_lower(_ value: InstalledModel) -> RustBuffer {
+    return FfiConverterTypeInstalledModel.lower(value)
+}
 
 
 /**
@@ -1994,6 +2531,75 @@ public func FfiConverterTypeModelOptions_lift(_ buf: RustBuffer) throws -> Model
 #endif
 public func FfiConverterTypeModelOptions_lower(_ value: ModelOptions) -> RustBuffer {
     return FfiConverterTypeModelOptions.lower(value)
+}
+
+
+/**
+ * How far a packing has come, in bytes.
+ */
+public struct PackProgress: Equatable, Hashable {
+    /**
+     * Bytes done.
+     */
+    public var done: UInt64
+    /**
+     * Bytes in all; 0 before it has begun.
+     */
+    public var total: UInt64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Bytes done.
+         */done: UInt64, 
+        /**
+         * Bytes in all; 0 before it has begun.
+         */total: UInt64) {
+        self.done = done
+        self.total = total
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension PackProgress: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePackProgress: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PackProgress {
+        return
+            try PackProgress(
+                done: FfiConverterUInt64.read(from: &buf), 
+                total: FfiConverterUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: PackProgress, into buf: inout [UInt8]) {
+        FfiConverterUInt64.write(value.done, into: &buf)
+        FfiConverterUInt64.write(value.total, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePackProgress_lift(_ buf: RustBuffer) throws -> PackProgress {
+    return try FfiConverterTypePackProgress.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePackProgress_lower(_ value: PackProgress) -> RustBuffer {
+    return FfiConverterTypePackProgress.lower(value)
 }
 
 
@@ -2899,6 +3505,111 @@ public func FfiConverterTypeKvCache_lower(_ value: KvCache) -> RustBuffer {
 
 
 /**
+ * What is logged.
+ */
+
+public enum LogLevel: Equatable, Hashable {
+    
+    /**
+     * Nothing.
+     */
+    case off
+    /**
+     * What went wrong.
+     */
+    case error
+    /**
+     * And what is not as it should be, and was mended.
+     */
+    case warn
+    /**
+     * And what was decided.
+     */
+    case info
+    /**
+     * And what a developer of Nibble wants to know.
+     */
+    case debug
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension LogLevel: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeLogLevel: FfiConverterRustBuffer {
+    typealias SwiftType = LogLevel
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LogLevel {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .off
+        
+        case 2: return .error
+        
+        case 3: return .warn
+        
+        case 4: return .info
+        
+        case 5: return .debug
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: LogLevel, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .off:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .error:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .warn:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .info:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .debug:
+            writeInt(&buf, Int32(5))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLogLevel_lift(_ buf: RustBuffer) throws -> LogLevel {
+    return try FfiConverterTypeLogLevel.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLogLevel_lower(_ value: LogLevel) -> RustBuffer {
+    return FfiConverterTypeLogLevel.lower(value)
+}
+
+
+
+/**
  * How short memory is. Each level gives back what the ones before it do, and more; all of it comes back by itself when it is
  * needed again.
  */
@@ -2994,7 +3705,7 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
     
     
     /**
-     * There is no file where the model should be.
+     * There is no file where a model, or a snapshot, should be.
      */
     case ModelNotFound(
         /**
@@ -3034,6 +3745,14 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */reason: String
     )
     /**
+     * The snapshot is damaged, or belongs to another model, version or kind of session.
+     */
+    case SnapshotUnfit(
+        /**
+         * What does not fit.
+         */reason: String
+    )
+    /**
      * The text does not fit the session's context.
      */
     case ContextOverflow(
@@ -3065,7 +3784,7 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */fittingContext: UInt64?
     )
     /**
-     * The storage is full.
+     * The storage is full, or what a store of models may take of it.
      */
     case StorageFull(
         /**
@@ -3160,36 +3879,39 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
         case 5: return .NoChatTemplate(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 6: return .ContextOverflow(
+        case 6: return .SnapshotUnfit(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 7: return .ContextOverflow(
             reason: try FfiConverterString.read(from: &buf), 
             tokens: try FfiConverterUInt64.read(from: &buf), 
             context: try FfiConverterUInt64.read(from: &buf)
             )
-        case 7: return .MemoryLimit(
+        case 8: return .MemoryLimit(
             reason: try FfiConverterString.read(from: &buf), 
             needed: try FfiConverterUInt64.read(from: &buf), 
             limit: try FfiConverterUInt64.read(from: &buf), 
             fittingContext: try FfiConverterOptionUInt64.read(from: &buf)
             )
-        case 8: return .StorageFull(
+        case 9: return .StorageFull(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 9: return .Io(
+        case 10: return .Io(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 10: return .Cancelled(
+        case 11: return .Cancelled(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 11: return .Superseded(
+        case 12: return .Superseded(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 12: return .Closed(
+        case 13: return .Closed(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 13: return .InvalidArgument(
+        case 14: return .InvalidArgument(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 14: return .Internal(
+        case 15: return .Internal(
             reason: try FfiConverterString.read(from: &buf)
             )
 
@@ -3229,15 +3951,20 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .ContextOverflow(reason,tokens,context):
+        case let .SnapshotUnfit(reason):
             writeInt(&buf, Int32(6))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ContextOverflow(reason,tokens,context):
+            writeInt(&buf, Int32(7))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(tokens, into: &buf)
             FfiConverterUInt64.write(context, into: &buf)
             
         
         case let .MemoryLimit(reason,needed,limit,fittingContext):
-            writeInt(&buf, Int32(7))
+            writeInt(&buf, Int32(8))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(needed, into: &buf)
             FfiConverterUInt64.write(limit, into: &buf)
@@ -3245,37 +3972,37 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             
         
         case let .StorageFull(reason):
-            writeInt(&buf, Int32(8))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Io(reason):
             writeInt(&buf, Int32(9))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Cancelled(reason):
+        case let .Io(reason):
             writeInt(&buf, Int32(10))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Superseded(reason):
+        case let .Cancelled(reason):
             writeInt(&buf, Int32(11))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Closed(reason):
+        case let .Superseded(reason):
             writeInt(&buf, Int32(12))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .InvalidArgument(reason):
+        case let .Closed(reason):
             writeInt(&buf, Int32(13))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Internal(reason):
+        case let .InvalidArgument(reason):
             writeInt(&buf, Int32(14))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .Internal(reason):
+            writeInt(&buf, Int32(15))
             FfiConverterString.write(reason, into: &buf)
             
         }
@@ -3375,6 +4102,101 @@ public func FfiConverterTypeOverflow_lift(_ buf: RustBuffer) throws -> Overflow 
 #endif
 public func FfiConverterTypeOverflow_lower(_ value: Overflow) -> RustBuffer {
     return FfiConverterTypeOverflow.lower(value)
+}
+
+
+
+/**
+ * How much a device can spare.
+ */
+
+public enum PowerState: Equatable, Hashable {
+    
+    /**
+     * All that was asked for.
+     */
+    case normal
+    /**
+     * The battery is low, or its owner wants it to last: half of the threads.
+     */
+    case saving
+    /**
+     * The device gets hot, and will soon slow down by itself: half of the threads.
+     */
+    case hot
+    /**
+     * It slows down already: one thread.
+     */
+    case critical
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension PowerState: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypePowerState: FfiConverterRustBuffer {
+    typealias SwiftType = PowerState
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> PowerState {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .normal
+        
+        case 2: return .saving
+        
+        case 3: return .hot
+        
+        case 4: return .critical
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: PowerState, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .normal:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .saving:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .hot:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .critical:
+            writeInt(&buf, Int32(4))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePowerState_lift(_ buf: RustBuffer) throws -> PowerState {
+    return try FfiConverterTypePowerState.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypePowerState_lower(_ value: PowerState) -> RustBuffer {
+    return FfiConverterTypePowerState.lower(value)
 }
 
 
@@ -3835,6 +4657,31 @@ fileprivate struct FfiConverterSequenceUInt32: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceInt32: FfiConverterRustBuffer {
+    typealias SwiftType = [Int32]
+
+    public static func write(_ value: [Int32], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterInt32.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Int32] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Int32]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterInt32.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
     typealias SwiftType = [String]
 
@@ -3852,6 +4699,31 @@ fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterString.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeInstalledModel: FfiConverterRustBuffer {
+    typealias SwiftType = [InstalledModel]
+
+    public static func write(_ value: [InstalledModel], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeInstalledModel.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [InstalledModel] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [InstalledModel]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeInstalledModel.read(from: &buf))
         }
         return seq
     }
@@ -3967,6 +4839,16 @@ public func version() -> String  {
 })
 }
 /**
+ * Says what is logged from now on. Before the first call, it is [`LogLevel::Warn`].
+ */
+public func setLogLevel(level: LogLevel)  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_func_set_log_level(
+        FfiConverterTypeLogLevel_lower(level),uniffiCallStatus
+    )
+}
+}
+/**
  * What the model file at `path` would take with one session. Reads little of the file.
  */
 public func memoryPlan(path: String, options: SessionOptions)throws  -> MemoryPlan  {
@@ -3975,6 +4857,27 @@ public func memoryPlan(path: String, options: SessionOptions)throws  -> MemoryPl
     uniffi_nibble_ffi_fn_func_memory_plan(
         FfiConverterString.lower(path),
         FfiConverterTypeSessionOptions_lower(options),uniffiCallStatus
+    )
+})
+}
+/**
+ * Says how much the device can spare. It holds for the whole process, from each session's next batch on; results are the same.
+ */
+public func setPowerState(state: PowerState)  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_func_set_power_state(
+        FfiConverterTypePowerState_lower(state),uniffiCallStatus
+    )
+}
+}
+/**
+ * The system's numbers of the threads that compute in this process, apart from the callers' own (Linux, Android; elsewhere
+ * there are none).
+ */
+public func workerThreadIds() -> [Int32]  {
+    return try!  FfiConverterSequenceInt32.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_func_worker_thread_ids(uniffiCallStatus
     )
 })
 }
@@ -3997,7 +4900,16 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_func_version() != 3167) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_func_set_log_level() != 41696) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_func_memory_plan() != 28377) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_func_set_power_state() != 55372) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_func_worker_thread_ids() != 16363) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_keyboard_cancel() != 4162) {
@@ -4013,6 +4925,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_keyboard_ticket() != 60227) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_model_calibrate() != 37485) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_model_close() != 25799) {
@@ -4040,6 +4955,15 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_model_tokenize() != 62159) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_packing_cancel() != 25398) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_packing_progress() != 59400) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_packing_run() != 14803) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_replier_cancel() != 2030) {
@@ -4078,10 +5002,34 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_session_generate() != 51370) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_method_session_restore_snapshot() != 8218) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_session_save_snapshot() != 57035) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_install() != 37900) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_installed() != 55763) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_path() != 17944) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_remove() != 45584) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_constructor_model_open() != 38024) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_constructor_model_open_descriptor() != 61567) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_packing_new() != 28416) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_modelstore_open() != 38568) {
         return InitializationResult.apiChecksumMismatch
     }
 

@@ -173,7 +173,7 @@ fn keep(model: &Model, cores: &Cores, tier: Tier, threads: Threads) -> Option<Pa
 }
 
 /// The file with the calibration of the packed file at `path`.
-fn beside(path: &Path) -> PathBuf {
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(CALIBRATION_SUFFIX);
     name.into()

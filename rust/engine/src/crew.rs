@@ -1,10 +1,13 @@
 //! The kernels and the threads that run them: what a forward pass does to the rows of a batch, split over cores.
 
+use std::time::Duration;
+
 use arrayvec::ArrayVec;
 use nibble_kernels::{ActivationKind, Activations, ActivationsMut, GROUP, Kernels, Matrix, OutMut, TILE};
 
 use crate::threads::{MAX_THREADS, Placement, Pool};
-use crate::{Config, Result};
+use crate::watchdog::Watchdog;
+use crate::{Config, PowerState, Result};
 
 /// The most parts that a region's rows are cut into.
 pub(crate) const MAX_SHARES: usize = 16;
@@ -43,14 +46,17 @@ pub(crate) struct Crew {
     pub pool: Pool,
     threads: Threads,
     placement: Placement,
+    watchdog: Watchdog,
 }
 
 /// A product to be computed: the matrix, a bias `[rows]`, and where the result `[batch row][rows]` goes.
 pub(crate) type Projection<'a> = (Matrix<'a>, Option<&'a [f32]>, &'a mut [f32]);
 
 impl Crew {
-    pub fn new(kernels: &'static Kernels, threads: Threads, placement: Placement) -> Self {
-        Self { kernels, pool: Pool::new(threads.most(), &placement), threads, placement }
+    /// A crew for a model whose weights have `bytes` bytes.
+    pub fn new(kernels: &'static Kernels, threads: Threads, placement: Placement, bytes: u64) -> Self {
+        let watchdog = Watchdog::new(bytes);
+        Self { kernels, pool: Pool::new(threads.most(), &placement), threads, placement, watchdog }
     }
 
     /// How many threads compute; fewer than were asked for, where the pool has no more.
@@ -67,9 +73,16 @@ impl Crew {
         }
     }
 
-    /// Takes as many threads for the regions to come as a batch of `rows` rows is worth.
+    /// Takes as many threads for the regions to come as a batch of `rows` rows is worth, the device can spare, and the
+    /// watchdog allows.
     pub fn muster(&mut self, rows: usize) {
-        self.pool.limit(if rows <= DECODE_ROWS { self.threads.decode } else { self.threads.prefill });
+        let threads = if rows <= DECODE_ROWS { self.threads.decode } else { self.threads.prefill };
+        self.pool.limit(self.watchdog.allows(PowerState::current().allows(threads)));
+    }
+
+    /// Tells the watchdog how long a pass over one row took.
+    pub fn passed_one(&mut self, time: Duration) {
+        self.watchdog.saw(PowerState::current().allows(self.threads.decode), time);
     }
 
     /// Calls `f(first row, buffers of some rows)` for all `n` rows of buffers `[row][width]`; in parallel if there are many.

@@ -62,6 +62,30 @@ pub enum Error {
         /// The version that is read.
         reads: u32,
     },
+    /// A snapshot that is damaged, of another version or model, or does not fit the session.
+    #[error("cannot use the snapshot {path}: {why}; compute the prompt again and save it anew", path = path.display())]
+    UnfitSnapshot {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// A name that a model of a store cannot have.
+    #[error("a model's name is 1 to {longest} letters, digits, dots, hyphens and underscores, and begins with no dot")]
+    BadModelName {
+        /// The most characters that there can be.
+        longest: usize,
+    },
+    /// A model that is larger than all that a store may hold.
+    #[error(
+        "the model takes {needed} bytes, and the store may hold {quota}; open it with a larger quota, or take a smaller model"
+    )]
+    OverQuota {
+        /// Bytes of the model.
+        needed: u64,
+        /// Bytes that the store may hold.
+        quota: u64,
+    },
     /// The tokens' bytes do not fit 32-bit offsets.
     #[error("the vocabulary's tokens exceed 4 GiB together")]
     VocabularyTooLarge,

@@ -224,6 +224,31 @@ impl LayerCache {
         }
     }
 
+    /// The row of a position that is kept.
+    pub fn row_at(&self, half: Half, head: usize, position: usize) -> &[u16] {
+        let row = position % self.shape.kept();
+        let range = self.range(head, row..row + 1);
+        match half {
+            Half::Keys => &self.keys[range],
+            Half::Values => &self.values[range],
+        }
+    }
+
+    /// Bytes of a stored row.
+    pub fn row_bytes(&self) -> usize {
+        size_of::<u16>() * self.shape.row()
+    }
+
+    /// The first of `len` positions that is kept.
+    pub fn first_kept(&self, len: usize) -> usize {
+        self.oldest.max(len.saturating_sub(self.shape.kept()))
+    }
+
+    /// Has the timeline begin with position `first`: what is before it was not kept where the rows to be written come from.
+    pub fn begin_at(&mut self, first: usize) {
+        self.oldest = first;
+    }
+
     /// Whether a timeline that was longer can be cut to `len` positions and written on from there: what the next row sees must
     /// still be there.
     pub fn resumes_at(&self, len: usize) -> bool {
@@ -288,7 +313,8 @@ impl LayerCache {
         pieces.values.push(&self.values[range]);
     }
 
-    fn first_seen(&self, position: usize) -> usize {
+    /// The first position that a row at `position` sees.
+    pub fn first_seen(&self, position: usize) -> usize {
         self.shape.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 }

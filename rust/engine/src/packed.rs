@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::metadata::Metadata;
 
 pub use read::{OpenOptions, Verify};
-pub use write::{PackProgress, pack};
+pub use write::{PackProgress, pack, pack_expecting};
 
-pub(crate) use read::PackedFile;
+pub(crate) use read::{PackedFile, source_of};
 
 const _: () = assert!(cfg!(target_endian = "little"), "tables are used as they lie in the file");
 

@@ -3,9 +3,12 @@
 //! A caller hands over the whole prefix it wants; the session finds the longest common prefix with its KV cache and
 //! computes only the rest. A token tree can grow from the end of the timeline, for trying continuations in batches.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use nibble_kernels::{Kernels, KvFormat, Tier};
@@ -16,6 +19,7 @@ use crate::{
     crew::{Crew, Threads},
     head::best_of,
     kv::{MAX_DEPTH, Slot},
+    snapshot,
     threads::Priority,
     transformer::{Row, Transformer, Want},
     turns::{self, Turn},
@@ -134,7 +138,8 @@ impl Session {
                 .unwrap_or_else(|| default_threads(config, cores.count)),
             (threads, _) => Threads::both(threads),
         };
-        let crew = Crew::new(kernels, threads, cores.placement(options.priority));
+        let weights = model.memory_plan(options.context).mapped;
+        let crew = Crew::new(kernels, threads, cores.placement(options.priority), weights);
         let transformer = Transformer::new(&model, crew, &options);
         Ok(Self {
             model,
@@ -207,6 +212,34 @@ impl Session {
             self.last.clear();
         }
         self.transformer.tree.clear();
+    }
+
+    /// Writes the timeline to the file `path`, whole or not at all: its tokens, keys and values. A session over the same model
+    /// [restores](Self::restore) it in the time that reading the file takes, on any device. Nodes of the tree are left out.
+    ///
+    /// # Errors
+    /// [`Error::EmptyPrefix`] where the timeline is empty, [`Error::Io`] when the disk is full or the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        if self.tokens.is_empty() {
+            return Err(Error::EmptyPrefix);
+        }
+        let owner = snapshot::Owner::new(&self.model, &self.options);
+        snapshot::save(path, &owner, &self.tokens, &self.hidden, self.transformer.caches())
+    }
+
+    /// Makes the timeline what it was when the file at `path` was [saved](Self::save); says how many tokens it has. What is
+    /// computed from there on has the same bits.
+    ///
+    /// # Errors
+    /// [`Error::UnfitSnapshot`] for a file that is damaged, of another version, model or format of keys and values, or longer than
+    /// the context, [`Error::Io`] for one that cannot be read; the session is as it was.
+    pub fn restore(&mut self, path: &Path) -> Result<usize> {
+        let owner = snapshot::Owner::new(&self.model, &self.options);
+        let timeline = snapshot::restore(path, &owner, self.transformer.caches_mut())?;
+        (self.tokens, self.hidden) = (timeline.tokens, timeline.hidden);
+        self.last.clear();
+        self.transformer.tree.clear();
+        Ok(self.tokens.len())
     }
 
     /// Makes the timeline equal `tokens` and shows the logits `[vocabulary]` of every position to `visit`, computing all of

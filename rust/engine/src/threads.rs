@@ -102,6 +102,7 @@ impl Pool {
                     .name(format!("nibble-{}", i + 1))
                     .spawn(move || {
                         placement.take();
+                        let _listed = Listed::new();
                         work(&shared, i);
                     })
                     .map_err(|e| log::warn!("running with fewer threads: {e}"))
@@ -309,6 +310,32 @@ impl Placement {
     }
 }
 
+/// The workers of the process that are alive, by the system's numbers.
+static WORKERS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// The system's numbers of all threads that compute for sessions of this process, apart from the callers' own (Linux, Android;
+/// elsewhere there are none). What an Android app tells its performance hints about.
+pub fn worker_thread_ids() -> Vec<i32> {
+    WORKERS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// A worker's place in [`WORKERS`], for as long as this lives.
+struct Listed(Option<i32>);
+
+impl Listed {
+    fn new() -> Self {
+        let id = system::thread_id();
+        WORKERS.lock().unwrap_or_else(PoisonError::into_inner).extend(id);
+        Self(id)
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        WORKERS.lock().unwrap_or_else(PoisonError::into_inner).retain(|&id| Some(id) != self.0);
+    }
+}
+
 /// The numbers of the cores that the calling thread may run on, where the system numbers them (Linux, Android).
 pub fn allowed_cores() -> Option<Vec<usize>> {
     system::allowed_cores()
@@ -358,6 +385,11 @@ mod system {
     pub fn performance_cores() -> Option<usize> {
         None
     }
+
+    pub fn thread_id() -> Option<i32> {
+        // SAFETY: it asks for a number.
+        Some(unsafe { libc::gettid() })
+    }
 }
 
 #[cfg(target_vendor = "apple")]
@@ -401,6 +433,10 @@ mod system {
         };
         (outcome == 0 && len == size_of_val(&count)).then_some(count.try_into().ok()?).filter(|&count| count > 0)
     }
+
+    pub fn thread_id() -> Option<i32> {
+        None
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
@@ -424,6 +460,10 @@ mod system {
     pub fn performance_cores() -> Option<usize> {
         None
     }
+
+    pub fn thread_id() -> Option<i32> {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -444,6 +484,23 @@ mod tests {
             }
             assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 500));
         }
+    }
+
+    #[test]
+    fn workers_are_listed_while_they_live() {
+        let mut pool = Pool::new(3, &Placement::default());
+        let own = Mutex::new(Vec::new());
+        pool.run(&|thread| {
+            if thread > 0 {
+                own.lock().unwrap().extend(system::thread_id());
+            }
+        });
+        let own = own.into_inner().unwrap();
+        let listed = || own.iter().filter(|id| worker_thread_ids().contains(id)).count();
+        assert_eq!(own.len(), if cfg!(any(target_os = "linux", target_os = "android")) { 2 } else { 0 });
+        assert_eq!(listed(), own.len());
+        drop(pool);
+        assert_eq!(listed(), 0);
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! The result does not depend on the number of threads or on how rows are batched: every output has one order of
 //! summation (see `nibble_kernels`).
 
+use std::time::Instant;
+
 use arrayvec::ArrayVec;
 use nibble_kernels::{ActivationKind, Activations, Attention, Tier};
 
@@ -91,7 +93,8 @@ impl Transformer {
                 gate: buffer(c.feed_forward),
                 up: buffer(c.feed_forward),
                 quantized: Quantized::default(),
-                scratch: vec![vec![0.0; scratch]; MAX_THREADS],
+                // One by one: a clone would touch the memory.
+                scratch: (0..MAX_THREADS).map(|_| vec![0.0; scratch]).collect(),
             },
             crew,
             head: Head::default(),
@@ -109,6 +112,16 @@ impl Transformer {
         let quantized = Activations::bytes(ActivationKind::Q8, 1, widest.next_multiple_of(32));
         let caches: usize = self.layers.iter().map(|layer| layer.shape().memory()).sum();
         caches + 4 * floats.map(Vec::len).sum::<usize>() + b.rotations.memory() + quantized
+    }
+
+    /// The keys and values of every layer.
+    pub fn caches(&self) -> &[LayerCache] {
+        &self.layers
+    }
+
+    /// As [`caches`](Self::caches), to be written.
+    pub fn caches_mut(&mut self) -> &mut [LayerCache] {
+        &mut self.layers
     }
 
     /// Whether a timeline that was longer can be cut to `len` positions and written on from there.
@@ -149,6 +162,7 @@ impl Transformer {
         b.rotations.turn_to(b.rows.iter().map(|row| row.position));
         let n = b.rows.len();
         crew.muster(n);
+        let (start, mut waited) = (Instant::now(), false);
         for (row, x) in b.rows.iter().zip(b.x.chunks_exact_mut(c.embedding)) {
             weights.embedding.matrix().dequantize_row(row.token as usize, x);
             if c.embedding_scale != 1.0 {
@@ -156,12 +170,15 @@ impl Transformer {
             }
         }
         for ((layer, cache), w) in c.layers.iter().zip(layers).zip(&weights.layers) {
-            turns::give_way(*priority, cancel);
+            waited |= turns::give_way(*priority, cancel);
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             attention_block(crew, c, layer.rope, cache, tree, timeline, w, b, n)?;
             feed_forward_block(crew, c, w, b, n)?;
+        }
+        if n == 1 && !waited {
+            crew.passed_one(start.elapsed());
         }
         let wanted = match want {
             Want::Nothing => n..n,

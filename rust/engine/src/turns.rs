@@ -53,13 +53,15 @@ impl Drop for Turn {
     }
 }
 
-/// Waits while there is work of a higher priority, unless `cancel` is set.
-pub(crate) fn give_way(priority: Priority, cancel: &CancelToken) {
+/// Waits while there is work of a higher priority, unless `cancel` is set; says whether it waited.
+pub(crate) fn give_way(priority: Priority, cancel: &CancelToken) -> bool {
     let must_wait = || TURNS.has_above(priority) && !cancel.is_cancelled();
-    if must_wait() {
+    let waits = must_wait();
+    if waits {
         let guard = TURNS.lock.lock().unwrap_or_else(PoisonError::into_inner);
         drop(TURNS.changed.wait_while(guard, |()| must_wait()));
     }
+    waits
 }
 
 /// Lets those who wait look again.
@@ -108,8 +110,8 @@ mod tests {
         let cancel = CancelToken::default();
         let _background = Turn::begin(Priority::Background);
         let _interactive = Turn::begin(Priority::Interactive);
-        give_way(Priority::Interactive, &cancel);
-        give_way(Priority::Keystroke, &cancel);
+        assert!(!give_way(Priority::Interactive, &cancel));
+        assert!(!give_way(Priority::Keystroke, &cancel));
         assert!(TURNS.has_above(Priority::Background));
     }
 }

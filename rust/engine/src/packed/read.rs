@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -58,7 +59,7 @@ impl PackedFile {
         Self::open_mapped(&MappedFile::part(file, path, part)?, path, options)
     }
 
-    fn open_mapped(file: &MappedFile, path: &Path, options: &OpenOptions) -> Result<Self> {
+    pub(crate) fn open_mapped(file: &MappedFile, path: &Path, options: &OpenOptions) -> Result<Self> {
         if let Some(version) = Header::other_version(file.head()) {
             return Err(Error::ModelFileVersion { path: path.to_owned(), version, reads: VERSION });
         }
@@ -111,6 +112,17 @@ impl PackedFile {
             tensors,
         })
     }
+}
+
+/// The SHA-256 of the file that the packed file at `path` was packed from, if it is one that this version reads. Only its header
+/// is looked at.
+pub(crate) fn source_of(path: &Path) -> Option<[u8; 32]> {
+    let mut page = Vec::new();
+    File::open(path).ok()?.take(PAGE).read_to_end(&mut page).ok()?;
+    if Header::other_version(&page).is_some() {
+        return None;
+    }
+    Header::from_bytes(&page).ok().map(|header| header.source)
 }
 
 /// The sections of a file, as tables.

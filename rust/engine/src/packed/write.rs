@@ -37,6 +37,19 @@ pub struct PackProgress {
 /// [`Error::Cancelled`] when `progress` breaks, [`Error::DamagedGguf`] or [`Error::Unsupported`] for a file that cannot be
 /// packed, [`Error::Io`] when the disk is full or a file cannot be read or written.
 pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>) -> Result<()> {
+    pack_expecting(source, dest, None, progress)
+}
+
+/// As [`pack`]; with `expect_source`, only a GGUF that has this SHA-256.
+///
+/// # Errors
+/// As [`pack`]; [`Error::DamagedGguf`] for another one.
+pub fn pack_expecting(
+    source: &Path,
+    dest: &Path,
+    expect_source: Option<[u8; 32]>,
+    progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>,
+) -> Result<()> {
     let gguf = Gguf::open(source)?;
     let tokenizer = gguf.tokenizer_source()?;
     Tokenizer::check(&tokenizer)?;
@@ -59,6 +72,10 @@ pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -
     for piece in gguf.pieces() {
         hasher.update(&*piece);
         advance(piece.len() as u64)?;
+    }
+    let fingerprint: [u8; 32] = hasher.finalize().into();
+    if expect_source.is_some_and(|expected| expected != fingerprint) {
+        return Err(Fault::damaged("its SHA-256 is not the one that was asked for").in_gguf(source));
     }
 
     let mut file = AtomicFile::create(dest)?;
@@ -93,7 +110,7 @@ pub fn pack(source: &Path, dest: &Path, progress: &mut dyn FnMut(PackProgress) -
     for (extent, mut bytes) in extents.iter_mut().zip(sections) {
         *extent = writer.append(&mut bytes)?;
     }
-    let header = Header { source: hasher.finalize().into(), length: writer.offset, sections: extents };
+    let header = Header { source: fingerprint, length: writer.offset, sections: extents };
     file.write_at_start(&header.to_bytes())?;
     file.commit()
 }

@@ -401,3 +401,121 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_restored_session_goes_on_with_the_same_bits() {
+    for model in models() {
+        let formats = [KvFormat::F16, KvFormat::Q8_0].into_iter().filter(|f| f.row(model.config().head_dim).is_some());
+        for kv_format in formats {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("prompt.snapshot");
+            let mut saved = session(&model, |o| o.kv_format = kv_format);
+            saved.sync(&TOKENS[..20]).unwrap();
+            saved.save(&path).unwrap();
+            let expected = bits(saved.sync(&TOKENS).unwrap());
+
+            let mut restored = session(&model, |o| (o.kv_format, o.context, o.prefill_chunk) = (kv_format, 24, 3));
+            restored.sync(&[7, 7, 7]).unwrap();
+            restored.grow(&[(Node::ROOT, 5)]).unwrap();
+            let computed = restored.computed();
+            assert_eq!(restored.restore(&path).unwrap(), 20);
+            assert_eq!(restored.tokens(), &TOKENS[..20]);
+            assert_eq!(bits(restored.sync(&TOKENS).unwrap()), expected, "{kv_format:?}");
+            assert_eq!(restored.computed() - computed, 4, "only what is new");
+
+            // With the hidden state comes the head of the last position, and a tree grows from it.
+            restored.restore(&path).unwrap();
+            let computed = restored.computed();
+            assert_eq!(bits(restored.sync(&TOKENS[..20]).unwrap()), bits(saved.sync(&TOKENS[..20]).unwrap()));
+            assert_eq!(restored.computed(), computed);
+            let node = [(Node::ROOT, TOKENS[20])];
+            restored.grow(&node).unwrap();
+            saved.grow(&node).unwrap();
+            assert_eq!(bits(restored.logits(0)), bits(saved.logits(0)));
+        }
+    }
+}
+
+#[test]
+fn a_sliding_layer_is_restored_as_far_as_it_goes() {
+    let model = open(SyntheticModel { context: 1024, ..SyntheticModel::gemma3(Format::Q5_0) });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.snapshot");
+    let long: Vec<TokenId> = TOKENS.into_iter().cycle().take(700).collect();
+    let wide = |o: &mut SessionOptions| o.context = 1024;
+    let mut saved = session(&model, wide);
+    saved.sync(&long[..650]).unwrap();
+    saved.save(&path).unwrap();
+    let mut restored = session(&model, wide);
+    restored.restore(&path).unwrap();
+    let expected = bits(session(&model, wide).sync(&long).unwrap());
+    assert_eq!(bits(restored.sync(&long).unwrap()), expected);
+    assert_eq!(restored.computed(), 50);
+    // Back by less than the layer keeps, and by more.
+    for (len, computed) in [(500, 1), (100, 100)] {
+        restored.restore(&path).unwrap();
+        let before = restored.computed();
+        let expected = bits(session(&model, wide).sync(&long[..len]).unwrap());
+        assert_eq!(bits(restored.sync(&long[..len]).unwrap()), expected, "{len} tokens");
+        assert_eq!(restored.computed() - before, computed, "{len} tokens");
+    }
+}
+
+#[test]
+fn a_snapshot_that_does_not_fit_changes_nothing() {
+    let [other, model, _] = models();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prompt.snapshot");
+    let mut empty = session(&model, |_| ());
+    assert!(matches!(empty.save(&path), Err(Error::EmptyPrefix)));
+    assert!(!path.exists());
+    empty.sync(&TOKENS[..12]).unwrap();
+    empty.save(&path).unwrap();
+
+    let session_of = |change: fn(&mut SessionOptions)| {
+        let mut session = session(&model, change);
+        session.sync(&TOKENS[..3]).unwrap();
+        session
+    };
+    let refusal = |session: &mut Session, path: &Path| {
+        let (tokens, computed) = (session.tokens().to_vec(), session.computed());
+        let message = session.restore(path).unwrap_err().to_string();
+        assert_eq!((session.tokens(), session.computed()), (&tokens[..], computed));
+        let expected = fresh(session.model(), &TOKENS[..3]);
+        if session.options.kv_format == KvFormat::F16 {
+            assert_eq!(bits(session.sync(&TOKENS[..3]).unwrap()), expected, "the cache was not touched");
+        }
+        message
+    };
+    let mut of_other = session(&other, |_| ());
+    of_other.sync(&TOKENS[..3]).unwrap();
+    assert!(refusal(&mut of_other, &path).contains("another model"));
+    assert!(refusal(&mut session_of(|o| o.kv_format = KvFormat::Q8_0), &path).contains("another format"));
+    assert!(refusal(&mut session_of(|o| o.context = 11), &path).contains("12 tokens, and the session's context 11"));
+    assert!(refusal(&mut session_of(|_| ()), &folder.path().join("none")).contains("cannot open"));
+
+    let sound = std::fs::read(&path).unwrap();
+    let damaged = folder.path().join("damaged.snapshot");
+    let mut session = session_of(|_| ());
+    for at in [0, 8, 12, 16, 50, 60, 100, 400, sound.len() / 2, sound.len() - 1] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&damaged, &bytes).unwrap();
+        assert!(refusal(&mut session, &damaged).contains("cannot use the snapshot"), "byte {at}");
+        // With a right checksum, only what cannot be wrong without one being there: the parts must fit together.
+        let content = bytes.len() - 8;
+        let checksum = xxhash_rust::xxh3::xxh3_64(&bytes[..content]);
+        bytes[content..].copy_from_slice(&checksum.to_le_bytes());
+        std::fs::write(&damaged, &bytes).unwrap();
+        match session.restore(&damaged) {
+            Ok(tokens) => assert_eq!(tokens, 12),
+            Err(error) => assert!(error.to_string().contains("cannot use the snapshot"), "byte {at}"),
+        }
+        session.truncate(0);
+        session.sync(&TOKENS[..3]).unwrap();
+    }
+    for len in [0, 7, 20, 63, 64, sound.len() - 1] {
+        std::fs::write(&damaged, &sound[..len]).unwrap();
+        assert!(refusal(&mut session, &damaged).contains("cannot use the snapshot"), "{len} bytes");
+    }
+}

@@ -1,0 +1,70 @@
+//! Packed models in a folder of the app.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use crate::error::Result;
+use crate::logging;
+use crate::model::hexadecimal;
+use crate::packing::Packing;
+
+/// A model of a store.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct InstalledModel {
+    /// What it is called in the store.
+    pub name: String,
+    /// Its file.
+    pub path: String,
+    /// The length of its file.
+    pub bytes: u64,
+    /// The SHA-256 of the GGUF that it was packed from, in hexadecimal; none where this version cannot read the file, and it is to
+    /// be installed again.
+    pub source_sha256: Option<String>,
+    /// When it was last used or installed, in seconds since 1970.
+    pub last_used: u64,
+}
+
+/// Packed models in a folder of the app, within a quota. The folder may be shared with an extension of the app, which needs no
+/// right to write.
+#[derive(uniffi::Object)]
+pub struct ModelStore(nibble_engine::ModelStore);
+
+#[uniffi::export]
+impl ModelStore {
+    /// The store in `directory`, which is made if there is none. With a `quota`, its models take no more bytes than that: who was
+    /// not used for longest is removed when another one is installed.
+    #[uniffi::constructor]
+    pub fn open(directory: String, quota: Option<u64>) -> Result<Arc<Self>> {
+        logging::begin();
+        Ok(Arc::new(Self(nibble_engine::ModelStore::open(Path::new(&directory), quota)?)))
+    }
+
+    /// All models, the last used first.
+    pub fn installed(&self) -> Result<Vec<InstalledModel>> {
+        let models = self.0.installed()?.into_iter().map(|model| InstalledModel {
+            name: model.name,
+            path: model.path.to_string_lossy().into_owned(),
+            bytes: model.bytes,
+            source_sha256: model.source.map(|source| hexadecimal(&source)),
+            last_used: model.last_used.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+        });
+        Ok(models.collect())
+    }
+
+    /// Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
+    /// serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
+    pub fn install(&self, name: String, source: String, source_sha256: Option<String>) -> Result<Arc<Packing>> {
+        Packing::to_store(self.0.clone(), name, source, source_sha256.as_deref())
+    }
+
+    /// The file of the model called `name`, to be opened; it counts as used now.
+    pub fn path(&self, name: String) -> Result<String> {
+        Ok(self.0.path(&name)?.to_string_lossy().into_owned())
+    }
+
+    /// Removes a model. Who has it open keeps it. Removing what is not there does nothing.
+    pub fn remove(&self, name: String) -> Result<()> {
+        Ok(self.0.remove(&name)?)
+    }
+}
