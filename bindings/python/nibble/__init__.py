@@ -14,20 +14,25 @@ release the interpreter's lock while they compute, and every object may be used 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from . import _ffi
 from ._ffi import (
     Finish,
+    InstalledModel,
     KvCache,
+    LogLevel,
     MemoryPlan,
     MemoryPressure,
     Message,
     ModelInfo,
     NibbleError,
     Overflow,
+    PackProgress,
     Piece,
+    PowerState,
     Priority,
     Replies,
     Reply,
@@ -36,22 +41,29 @@ from ._ffi import (
     SuggestionKind,
     Suggestions,
     Turn,
+    set_log_level,
+    set_power_state,
     version,
 )
 
 __all__ = [
     "Finish",
     "Generation",
+    "InstalledModel",
     "Keyboard",
     "KvCache",
+    "LogLevel",
     "MemoryPlan",
     "MemoryPressure",
     "Message",
     "Model",
     "ModelInfo",
+    "ModelStore",
     "NibbleError",
     "Overflow",
+    "PackProgress",
     "Piece",
+    "PowerState",
     "Priority",
     "Replier",
     "Replies",
@@ -64,6 +76,9 @@ __all__ = [
     "Turn",
     "memory_plan",
     "open",
+    "pack",
+    "set_log_level",
+    "set_power_state",
     "version",
 ]
 
@@ -76,6 +91,20 @@ def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha
     """
     options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256)
     return Model(_ffi.Model.open(os.fspath(path), options))
+
+
+def pack(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    source_sha256: str | None = None,
+    progress: Callable[[PackProgress], object] | None = None,
+) -> None:
+    """Packs a GGUF into the model file `target`, which is whole afterwards, or as it was before.
+
+    `source_sha256` is that which the GGUF must have, in hexadecimal. `progress` is called now and then on this thread.
+    """
+    _run(_ffi.Packing(os.fspath(source), os.fspath(target), source_sha256), progress)
 
 
 def memory_plan(path: str | os.PathLike[str], **session: Any) -> MemoryPlan:
@@ -137,6 +166,10 @@ class Model(_Closing):
         """A new replier."""
         return Replier(self._native.replier(threads, memory_limit))
 
+    def calibrate(self) -> None:
+        """Measures on how many threads the model is fastest here, and keeps that beside its file. Takes a few seconds."""
+        self._native.calibrate()
+
     def memory_pressure(self, pressure: MemoryPressure) -> None:
         """Gives memory back; it comes back by itself when it is needed again."""
         self._native.memory_pressure(pressure)
@@ -156,6 +189,19 @@ class Session(_Closing):
     def chat(self, messages: Sequence[Message], **how: Any) -> Generation:
         """Answers the last turn of a chat, by the model's chat template; the other arguments are those of `generate`."""
         return Generation(self._native.chat(list(messages), *_sampling_and_stop(**how)))
+
+
+    def save_snapshot(self, path: str | os.PathLike[str]) -> None:
+        """Writes what the session has computed to a file, so that a long beginning of a text is computed once."""
+        self._native.save_snapshot(os.fspath(path))
+
+    def restore_snapshot(self, path: str | os.PathLike[str]) -> int:
+        """Takes over what a session had computed when the file was written; returns how many tokens.
+
+        A text that begins with them goes on from there. `NibbleError.SnapshotUnfit` where the file belongs to another model or
+        kind of session; the session is as it was.
+        """
+        return self._native.restore_snapshot(os.fspath(path))
 
 
 class Generation(_Closing):
@@ -206,6 +252,51 @@ class Replier(_Closing):
     def draft(self, chat: Sequence[Turn], **sampling: Any) -> Generation:
         """A reply in the model's own words, to be edited before it is sent. The sampling is that of `Session.generate`."""
         return Generation(self._native.draft(list(chat), _sampling(**sampling)))
+
+
+class ModelStore:
+    """Packed models in a folder, within a quota in bytes: who was not used for longest makes room for another one."""
+
+    def __init__(self, directory: str | os.PathLike[str], *, quota: int | None = None) -> None:
+        self._native = _ffi.ModelStore.open(os.fspath(directory), quota)
+
+    def installed(self) -> list[InstalledModel]:
+        """All models, the last used first."""
+        return self._native.installed()
+
+    def install(
+        self,
+        name: str,
+        source: str | os.PathLike[str],
+        *,
+        source_sha256: str | None = None,
+        progress: Callable[[PackProgress], object] | None = None,
+    ) -> None:
+        """Packs a GGUF, or checks and copies a packed file. The model that has the name serves until this one is whole."""
+        _run(self._native.install(name, os.fspath(source), source_sha256), progress)
+
+    def path(self, name: str) -> str:
+        """The file of a model, to be opened; it counts as used now."""
+        return self._native.path(name)
+
+    def remove(self, name: str) -> None:
+        """Removes a model. Who has it open keeps it."""
+        self._native.remove(name)
+
+
+def _run(packing: _ffi.Packing, progress: Callable[[PackProgress], object] | None) -> None:
+    """Runs a packing on a thread of its own, so that it can be watched, and stopped from the keyboard."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        done = executor.submit(packing.run)
+        try:
+            while not done.done():
+                wait([done], timeout=0.1)
+                if progress is not None:
+                    progress(packing.progress())
+            done.result()
+        except BaseException:
+            packing.cancel()
+            raise
 
 
 def _session_options(

@@ -1,4 +1,5 @@
-"""Runs the conformance suite through the Python API; tests/conformance/README.md says what its cases mean."""
+"""Runs the conformance suite through the Python API, and what else is tested of it; tests/conformance/README.md says what the
+suite's cases mean."""
 
 import json
 import os
@@ -186,7 +187,8 @@ for number, case in enumerate(SUITE["cases"]):
     )
 
 if __name__ == "__main__":
-    result = unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(Conformance))
+    tests = unittest.defaultTestLoader.loadTestsFromNames(["__main__", "test_files"])
+    result = unittest.TextTestRunner().run(tests)
     failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
     # In the form in which the tests of all languages are counted.
     print(

@@ -1,0 +1,69 @@
+"""Model files, stores and snapshots through the Python API."""
+
+import os
+import pathlib
+import tempfile
+import unittest
+
+import nibble
+
+MODEL = os.environ["NIBBLE_TEST_MODEL"]
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def test_a_restored_session_writes_the_same(self):
+        path = self.folder / "prompt.snapshot"
+        with nibble.open(MODEL, check_weights=False) as model:
+            with model.session(context=256) as session:
+                with self.assertRaises(nibble.NibbleError.InvalidArgument):
+                    session.save_snapshot(path)
+                expected = session.generate("The capital of France is", max_tokens=6).text()
+                session.save_snapshot(path)
+            with model.session(context=256) as session:
+                self.assertGreaterEqual(session.restore_snapshot(path), 5)
+                self.assertEqual(session.generate("The capital of France is", max_tokens=6).text(), expected)
+            with model.session(context=256, kv_cache=nibble.KvCache.Q8) as session:
+                with self.assertRaises(nibble.NibbleError.SnapshotUnfit):
+                    session.restore_snapshot(path)
+
+    def test_a_store_installs_lists_and_removes(self):
+        store = nibble.ModelStore(self.folder / "models", quota=500_000_000)
+        seen = []
+        store.install("small", MODEL, progress=seen.append)
+        self.assertGreater(len(seen), 0)
+        [installed] = store.installed()
+        self.assertEqual((installed.name, installed.path), ("small", store.path("small")))
+        with nibble.open(store.path("small"), check_weights=False) as model:
+            self.assertEqual(model.info.source_sha256, installed.source_sha256)
+        store.remove("small")
+        self.assertEqual(store.installed(), [])
+        with self.assertRaises(nibble.NibbleError.ModelNotFound):
+            store.path("small")
+        with self.assertRaises(nibble.NibbleError.StorageFull):
+            nibble.ModelStore(self.folder / "models", quota=1000).install("small", MODEL)
+
+    def test_what_is_no_gguf_is_not_packed(self):
+        source, target = self.folder / "source.gguf", self.folder / "target.nibble"
+        source.write_bytes(b"some other file")
+        with self.assertRaises(nibble.NibbleError.ModelDamaged):
+            nibble.pack(source, target)
+        with self.assertRaises(nibble.NibbleError.ModelNotFound):
+            nibble.pack(self.folder / "none.gguf", target)
+        self.assertFalse(target.exists())
+
+    def test_power_changes_no_result(self):
+        with nibble.open(MODEL, check_weights=False) as model, model.session(context=64) as session:
+            texts = set()
+            for state in (nibble.PowerState.NORMAL, nibble.PowerState.CRITICAL, nibble.PowerState.NORMAL):
+                nibble.set_power_state(state)
+                texts.add(session.generate("Once upon a time", max_tokens=8).text())
+            self.assertEqual(len(texts), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
