@@ -2,7 +2,7 @@
 
 use crate::shell::{self, Result};
 use crate::tally::Tally;
-use crate::{models, setup};
+use crate::{models, setup, wheel};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,46 +34,55 @@ impl Prepared {
         let model = model.and_then(|model| model.packed).ok_or_else(|| format!("{MODEL} was not packed"))?;
         let programs = shell::this()?.parent().ok_or("this program lies in no folder")?;
         let library = programs.join(library_file());
-        let generated = shell::root().join("target/xtask/bindings").join(language);
-        shell::make_empty(&generated)?;
         let generator = programs.join("uniffi-bindgen").with_extension(consts::EXE_EXTENSION);
-        let mut generate = shell::command(generator);
-        generate.args(["generate", "--no-format", "--language", language, "--out-dir"]).arg(&generated).arg(&library);
-        shell::run(&mut generate)?;
+        let generated = generate_with(shell::command(generator), language, &library)?;
         Ok(Self { generated, library, model })
     }
 }
 
-/// Runs the conformance suite and the getting-started program through the Python API.
+/// Generates the bindings of a library; says in which folder they are. For what ships: tests have the generator compiled already.
+pub fn generate(language: &str, library: &Path) -> Result<PathBuf> {
+    let mut generator = shell::cargo();
+    generator.args(["run", "--quiet", "-p", "nibble-uniffi-bindgen", "--"]);
+    generate_with(generator, language, library)
+}
+
+fn generate_with(mut generator: Command, language: &str, library: &Path) -> Result<PathBuf> {
+    let generated = shell::root().join("target/xtask/bindings").join(language);
+    shell::make_empty(&generated)?;
+    generator.args(["generate", "--no-format", "--language", language, "--out-dir"]).arg(&generated).arg(library);
+    shell::run(&mut generator)?;
+    Ok(generated)
+}
+
+/// Runs the conformance suite and the getting-started program through the Python API, installed from its wheel.
 pub fn test_python() -> Tally {
-    in_tally(|| {
+    Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("python")?;
-        let package = generated.join("nibble");
-        shell::make_empty(&package)?;
-        let sources = shell::root().join("bindings/python");
-        move_file(&generated.join("nibble.py"), &package.join("_ffi.py"))?;
-        copy(&sources.join("nibble/__init__.py"), &package.join("__init__.py"))?;
-        copy(&library, &package.join(library_file()))?;
-        let python = |script: &str| -> Result<Command> {
-            let mut python = shell::command(crate::python::system()?);
-            python.arg(sources.join("tests").join(script)).env("PYTHONPATH", &generated).env(TEST_MODEL, &model);
-            Ok(python)
+        let mut tally = Tally::of(wheel::has_our_version()?);
+        let folder = shell::root().join("target/xtask/wheel-test");
+        let wheel = wheel::make(&generated, &library, &folder)?;
+        let installed = wheel::install(&wheel, &folder.join("venv"))?;
+        let python = |script: &str| {
+            let mut python = shell::command(&installed);
+            python.arg(shell::root().join("bindings/python/tests").join(script)).env(TEST_MODEL, &model);
+            python
         };
-        let mut tally = Tally::suite(&mut python("test_conformance.py")?);
-        tally += Tally::check(python("getting_started.py")?.arg(&model));
+        tally += Tally::suite(&mut python("test_conformance.py"));
+        tally += Tally::check(python("getting_started.py").arg(&model));
         Ok(tally)
     })
 }
 
 /// Runs the tests of the Kotlin API on the JVM, by the Maven build.
 pub fn test_kotlin() -> Tally {
-    in_tally(|| {
+    Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
-        let mut tally = Tally::of(has_our_version("android/nibble/pom.xml")?);
+        let mut tally = Tally::of(has_our_version()?);
         let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
         let mut maven = shell::command("mvn");
         maven
-            .args(["-q", "-B", "-ntp", "-f", "android/nibble/pom.xml", SUREFIRE_COUNTS])
+            .args(["-q", "-B", "-ntp", "-f", POM, SUREFIRE_COUNTS])
             .arg(define("nibble.bindings", &generated))
             .arg(define("nibble.library", library.parent().unwrap_or(&library)))
             .arg("test")
@@ -83,17 +92,16 @@ pub fn test_kotlin() -> Tally {
     })
 }
 
+/// Whether the version of the Maven build is that of the crates.
+pub fn has_our_version() -> Result<bool> {
+    shell::has_our_version(POM, "<version>", "</version>")
+}
+
+/// The Maven build of the Kotlin API.
+pub const POM: &str = "android/nibble/pom.xml";
+
 /// Has Maven say how many tests there were, also where it is quiet about all else.
 const SUREFIRE_COUNTS: &str = "-Dorg.slf4j.simpleLogger.log.org.apache.maven.plugin.surefire=info";
-
-/// Whether the first version that a POM names is that of the crates.
-fn has_our_version(pom: &str) -> Result<bool> {
-    let text = fs::read_to_string(shell::root().join(pom)).map_err(|error| format!("reading {pom}: {error}"))?;
-    let version = text.split_once("<version>").and_then(|(_, rest)| rest.split_once("</version>"));
-    let same = version.is_some_and(|(version, _)| version == env!("CARGO_PKG_VERSION"));
-    println!("{pom} has the version of the crates: {}", if same { "yes" } else { "no" });
-    Ok(same)
-}
 
 /// The committed Swift bindings: what is generated, and where it belongs.
 const SWIFT: [(&str, &str); 2] = [
@@ -104,12 +112,12 @@ const SWIFT: [(&str, &str); 2] = [
 /// `cargo xtask bindings`: remakes the committed bindings.
 pub fn commit_swift() -> Result<()> {
     let Prepared { generated, .. } = Prepared::new("swift")?;
-    SWIFT.iter().try_for_each(|(name, place)| copy(&generated.join(name), &shell::root().join(place)))
+    SWIFT.iter().try_for_each(|(name, place)| shell::copy(&generated.join(name), &shell::root().join(place)))
 }
 
 /// Sees that the committed Swift bindings are those of the library, and runs the tests of the Swift API.
 pub fn test_swift() -> Tally {
-    in_tally(|| {
+    Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("swift")?;
         let mut tally = Tally::default();
         for (name, place) in SWIFT {
@@ -147,22 +155,6 @@ fn of_xctest(line: &str) -> Option<Tally> {
     let number_before = |what: &str| rest.split_once(what)?.0.rsplit(' ').next()?.parse::<usize>().ok();
     let (failed, skipped) = (number_before(" failure")?, number_before(" tests skipped").unwrap_or(0));
     Some(Tally { passed: run.parse::<usize>().ok()?.checked_sub(failed + skipped)?, failed, skipped })
-}
-
-/// What was counted; one failure where it did not come to that.
-fn in_tally(tests: impl FnOnce() -> Result<Tally>) -> Tally {
-    tests().unwrap_or_else(|message| {
-        eprintln!("error: {message}");
-        Tally::of(false)
-    })
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).map(drop).map_err(|error| format!("copying {} to {}: {error}", from.display(), to.display()))
-}
-
-fn move_file(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|error| format!("moving {} to {}: {error}", from.display(), to.display()))
 }
 
 #[cfg(test)]

@@ -3,13 +3,19 @@
 //! CI runs these commands and nothing else, so that what CI does is what a person can do.
 #![forbid(unsafe_code)]
 
+mod android;
 mod arm;
 mod bench;
 mod bindings;
+mod budget;
 mod counts;
+mod elf;
 mod golden;
+mod ios;
 mod layers;
+mod macho;
 mod models;
+mod native;
 mod pc;
 mod python;
 mod setup;
@@ -17,6 +23,7 @@ mod shell;
 mod table;
 mod tally;
 mod test;
+mod wheel;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -49,6 +56,8 @@ enum Task {
     ArmReport(arm::Options),
     /// Remakes the Swift bindings, which are committed.
     Bindings,
+    /// Makes the Python wheel for this machine.
+    Wheel,
     /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
     #[command(hide = true)]
     Pc(pc::Options),
@@ -63,6 +72,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::ArmReport(options) => arm::run(&options),
         Task::Bindings => bindings::commit_swift(),
+        Task::Wheel => wheel::run(),
         Task::Pc(options) => pc::run(&options),
     };
     match outcome {

@@ -23,7 +23,7 @@ impl Python {
 
 fn set_up() -> Result<PathBuf> {
     let folder = shell::root().join("target/python");
-    let interpreter = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let interpreter = interpreter_in(&folder);
     let wanted = shell::root().join(REQUIREMENTS);
     // Written last, so that a set-up that was cut short is not taken for a finished one.
     let installed = folder.join("installed.txt");
@@ -35,6 +35,19 @@ fn set_up() -> Result<PathBuf> {
     shell::run(shell::command(&interpreter).args(["-m", "pip", "install", "--requirement"]).arg(&wanted))?;
     fs::copy(&wanted, &installed).map_err(|error| format!("writing {}: {error}", installed.display()))?;
     Ok(interpreter)
+}
+
+/// Whether it is there, with what makes environments and installs into them.
+pub fn is_whole() -> bool {
+    let has = |module: &str| {
+        system().is_ok_and(|python| shell::works(shell::command(python).args(["-m", module, "--version"])))
+    };
+    ["pip", "ensurepip"].into_iter().all(has)
+}
+
+/// The Python of an environment that `venv` made.
+pub fn interpreter_in(environment: &Path) -> PathBuf {
+    environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" })
 }
 
 /// The Python of this machine.

@@ -6,12 +6,12 @@ mod debian;
 mod rust;
 mod swift;
 
+pub use debian::Archive;
 pub use rust::cargo_for;
 pub use swift::command as swift;
 
-use self::debian::Archive;
 use crate::shell::{self, Result};
-use crate::{models, pc, python};
+use crate::{android, models, pc, python};
 use std::env::consts;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +20,11 @@ use std::process::Command;
 pub const LINUX: &str = "aarch64-unknown-linux-gnu";
 pub const ANDROID: &str = "aarch64-linux-android";
 pub const IOS: &str = "aarch64-apple-ios";
+
+/// The phones' emulators on a PC, and the simulator on a Mac of either kind.
+pub const ANDROID_PC: &str = "x86_64-linux-android";
+pub const IOS_SIMULATOR: &str = "aarch64-apple-ios-sim";
+pub const IOS_SIMULATOR_PC: &str = "x86_64-apple-ios";
 
 /// Desktop Linux, named where a build has to differ from the machine's own.
 pub const PC: &str = "x86_64-unknown-linux-gnu";
@@ -31,6 +36,10 @@ pub enum Need {
     Components,
     /// The standard library for a target, compiled or as source.
     Std(&'static str),
+    /// What links a library for Android: an NDK, or clang, lld and an unwinder.
+    AndroidLinker,
+    /// What joins libraries for iOS of two kinds of processor.
+    Lipo,
     /// A C compiler, as a linker, and a C library for aarch64 Linux.
     CrossCompiler,
     /// An emulator that runs aarch64 Linux programs.
@@ -66,7 +75,12 @@ pub fn everything() -> Result<()> {
         Components,
         Std(LINUX),
         Std(ANDROID),
+        Std(ANDROID_PC),
         Std(IOS),
+        Std(IOS_SIMULATOR),
+        Std(IOS_SIMULATOR_PC),
+        AndroidLinker,
+        Lipo,
         CrossCompiler,
         Emulator,
         Counter,
@@ -107,6 +121,8 @@ impl Need {
         match self {
             Self::Components => rust::has_components(),
             Self::Std(target) => rust::has_std(target),
+            Self::AndroidLinker => android::can_link(),
+            Self::Lipo => ["lipo", "llvm-lipo"].iter().any(|name| shell::find(name).is_some()),
             Self::CrossCompiler => {
                 consts::ARCH == "aarch64"
                     || shell::find("aarch64-linux-gnu-gcc").is_some()
@@ -115,7 +131,7 @@ impl Need {
             Self::Emulator => emulator().is_some(),
             Self::Counter => shell::find(DYNAMIC).is_some() && shell::find("cc").is_some(),
             Self::Pc => has_x86_tiers() || bochs().is_some() && shell::find("cc").is_some(),
-            Self::Python => python::system().is_ok(),
+            Self::Python => python::is_whole(),
             Self::Maven => shell::find("mvn").is_some() && shell::find("javac").is_some(),
             Self::Swift => swift::is_there(),
             // Only the command itself knows; it looks before it fetches.
@@ -127,6 +143,11 @@ impl Need {
         match self {
             Self::Components => rust::add_components(),
             Self::Std(target) => rust::add_std(target),
+            Self::AndroidLinker => {
+                debian::install(&["clang", "lld"])?;
+                android::fetch_unwinders()
+            }
+            Self::Lipo => debian::install(&["llvm"]),
             Self::CrossCompiler => debian::install(&["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]),
             Self::Emulator => debian::install(&["qemu-user-static"]),
             Self::Counter => debian::install(&["qemu-user", "gcc", "libc6-dev"]),
@@ -139,7 +160,7 @@ impl Need {
                     Archive::open(BOCHS_SUITE, bochs_folder())?.unpack(&BOCHS_PACKAGES)
                 }
             }
-            Self::Python => debian::install(&["python3"]),
+            Self::Python => debian::install(&["python3", "python3-pip", "python3-venv"]),
             Self::Maven => debian::install(&["maven", "openjdk-17-jdk-headless"]),
             Self::Swift => swift::install(),
             Self::Models => {
@@ -165,6 +186,8 @@ impl Need {
         match self {
             Self::Components => "run `rustup component add clippy rustfmt`".to_owned(),
             Self::Std(target) => format!("run `rustup target add {target}`"),
+            Self::AndroidLinker => "install an Android NDK and let ANDROID_NDK_HOME name its folder".to_owned(),
+            Self::Lipo => "install llvm-lipo (Debian, Ubuntu: `apt-get install llvm`), or Xcode".to_owned(),
             Self::CrossCompiler => "install gcc for aarch64-linux-gnu and its C library (Debian, Ubuntu: \
                  `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross`)"
                 .to_owned(),
@@ -181,7 +204,9 @@ impl Need {
                  {}`)",
                 BOCHS.join(" ")
             ),
-            Self::Python => "install Python 3.11 or later (Debian, Ubuntu: `apt-get install python3`)".to_owned(),
+            Self::Python => {
+ "install Python 3.11 or later with pip (Debian, Ubuntu: `apt-get install python3 python3-pip python3-venv`)".to_owned()
+}
             Self::Maven => {
                 "install a JDK from 17 on, and Maven (Debian, Ubuntu: `apt-get install maven openjdk-17-jdk-headless`)"
                     .to_owned()
@@ -197,6 +222,8 @@ impl std::fmt::Display for Need {
         match self {
             Self::Components => f.write_str("clippy and rustfmt"),
             Self::Std(target) => write!(f, "Rust's standard library for {target}"),
+            Self::AndroidLinker => f.write_str("linker for Android"),
+            Self::Lipo => f.write_str("lipo"),
             Self::CrossCompiler => f.write_str("C compiler and library for aarch64 Linux"),
             Self::Emulator => f.write_str("emulator for aarch64 Linux"),
             Self::Counter => f.write_str("emulator for aarch64 Linux that takes plugins, and C compiler"),

@@ -1,6 +1,7 @@
 //! Counting checks, our own and those that libtest reports.
 
 use crate::shell;
+use std::iter::Sum;
 use std::ops::AddAssign;
 use std::process::Command;
 
@@ -20,10 +21,27 @@ impl AddAssign for Tally {
     }
 }
 
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |mut sum, tally| {
+            sum += tally;
+            sum
+        })
+    }
+}
+
 impl Tally {
     /// One check.
     pub fn of(good: bool) -> Self {
         Self { passed: usize::from(good), failed: usize::from(!good), skipped: 0 }
+    }
+
+    /// What was counted; one failure where it did not come to that.
+    pub fn within(tests: impl FnOnce() -> shell::Result<Self>) -> Self {
+        tests().unwrap_or_else(|message| {
+            eprintln!("error: {message}");
+            Self::of(false)
+        })
     }
 
     /// Runs a command that is one check: it passes if it exits with success.
@@ -109,9 +127,8 @@ mod tests {
 
     #[test]
     fn tallies_add_up() {
-        let mut sum = Tally::of(true);
-        sum += Tally::of(false);
-        sum += Tally { passed: 1, failed: 0, skipped: 4 };
+        let tallies = [Tally::of(true), Tally::of(false), Tally { passed: 1, failed: 0, skipped: 4 }];
+        let sum: Tally = tallies.into_iter().sum();
         assert_eq!(sum, Tally { passed: 2, failed: 1, skipped: 4 });
     }
 

@@ -1,9 +1,9 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
-use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
+use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
-use crate::{arm, bindings, counts, layers, table};
+use crate::{android, arm, bindings, counts, ios, layers, table};
 use clap::ValueEnum;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ enum Part {
     X86,
     /// The aarch64 kernels take no more instructions than they did.
     Counts,
-    /// The SDK's crates compile for Android and iOS.
+    /// The libraries for Android and iOS are what a phone can load, and no larger than they may be.
     Mobile,
 }
 
@@ -95,7 +95,13 @@ impl Part {
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
-            Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS)],
+            Self::Mobile => &[
+                Need::Std(ANDROID),
+                Need::Std(ANDROID_PC),
+                Need::Std(IOS),
+                Need::Std(IOS_SIMULATOR),
+                Need::AndroidLinker,
+            ],
         }
     }
 
@@ -148,21 +154,17 @@ impl Part {
                 let mut clippy = cargo_for(LINUX, "clippy");
                 clippy.args(["-p", "nibble-kernels", "--all-targets", "--", "-D", "warnings"]);
                 let mut tally = Tally::check(&mut clippy);
-                tally += sum(PROCESSORS.map(|processor| Tally::suite(&mut emulated_tests(processor))));
+                tally += PROCESSORS.iter().map(|processor| Tally::suite(&mut emulated_tests(processor))).sum();
                 tally
             }
             Self::X86 => {
                 // All tiers are tested in one run, but for the formats, which are the same on all; the other run is there to
                 // see that this CPU has the second one as well.
                 let runs = [("avx512-vnni", ["--skip", "formats::"]), ("avx-vnni", ["--exact", TIER_TEST])];
-                sum(runs.map(|(tier, tests)| Tally::suite(x86_tests(tier).args(tests))))
+                runs.iter().map(|(tier, tests)| Tally::suite(x86_tests(tier).args(tests))).sum()
             }
             Self::Counts => counts::check(),
-            // As a static library: linking another kind takes the tools of the phone's maker.
-            Self::Mobile => sum([ANDROID, IOS].map(|target| {
-                let library = ["-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"];
-                Tally::check(cargo_for(target, "rustc").args(CROSS).args(library))
-            })),
+            Self::Mobile => [android::test(), ios::test()].into_iter().sum(),
         }
     }
 }
@@ -202,13 +204,6 @@ fn x86_tests(tier: &str) -> Command {
 /// A program that needs no loader and knows its addresses, and debug information is most of its size.
 const STATIC: &str = "-C target-feature=+crt-static -C relocation-model=static -C strip=debuginfo";
 
-fn sum(tallies: impl IntoIterator<Item = Tally>) -> Tally {
-    tallies.into_iter().fold(Tally::default(), |mut sum, tally| {
-        sum += tally;
-        sum
-    })
-}
-
 impl Outcome {
     /// A part that could not run is a skipped check for a person, and a failed one in CI unless no machine of this kind
     /// could have run it.
@@ -222,7 +217,7 @@ impl Outcome {
 }
 
 fn print_summary(reports: &[Report], strict: bool) -> Tally {
-    let total = sum(reports.iter().map(|report| report.outcome.tally(strict)));
+    let total: Tally = reports.iter().map(|report| report.outcome.tally(strict)).sum();
     let heading = ["part", "passed", "failed", "skipped", "seconds"].map(str::to_owned).to_vec();
     let rows = reports.iter().map(|report| {
         let tally = report.outcome.tally(strict);

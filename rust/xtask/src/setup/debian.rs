@@ -21,21 +21,29 @@ pub fn install(packages: &[&str]) -> Result<()> {
 /// needed.
 pub struct Archive {
     suite: &'static str,
+    architecture: String,
     folder: PathBuf,
 }
 
 impl Archive {
     /// Fetches the lists of a suite. `folder` is emptied first.
     pub fn open(suite: &'static str, folder: PathBuf) -> Result<Self> {
+        Self::open_for(suite, shell::output(shell::command("dpkg").arg("--print-architecture"))?.trim(), folder)
+    }
+
+    /// The same, of the packages for another kind of processor by Debian's name for it.
+    pub fn open_for(suite: &'static str, architecture: &str, folder: PathBuf) -> Result<Self> {
         let text = sources()?;
         let (uri, key) = archive_of(&text)?;
         shell::make_empty(&folder)?;
         for part in ["lists/partial", "cache/archives/partial"] {
             shell::make_empty(&folder.join(part))?;
         }
-        let archive = Self { suite, folder };
+        let archive = Self { suite, architecture: architecture.to_owned(), folder };
         let sources = archive.sources();
-        let stanza = format!("Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nSigned-By: {key}\n");
+        let stanza = format!(
+            "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: {architecture}\nSigned-By: {key}\n"
+        );
         fs::write(&sources, stanza).map_err(|error| format!("writing {}: {error}", sources.display()))?;
         shell::run(archive.apt("apt-get").arg("update"))?;
         Ok(archive)
@@ -55,6 +63,7 @@ impl Archive {
         for (name, path) in places {
             apt.arg("-o").arg(format!("Dir::{name}={}", path.display()));
         }
+        apt.arg("-o").arg(format!("APT::Architectures::={}", self.architecture));
         apt.args(["-o", "Dir::Etc::sourceparts=/dev/null"]).current_dir(&self.folder);
         apt
     }
