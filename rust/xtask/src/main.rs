@@ -9,6 +9,7 @@ mod bench;
 mod bindings;
 mod budget;
 mod counts;
+mod dist;
 mod elf;
 mod golden;
 mod ios;
@@ -18,6 +19,7 @@ mod models;
 mod native;
 mod pc;
 mod python;
+mod sbom;
 mod setup;
 mod shell;
 mod table;
@@ -56,6 +58,8 @@ enum Task {
     ArmReport(arm::Options),
     /// Remakes the Swift bindings, which are committed.
     Bindings,
+    /// Makes all that a release consists of: AAR, XCFramework, wheel, bill of materials, sums; in dist/.
+    Dist,
     /// Makes the Python wheel for this machine.
     Wheel,
     /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::ArmReport(options) => arm::run(&options),
         Task::Bindings => bindings::commit_swift(),
+        Task::Dist => dist::run(),
         Task::Wheel => wheel::run(),
         Task::Pc(options) => pc::run(&options),
     };
