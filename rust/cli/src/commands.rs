@@ -4,6 +4,7 @@ mod bench;
 mod calibrate;
 mod chat;
 mod demo;
+mod eval;
 mod generate;
 mod inspect;
 mod keyboard;
@@ -58,6 +59,7 @@ enum Command {
     Tokenize(tokenize::Args),
     Score(score::Args),
     Logits(logits::Args),
+    Eval(eval::Args),
     Bench(bench::Args),
     Calibrate(calibrate::Args),
 }
@@ -78,6 +80,7 @@ impl Nibble {
             Command::Tokenize(args) => args.run(),
             Command::Score(args) => args.run(),
             Command::Logits(args) => args.run(),
+            Command::Eval(args) => args.run(),
             Command::Bench(args) => args.run(),
             Command::Calibrate(args) => args.run(),
         }

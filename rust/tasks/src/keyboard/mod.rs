@@ -4,11 +4,13 @@
 //! * `table.rs`: what every token is to a word, made once per model;
 //! * `window.rs`: which part of a long text the model reads;
 //! * `tree.rs`: the paths of tokens that spell words, their probabilities, and the rows kept from key to key;
-//! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model.
+//! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
+//! * `evaluation.rs`: how good all of it is on given messages.
 //!
 //! The search is best first with an exact stop: a path that was not followed is bounded by its own probability, so the
 //! words found are the best ones as soon as no such path is above them.
 
+pub mod evaluation;
 mod rates;
 mod table;
 #[cfg(test)]

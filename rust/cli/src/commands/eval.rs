@@ -1,0 +1,271 @@
+//! `nibble eval`: how good the keyboard is on messages that people wrote.
+
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Share};
+use nibble_tasks::keyboard::{Keyboard, Options};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+use crate::input;
+use crate::interrupt::Section;
+use crate::model::{ModelArgs, Runner};
+use crate::terminal::{Align, Paint, Table, millis, note, step_bar};
+
+/// Measures how good predictions are on messages that people wrote
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(clap::Subcommand)]
+enum Task {
+    Keyboard(KeyboardArgs),
+}
+
+/// Types messages letter by letter, and counts how often and how soon the strip of three has the word
+#[derive(clap::Args)]
+#[command(after_help = "\
+FILE is a text file with a message a line, or JSON lines with a chat each: {\"turns\": [{\"who\", \"text\"}]}. Of a chat
+every turn is a message, typed after the turns before it.
+
+next word       the word is first, or among three, before its first letter is typed
+completion      it is among three after so many letters, of the words that were not complete by then
+keys saved      share of keys, where a word is taken as soon as that saves one
+first paint     what is there at once; refined: the answer that replaces it, measured from the same key
+calibration     mean distance of the probability that the first word claims from how often it is right
+
+Case does not count. With --sample the same messages are taken every time, spread over the file.
+
+Examples:
+  nibble eval keyboard messages.txt --sample 200
+  nibble eval keyboard chats.jsonl --turns 8 --json | jq .keystroke_savings")]
+struct KeyboardArgs {
+    /// Files with messages, each reported on its own
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Messages of each file that are typed; without it, all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sample: Option<u32>,
+    /// Earlier turns of a chat that are in front of the person
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    turns: u8,
+    /// Prints a JSON array, an object a file
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl Args {
+    /// Runs the command.
+    pub fn run(self) -> Result<()> {
+        match self.task {
+            Task::Keyboard(args) => args.run(),
+        }
+    }
+}
+
+impl KeyboardArgs {
+    fn run(self) -> Result<()> {
+        let texts = self.files.iter().map(|path| self.messages(path)).collect::<Result<Vec<_>>>()?;
+        let mut runner = self.model.open()?;
+        let mut found = Vec::new();
+        let mut whole = true;
+        for (path, messages) in self.files.iter().zip(&texts) {
+            let (evaluation, finished) = evaluate(&mut runner, messages)?;
+            found.push((path.display().to_string(), evaluation));
+            if !finished {
+                whole = false;
+                note("stopped; what was typed until then is counted");
+                break;
+            }
+        }
+        let mut out = stdout().lock();
+        if self.json {
+            let list: Vec<Value> = found.iter().map(|(name, evaluation)| as_json(name, evaluation)).collect();
+            writeln!(out, "{}", Value::from(list))?;
+        } else {
+            print(&mut out, &found)?;
+        }
+        if whole { Ok(()) } else { Err(Failure::Cancelled) }
+    }
+
+    /// The messages of a file, or a sample of them.
+    fn messages(&self, path: &Path) -> Result<Vec<Message>> {
+        let text = input::file(path)?;
+        let is_json = path.extension().is_some_and(|extension| extension == "jsonl");
+        let messages = if is_json {
+            chats(&text, usize::from(self.turns))
+                .map_err(|why| Failure::Failed(format!("{}: {why}", path.display())))?
+        } else {
+            lines(&text)
+        };
+        if messages.is_empty() {
+            return Err(Failure::Failed(format!("{} has no messages; give one a line", path.display())));
+        }
+        Ok(sample(messages, self.sample.map_or(usize::MAX, |n| n as usize)))
+    }
+}
+
+/// A message a line.
+fn lines(text: &str) -> Vec<Message> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| Message { context: String::new(), text: line.to_owned() }).collect()
+}
+
+#[derive(Deserialize)]
+struct Chat {
+    turns: Vec<ChatTurn>,
+}
+
+#[derive(Deserialize)]
+struct ChatTurn {
+    text: String,
+}
+
+/// Every turn of every chat, after up to `before` turns.
+fn chats(text: &str, before: usize) -> Result<Vec<Message>, String> {
+    let mut messages = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let chat: Chat = serde_json::from_str(line).map_err(|error| {
+            let column = error.column();
+            format!("line {} is no chat (column {column}); write {{\"turns\": [{{\"text\": TEXT}}]}}", number + 1)
+        })?;
+        let turns: Vec<&str> = chat.turns.iter().map(|turn| turn.text.trim()).collect();
+        for (i, text) in turns.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+            let context = turns[i.saturating_sub(before)..i].join("\n");
+            messages.push(Message { context, text: (*text).to_owned() });
+        }
+    }
+    Ok(messages)
+}
+
+/// `count` of the messages, spread evenly.
+fn sample(messages: Vec<Message>, count: usize) -> Vec<Message> {
+    let all = messages.len();
+    if count >= all {
+        return messages;
+    }
+    let chosen = |i: usize| i * count / all != (i + 1) * count / all;
+    messages.into_iter().enumerate().filter_map(|(i, message)| chosen(i).then_some(message)).collect()
+}
+
+/// Types the messages; says also whether nobody stopped it.
+fn evaluate(runner: &mut Runner, messages: &[Message]) -> Result<(Evaluation, bool)> {
+    let section = Section::begin(runner.cancel_token());
+    let bar = step_bar("typing");
+    bar.set_length(messages.len() as u64);
+    let mut keyboard = Keyboard::new(Options::default());
+    let mut evaluation = Evaluation::default();
+    for message in messages {
+        match evaluation.add(&mut keyboard, runner.model(), message) {
+            Err(nibble_engine::Error::Cancelled) => {}
+            outcome => outcome?,
+        }
+        if section.interrupted() {
+            break;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok((evaluation, !section.interrupted()))
+}
+
+/// The time that so many of a thousand are within.
+fn percentile(times: &[Duration], permille: usize) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times.get((times.len() * permille / 1000).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p95", 950), ("p99", 990)];
+
+fn print(out: &mut dyn Write, found: &[(String, Evaluation)]) -> Result<()> {
+    let percent = |ratio: f64| format!("{:.1} %", ratio * 100.0);
+    let share = |share: Share| percent(share.ratio());
+    let times = |times: &[Duration]| PERCENTILES.map(|(_, permille)| millis(percentile(times, permille))).join(" / ");
+    for (name, e) in found {
+        let mut table = Table::new(&[(name, Align::Left), ("", Align::Right)]);
+        let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
+        row("messages / words", format!("{} / {}", e.messages, e.next_word_top1.of));
+        row("next word, first", share(e.next_word_top1));
+        row("next word, among three", share(e.next_word_top3));
+        for (letters, &found) in (1..).zip(&e.completion_top3) {
+            row(&format!("completion after {letters}, among three"), share(found));
+        }
+        row("keys saved", percent(e.keystroke_savings()));
+        row("calibration error", format!("{:.3}", e.calibration_error()));
+        row("first paint, p50 / p95 / p99", times(&e.first_paint));
+        row("refined, p50 / p95 / p99", times(&e.refined));
+        row("forward passes a key", format!("{:.2}", e.forward_passes as f64 / e.refined.len().max(1) as f64));
+        row("first paint without one", share(e.instant));
+        table.write(out, Paint::stdout())?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn as_json(name: &str, e: &Evaluation) -> Value {
+    let round = |x: f64| (x * 1e4).round() / 1e4;
+    let times = |times: &[Duration]| -> Value {
+        PERCENTILES
+            .iter()
+            .map(|&(name, permille)| (name.to_owned(), json!(percentile(times, permille).as_micros() as u64)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    json!({
+        "file": name,
+        "messages": e.messages,
+        "words": e.next_word_top1.of,
+        "next_word_top1": round(e.next_word_top1.ratio()),
+        "next_word_top3": round(e.next_word_top3.ratio()),
+        "completion_top3": e.completion_top3.map(|share| round(share.ratio())),
+        "keystroke_savings": round(e.keystroke_savings()),
+        "calibration_error": round(e.calibration_error()),
+        "reliability": e.calibration.iter().filter(|bin| bin.right.of > 0).map(|bin| json!({
+            "claimed": round(bin.claimed / bin.right.of as f64), "right": round(bin.right.ratio()), "of": bin.right.of,
+        })).collect::<Vec<_>>(),
+        "first_paint_micros": times(&e.first_paint),
+        "refined_micros": times(&e.refined),
+        "forward_passes_per_key": round(e.forward_passes as f64 / e.refined.len().max(1) as f64),
+        "first_paint_without_pass": round(e.instant.ratio()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_follows_the_turns_before_it() {
+        let text = "{\"turns\": [{\"who\": \"1\", \"text\": \"Hi\"}, {\"text\": \" So? \"}, {\"text\": \"\"}, {\"text\": \"No\"}]}\n\n";
+        let messages = chats(text, 2).unwrap();
+        let pairs: Vec<_> = messages.iter().map(|m| (m.context.as_str(), m.text.as_str())).collect();
+        assert_eq!(pairs, [("", "Hi"), ("Hi", "So?"), ("So?\n", "No")]);
+        let why = chats("{\"turns\": []}\n[\"secret\"]", 2).unwrap_err();
+        assert!(why.contains("line 2") && !why.contains("secret"), "{why}");
+    }
+
+    #[test]
+    fn a_sample_is_spread_over_all() {
+        let all = lines("a\nb\n\n c \nd\ne\n");
+        assert_eq!(all.len(), 5);
+        let names = |messages: Vec<Message>| messages.into_iter().map(|m| m.text).collect::<String>();
+        assert_eq!(names(sample(all.clone(), 2)), "ce");
+        assert_eq!(names(sample(all.clone(), 9)), "abcde");
+        assert_eq!(names(sample(all, 1)), "e");
+    }
+
+    #[test]
+    fn percentiles_are_times_that_occurred() {
+        let times: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!([500, 950, 990].map(|p| percentile(&times, p).as_millis()), [51, 96, 100]);
+        assert_eq!(percentile(&[], 500), Duration::ZERO);
+    }
+}

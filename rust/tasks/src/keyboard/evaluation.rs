@@ -1,0 +1,257 @@
+//! How good a keyboard is: what a person would have seen who typed given messages letter by letter.
+//!
+//! Measures follow the field: next word and completion as the share of words among the first one or three suggestions (the
+//! kebbie protocol's `next_word_prediction` and `auto_completion`; letters are typed without errors here, and every word is asked
+//! after each of its first letters, not after a random number of them), and keystroke savings with three suggestions, taken as
+//! soon as taking one saves a key. Case does not count.
+
+use std::time::{Duration, Instant};
+
+use nibble_engine::{LanguageModel, Result};
+
+use super::{Keyboard, Query};
+
+/// Suggestions on the strip.
+const STRIP: usize = 3;
+
+/// Completion is measured after so many letters, from 1 on.
+pub const LETTERS: usize = 4;
+
+/// Equal parts of 0..1 in which probabilities are compared with what came true.
+pub const BINS: usize = 10;
+
+/// A message to be typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What was in front of the person: earlier turns of a chat, each on a line of its own; empty for none.
+    pub context: String,
+    /// What the person typed.
+    pub text: String,
+}
+
+/// A share of cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Cases in which it was so.
+    pub hits: usize,
+    /// All of them.
+    pub of: usize,
+}
+
+impl Share {
+    fn count(&mut self, hit: bool) {
+        self.hits += usize::from(hit);
+        self.of += 1;
+    }
+
+    /// From 0 to 1; 0 of nothing.
+    pub fn ratio(self) -> f64 {
+        self.hits as f64 / self.of.max(1) as f64
+    }
+}
+
+/// Suggestions of about equal probability.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// How often the first suggestion was the word.
+    pub right: Share,
+    /// The sum of the probabilities that it claimed.
+    pub claimed: f64,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Evaluation {
+    /// Messages typed.
+    pub messages: usize,
+    /// The word was the first suggestion before its first letter.
+    pub next_word_top1: Share,
+    /// It was among three.
+    pub next_word_top3: Share,
+    /// It was among three after 1, 2, ... of its letters; only words that were not complete by then count.
+    pub completion_top3: [Share; LETTERS],
+    /// Keys without a keyboard that predicts: the characters of all messages.
+    pub keys_without: usize,
+    /// Keys with it.
+    pub keys_with: usize,
+    /// First suggestions for the next word, by the probability that they claimed.
+    pub calibration: [Bin; BINS],
+    /// What was there to paint at once, and how long that took; then the refined answer, the time before it included.
+    pub first_paint: Vec<Duration>,
+    /// As above.
+    pub refined: Vec<Duration>,
+    /// Forward passes of the model, for all keystrokes.
+    pub forward_passes: usize,
+    /// Keystrokes whose first paint took none.
+    pub instant: Share,
+}
+
+impl Evaluation {
+    /// The share of keys that were saved.
+    pub fn keystroke_savings(&self) -> f64 {
+        1.0 - self.keys_with as f64 / self.keys_without.max(1) as f64
+    }
+
+    /// Expected calibration error: how far claimed probabilities are from what came true, weighted by how many there are.
+    pub fn calibration_error(&self) -> f64 {
+        let all: usize = self.calibration.iter().map(|bin| bin.right.of).sum();
+        let off = |bin: &Bin| (bin.claimed - bin.right.hits as f64).abs();
+        self.calibration.iter().map(off).sum::<f64>() / all.max(1) as f64
+    }
+
+    /// Types a message and counts.
+    ///
+    /// # Errors
+    /// Whatever the model reports; the message counts as far as it came.
+    pub fn add(&mut self, keyboard: &mut Keyboard, model: &mut dyn LanguageModel, message: &Message) -> Result<()> {
+        self.messages += 1;
+        let keys = message.text.chars().count();
+        self.keys_without += keys;
+        self.keys_with += keys;
+        for Spot { before, word, spaced } in words(&message.text) {
+            let context = match message.context.as_str() {
+                "" => before.to_owned(),
+                earlier => [earlier, "\n", before].concat(),
+            };
+            let mut saved = None;
+            let length = word.chars().count();
+            for (letters, (end, _)) in word.char_indices().enumerate() {
+                // Once the word was taken, only what is still to be counted is asked.
+                if saved.is_some() && letters > LETTERS {
+                    break;
+                }
+                let query = Query { context: &context, typed: &word[..end], top: STRIP };
+                let rank = self.press(keyboard, model, &query, word)?;
+                match letters {
+                    0 => {
+                        self.next_word_top1.count(rank == Some(0));
+                        self.next_word_top3.count(rank.is_some());
+                    }
+                    1..=LETTERS => self.completion_top3[letters - 1].count(rank.is_some()),
+                    _ => {}
+                }
+                if rank.is_some() && saved.is_none() {
+                    // Taking it is a key too, and writes the space.
+                    saved = Some((length - letters + usize::from(spaced)).saturating_sub(1));
+                }
+            }
+            self.keys_with -= saved.unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    /// Asks after one keystroke; says where on the strip the word is.
+    fn press(
+        &mut self,
+        keyboard: &mut Keyboard,
+        model: &mut dyn LanguageModel,
+        query: &Query,
+        word: &str,
+    ) -> Result<Option<usize>> {
+        let start = Instant::now();
+        let glance = keyboard.glance(model, query)?;
+        self.first_paint.push(start.elapsed());
+        let answer = keyboard.suggest(model, query)?;
+        self.refined.push(start.elapsed());
+        self.forward_passes += glance.forward_passes + answer.forward_passes;
+        self.instant.count(glance.forward_passes == 0);
+        let rank = answer.suggestions.iter().position(|suggestion| same(&suggestion.word, word));
+        if let ("", Some(first)) = (query.typed, answer.suggestions.first()) {
+            let bin = &mut self.calibration[((first.joint * BINS as f64) as usize).min(BINS - 1)];
+            bin.right.count(rank == Some(0));
+            bin.claimed += first.joint;
+        }
+        Ok(rank)
+    }
+}
+
+/// A word of a message.
+#[derive(Debug, PartialEq, Eq)]
+struct Spot<'a> {
+    /// The message before it.
+    before: &'a str,
+    word: &'a str,
+    /// Whether a space follows, which a suggestion that is taken writes too.
+    spaced: bool,
+}
+
+/// The words of a message: runs without whitespace, without the punctuation around them, that have a letter.
+fn words(text: &str) -> impl Iterator<Item = Spot<'_>> {
+    let offset = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
+    text.split_whitespace().filter_map(move |run| {
+        let word = run.trim_matches(|c: char| !c.is_alphanumeric());
+        let start = offset(word);
+        let spaced = text[start + word.len()..].starts_with(' ');
+        word.contains(char::is_alphabetic).then(|| Spot { before: &text[..start], word, spaced })
+    })
+}
+
+/// Whether two words differ by case, or by the kind of apostrophe, alone.
+fn same(a: &str, b: &str) -> bool {
+    let plain = |word: &str| word.replace('’', "'").to_lowercase();
+    plain(a) == plain(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyboard::Options;
+    use crate::testing::Fake;
+
+    #[test]
+    fn words_are_what_is_typed_between_spaces_and_punctuation() {
+        let found: Vec<_> = words("So, \"don't\" (be) 24 late!  OK 2nite").collect();
+        let plain: Vec<_> = found.iter().map(|spot| (spot.word, spot.spaced)).collect();
+        let expected =
+            [("So", false), ("don't", false), ("be", false), ("late", false), ("OK", true), ("2nite", false)];
+        assert_eq!(plain, expected);
+        assert_eq!(found[1].before, "So, \"");
+        assert_eq!(found[5].before, "So, \"don't\" (be) 24 late!  OK ");
+    }
+
+    #[test]
+    fn case_and_apostrophes_do_not_count() {
+        assert!(same("I'm", "i’m") && same("Été", "été") && !same("its", "it's"));
+    }
+
+    #[test]
+    fn keys_are_saved_as_soon_as_the_word_is_on_the_strip() {
+        let mut model = Fake::lettered(3);
+        let mut keyboard = Keyboard::new(Options::exact());
+        let mut evaluation = Evaluation::default();
+        let message = Message { context: "ab ba".into(), text: "cab abba ab.".into() };
+        evaluation.add(&mut keyboard, &mut model, &message).unwrap();
+        assert_eq!((evaluation.messages, evaluation.next_word_top3.of), (1, 3));
+        // Letters after which a word was not complete: one of each, a second of two, a third of one.
+        assert_eq!(evaluation.completion_top3.map(|share| share.of), [3, 2, 1, 0]);
+        assert_eq!(evaluation.keys_without, 12);
+        assert_eq!(evaluation.first_paint.len(), evaluation.refined.len());
+        assert_eq!(evaluation.instant.of, evaluation.refined.len());
+
+        // The same by hand.
+        let mut saved = 0;
+        for (context, word, spaced) in [("", "cab", 1), ("cab ", "abba", 1), ("cab abba ", "ab", 0)] {
+            let context = format!("ab ba\n{context}");
+            let seen = (0..word.len()).find(|&letters| {
+                let query = Query { context: &context, typed: &word[..letters], top: 3 };
+                let answer = Keyboard::new(Options::exact()).suggest(&mut model, &query).unwrap();
+                answer.suggestions.iter().any(|suggestion| suggestion.word.eq_ignore_ascii_case(word))
+            });
+            saved += seen.map_or(0, |letters| (word.len() - letters + spaced).saturating_sub(1));
+        }
+        assert_eq!(evaluation.keys_without - evaluation.keys_with, saved);
+        assert!((evaluation.keystroke_savings() - saved as f64 / 12.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn claims_that_come_true_as_often_as_they_say_have_no_error() {
+        let bin = |hits, of, claimed| Bin { right: Share { hits, of }, claimed };
+        let mut evaluation = Evaluation::default();
+        assert_eq!(evaluation.calibration_error(), 0.0);
+        evaluation.calibration[2] = bin(1, 4, 1.0);
+        evaluation.calibration[7] = bin(3, 4, 3.0);
+        assert_eq!(evaluation.calibration_error(), 0.0);
+        evaluation.calibration[7] = bin(1, 4, 3.0);
+        assert_eq!(evaluation.calibration_error(), 0.25);
+    }
+}
