@@ -7,6 +7,7 @@ import PackageDescription
     // The host's library, for tests: `-Xlinker -L` says where it is.
     let native = Target.systemLibrary(name: "CNibble", path: "bindings/swift/CNibble")
 #else
+    // ios/make-xcframework.sh makes it.
     let native = Target.binaryTarget(name: "CNibble", path: "ios/CNibble.xcframework")
 #endif
 
@@ -20,7 +21,11 @@ let package = Package(
         .target(
             name: "NibbleFFI", dependencies: ["CNibble"], path: "bindings/swift/NibbleFFI",
             swiftSettings: [.swiftLanguageMode(.v5)]),
-        .target(name: "Nibble", dependencies: ["NibbleFFI"], path: "ios/Sources/Nibble"),
+        // It is safe in an extension. `-application-extension` cannot say so here: a package with unsafe flags cannot be depended
+        // on. ios/README.md has the command that checks it.
+        .target(
+            name: "Nibble", dependencies: ["NibbleFFI"], path: "ios/Sources/Nibble",
+            resources: [.copy("PrivacyInfo.xcprivacy")]),
         .testTarget(name: "NibbleTests", dependencies: ["Nibble"], path: "ios/Tests/NibbleTests"),
     ],
     swiftLanguageModes: [.v6]

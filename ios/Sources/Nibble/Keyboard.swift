@@ -22,6 +22,7 @@ public final class Keyboard: Sendable {
     ///   - context: The text before the word at the cursor.
     ///   - typed: What was typed of that word.
     ///   - count: How many words at most.
+    ///   - isolation: That of the caller, on which the order of calls is settled. Leave it out.
     /// - Throws: ``NibbleError/superseded(reason:)`` where a newer request took the place of this one,
     ///   ``NibbleError/closed(reason:)``, `CancellationError` where the task was cancelled.
     public func suggest(

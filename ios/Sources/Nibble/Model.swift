@@ -12,6 +12,9 @@ public final class Model: Sendable {
     public let info: Info
 
     private let native: NibbleFFI.Model
+    #if canImport(Darwin)
+        private let memoryWatch: MemoryWatch?
+    #endif
 
     /// Opens a packed model file.
     ///
@@ -21,11 +24,41 @@ public final class Model: Sendable {
     ///   - options: What is checked.
     /// - Throws: ``NibbleError/modelNotFound(reason:)``, ``NibbleError/modelDamaged(reason:)``,
     ///   ``NibbleError/modelVersion(reason:)``, ``NibbleError/modelUnsupported(reason:)``, ``NibbleError/io(reason:)``.
-    public init(contentsOf url: URL, options: Options = Options()) async throws {
-        native = try await DispatchQueue.nibble.call {
+    public convenience init(contentsOf url: URL, options: Options = Options()) async throws {
+        let native = try await DispatchQueue.nibble.call {
             try NibbleFFI.Model.open(path: path(of: url), options: options.native)
         }
+        self.init(native, options)
+    }
+
+    /// Opens a packed model file that lies in an open file: uncompressed in an archive of the app's own, or where only a
+    /// descriptor leads.
+    ///
+    /// - Parameters:
+    ///   - descriptor: Of the open file. It stays the caller's, who may close it when this returns.
+    ///   - offset: Where the model begins, in bytes.
+    ///   - length: How long it is, in bytes.
+    ///   - options: What is checked.
+    /// - Throws: as ``init(contentsOf:options:)``; ``NibbleError/io(reason:)`` where the descriptor is not open.
+    public convenience init(
+        descriptor: Int32, offset: Int = 0, length: Int, options: Options = Options()
+    ) async throws {
+        let native = try await DispatchQueue.nibble.call {
+            try NibbleFFI.Model.openDescriptor(
+                descriptor: descriptor, offset: unsigned(offset, "offset"), length: unsigned(length, "length"),
+                options: options.native)
+        }
+        self.init(native, options)
+    }
+
+    private init(_ native: NibbleFFI.Model, _ options: Options) {
+        self.native = native
         info = Info(native.info())
+        #if canImport(Darwin)
+            memoryWatch =
+                options.watchesMemory
+                ? MemoryWatch { [weak native] pressure in native?.memoryPressure(pressure: pressure.native) } : nil
+        #endif
     }
 
     /// The tokens of a text, without one for its beginning. Whatever looks like a control token in it is text.
@@ -98,8 +131,18 @@ public final class Model: Sendable {
         }
     }
 
+    /// Measures on how many threads this model is fastest on this device, and keeps that beside the model file: sessions
+    /// that are opened later, whose options leave the number open, take it. Takes some seconds; closing the model ends it.
+    /// Best when the device has nothing else to do.
+    public func calibrate() async throws {
+        try await DispatchQueue.nibbleWork.call { [native] in try native.calibrate() }
+    }
+
     /// Gives memory back, and returns at once. What runs goes on, and gives its memory back when it is done. What was given
     /// back comes back by itself when it is needed again.
+    ///
+    /// On Apple platforms a model calls this by itself when the system says that memory is short: see
+    /// ``Options/watchesMemory``.
     public func memoryPressure(_ pressure: MemoryPressure) {
         native.memoryPressure(pressure: pressure.native)
     }
@@ -120,10 +163,14 @@ extension Model {
         public var checkWeights: Bool
         /// The SHA-256 of the GGUF that the file must have been packed from, in hexadecimal; any will do where it is `nil`.
         public var sourceSHA256: String?
+        /// Gives memory back by itself when the system says that it is short, in an app as in an extension:
+        /// ``MemoryPressure/low`` at its warning, ``MemoryPressure/critical`` where that says so. On Linux it does nothing.
+        public var watchesMemory: Bool
 
-        public init(checkWeights: Bool = true, sourceSHA256: String? = nil) {
+        public init(checkWeights: Bool = true, sourceSHA256: String? = nil, watchesMemory: Bool = true) {
             self.checkWeights = checkWeights
             self.sourceSHA256 = sourceSHA256
+            self.watchesMemory = watchesMemory
         }
 
         fileprivate var native: NibbleFFI.ModelOptions {
@@ -189,11 +236,4 @@ extension Model {
             }
         }
     }
-}
-
-private func path(of url: URL) throws -> String {
-    guard url.isFileURL else {
-        throw NibbleError.invalidArgument(reason: "a model is opened from a file, and its URL has another scheme")
-    }
-    return url.path
 }

@@ -9,6 +9,9 @@ extension DispatchQueue {
     /// For what belongs to no timeline. Such calls run beside each other.
     static let nibble = DispatchQueue(label: "dev.nibble", attributes: .concurrent)
 
+    /// For what takes seconds and what nobody waits for at the screen, such as packing a model. The system may take its time.
+    static let nibbleWork = DispatchQueue(label: "dev.nibble.work", qos: .utility, attributes: .concurrent)
+
     /// For the calls of one timeline, which take turns: one that waits holds no thread.
     static func nibbleTimeline() -> DispatchQueue {
         DispatchQueue(label: "dev.nibble.timeline")
@@ -68,4 +71,14 @@ func unsigned<Number: FixedWidthInteger>(_ value: Int, _ name: String) throws ->
         throw NibbleError.invalidArgument(reason: "\(name) is \(value); it goes from 0 to \(Number.max)")
     }
     return number
+}
+
+/// The path of a file, as the native side takes it.
+///
+/// - Throws: `NibbleError.invalidArgument` where the URL is that of something else.
+func path(of url: URL) throws -> String {
+    guard url.isFileURL else {
+        throw NibbleError.invalidArgument(reason: "Nibble reads and writes files, and the URL has another scheme than file")
+    }
+    return url.path
 }

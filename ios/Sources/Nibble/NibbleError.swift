@@ -7,7 +7,7 @@ internal import NibbleFFI
 ///
 /// `reason` is a sentence for a developer: what went wrong, with what, and what to do. It holds nothing that a user typed.
 public enum NibbleError: LocalizedError, Sendable, Equatable {
-    /// There is no file where the model should be.
+    /// There is no file where a model, or a snapshot, should be.
     case modelNotFound(reason: String)
     /// The model file is cut short, changed, or not a model file.
     case modelDamaged(reason: String)
@@ -22,7 +22,9 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     /// What was to be opened would write to `needed` bytes, and `limit` are allowed. `fittingContext` is a context that
     /// fits; `nil` where none does, and only a smaller model would.
     case memoryLimit(reason: String, needed: Int, limit: Int, fittingContext: Int?)
-    /// The storage is full.
+    /// The snapshot is damaged, or belongs to another model, version or kind of session. The session is as it was before.
+    case snapshotUnfit(reason: String)
+    /// The storage is full, or what a ``ModelStore`` may take of it.
     case storageFull(reason: String)
     /// The system refused to read or write a file.
     case io(reason: String)
@@ -42,8 +44,9 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
         switch self {
         case .modelNotFound(let reason), .modelDamaged(let reason), .modelVersion(let reason),
             .modelUnsupported(let reason), .noChatTemplate(let reason), .contextOverflow(let reason, _, _),
-            .memoryLimit(let reason, _, _, _), .storageFull(let reason), .io(let reason), .cancelled(let reason),
-            .superseded(let reason), .closed(let reason), .invalidArgument(let reason), .internal(let reason):
+            .memoryLimit(let reason, _, _, _), .snapshotUnfit(let reason), .storageFull(let reason), .io(let reason),
+            .cancelled(let reason), .superseded(let reason), .closed(let reason), .invalidArgument(let reason),
+            .internal(let reason):
             reason
         }
     }
@@ -75,6 +78,7 @@ extension NibbleError {
             self = .memoryLimit(
                 reason: reason, needed: Int(clamping: needed), limit: Int(clamping: limit),
                 fittingContext: fitting.map(Int.init(clamping:)))
+        case .SnapshotUnfit(let reason): self = .snapshotUnfit(reason: reason)
         case .StorageFull(let reason): self = .storageFull(reason: reason)
         case .Io(let reason): self = .io(reason: reason)
         case .Cancelled(let reason): self = .cancelled(reason: reason)

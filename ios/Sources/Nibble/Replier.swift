@@ -20,6 +20,7 @@ public final class Replier: Sendable {
     /// - Parameters:
     ///   - chat: The turns, in the order in which they were said.
     ///   - count: How many replies at most.
+    ///   - isolation: That of the caller, on which the order of calls is settled. Leave it out.
     /// - Throws: ``NibbleError/superseded(reason:)``, ``NibbleError/closed(reason:)``, `CancellationError` where the task
     ///   was cancelled.
     public func suggest(

@@ -1,6 +1,7 @@
 // A timeline over a model, for texts and chats.
 
 import Dispatch
+import Foundation
 internal import NibbleFFI
 
 /// One timeline over a model. A text that begins as the one before it did is read from where they part: hand over the whole
@@ -31,6 +32,27 @@ public final class Session: Sendable {
         Generation(on: queue) { [native] in
             try native.chat(messages: messages.map(\.native), sampling: sampling.native(), stop: stop.native())
         }
+    }
+
+    /// Keeps what the session has computed in a file, whole or not at all. A long beginning, such as instructions that stay the
+    /// same, is then computed once and restored in milliseconds at every start. The file may be shipped: it fits the same model
+    /// on any device.
+    ///
+    /// It holds the text, in the form of tokens and of what the model made of them: keep it where the text may be kept.
+    ///
+    /// - Throws: ``NibbleError/storageFull(reason:)``, ``NibbleError/io(reason:)``, ``NibbleError/closed(reason:)``.
+    public func saveSnapshot(to url: URL) async throws {
+        try await queue.call { [native] in try native.saveSnapshot(path: path(of: url)) }
+    }
+
+    /// Takes over what another session, or this one, has saved. The next text that begins with it computes only the rest.
+    ///
+    /// - Returns: How many tokens were restored.
+    /// - Throws: ``NibbleError/snapshotUnfit(reason:)`` where it was saved by another version of Nibble, over another
+    ///   model, with another ``Options/kvCache`` or for a longer context, or is damaged: the session is as it was, and
+    ///   computes the text anew. ``NibbleError/modelNotFound(reason:)`` where there is no such file.
+    @discardableResult public func restoreSnapshot(from url: URL) async throws -> Int {
+        try await queue.call { [native] in Int(try native.restoreSnapshot(path: path(of: url))) }
     }
 
     /// Closes the session and what it writes, and returns at once: what runs ends with ``NibbleError/closed(reason:)``.

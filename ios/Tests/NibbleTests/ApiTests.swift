@@ -289,7 +289,7 @@ final class ApiTests: XCTestCase {
         await assertThrows("topK is -1") { try await session.generate("", sampling: Sampling(topK: -1)).text() }
         await assertThrows("maxTokens is -1") { try await session.generate("", stop: Stop(maxTokens: -1)).text() }
         let elsewhere = try XCTUnwrap(URL(string: "https://example.com/model.nibble"))
-        await assertThrows("a model is opened from a file") { try await Model(contentsOf: elsewhere) }
+        await assertThrows("the URL has another scheme than file") { try await Model(contentsOf: elsewhere) }
     }
 
     func testNoErrorRepeatsWhatWasTyped() async throws {
@@ -339,15 +339,17 @@ final class ApiTests: XCTestCase {
         XCTAssertTrue(found.text.contains("Paris"))
     }
 
-    func testTheReadmeShowsTheSnippetThatRuns() throws {
+    func testTheReadmeAndTheArticleShowTheSnippetThatRuns() throws {
         let source = try String(contentsOf: checkoutFile("ios/Tests/NibbleTests/GettingStarted.swift"), encoding: .utf8)
-        let readme = try String(contentsOf: checkoutFile("ios/README.md"), encoding: .utf8)
         let body = try XCTUnwrap(source.range(of: "func gettingStarted"))
         let lines = { (text: Substring) in text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) } }
         // All but the first line and the last two, which make it a function.
         let snippet = lines(source[body.lowerBound...]).dropFirst().dropLast(2).joined(separator: "\n")
         XCTAssertTrue(snippet.contains("Model(contentsOf: file)"))
-        XCTAssertTrue(lines(readme[...]).joined(separator: "\n").contains(snippet))
+        for page in ["ios/README.md", "ios/Sources/Nibble/Nibble.docc/GettingStarted.md"] {
+            let text = try String(contentsOf: checkoutFile(page), encoding: .utf8)
+            XCTAssertTrue(lines(text[...]).joined(separator: "\n").contains(snippet), page)
+        }
     }
 }
 
@@ -374,25 +376,4 @@ private func assertThrows<Value: Sendable>(
     } catch {
         XCTFail("\(error)", line: line)
     }
-}
-
-/// Memory that this process has written to. The pages of a model file do not count: when they leave the memory is the
-/// system's business.
-private func dirtyBytes() throws -> Int {
-    #if os(Linux)
-        let statm = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
-        let pages = statm.split(separator: " ").compactMap { Int($0) }
-        guard pages.count > 2 else { throw Obstacle("/proc/self/statm is not as it was") }
-        return (pages[1] - pages[2]) * sysconf(Int32(_SC_PAGESIZE))
-    #else
-        var info = task_vm_info_data_t()
-        var count = mach_msg_type_number_t(MemoryLayout<task_vm_info_data_t>.size / MemoryLayout<natural_t>.size)
-        let status = withUnsafeMutablePointer(to: &info) { info in
-            info.withMemoryRebound(to: integer_t.self, capacity: Int(count)) {
-                task_info(task_self_trap(), task_flavor_t(TASK_VM_INFO), $0, &count)
-            }
-        }
-        guard status == KERN_SUCCESS else { throw Obstacle("task_info returned \(status)") }
-        return Int(info.phys_footprint)
-    #endif
 }

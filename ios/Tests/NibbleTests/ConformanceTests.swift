@@ -263,6 +263,7 @@ private func suiteName(of error: NibbleError) -> String {
     case .noChatTemplate: "no_chat_template"
     case .contextOverflow: "context_overflow"
     case .memoryLimit: "memory_limit"
+    case .snapshotUnfit: "snapshot_unfit"
     case .storageFull: "storage_full"
     case .io: "io"
     case .cancelled: "cancelled"

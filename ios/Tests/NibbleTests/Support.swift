@@ -25,6 +25,27 @@ func modelFile() throws -> URL {
     return URL(fileURLWithPath: path)
 }
 
+/// Memory that this process has written to. The pages of a model file do not count: when they leave the memory is the
+/// system's business.
+func dirtyBytes() throws -> Int {
+    #if os(Linux)
+        let statm = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
+        let pages = statm.split(separator: " ").compactMap { Int($0) }
+        guard pages.count > 2 else { throw Obstacle("/proc/self/statm is not as it was") }
+        return (pages[1] - pages[2]) * sysconf(Int32(_SC_PAGESIZE))
+    #else
+        var info = task_vm_info_data_t()
+        var count = mach_msg_type_number_t(MemoryLayout<task_vm_info_data_t>.size / MemoryLayout<natural_t>.size)
+        let status = withUnsafeMutablePointer(to: &info) { info in
+            info.withMemoryRebound(to: integer_t.self, capacity: Int(count)) {
+                task_info(task_self_trap(), task_flavor_t(TASK_VM_INFO), $0, &count)
+            }
+        }
+        guard status == KERN_SUCCESS else { throw Obstacle("task_info returned \(status)") }
+        return Int(info.phys_footprint)
+    #endif
+}
+
 /// A file of the checkout.
 func checkoutFile(_ path: String) -> URL {
     // This file is ios/Tests/NibbleTests/Support.swift.

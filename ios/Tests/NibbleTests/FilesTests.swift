@@ -1,0 +1,407 @@
+// Model files: packing, stores, snapshots, and files that are not what they should be.
+
+import Foundation
+import Nibble
+import XCTest
+
+final class FilesTests: XCTestCase {
+    private var folder = URL(fileURLWithPath: "/")
+
+    override func setUpWithError() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    override func tearDownWithError() throws {
+        try FileManager.default.removeItem(at: folder)
+    }
+
+    // MARK: Packing
+
+    func testPackingTellsHowFarItHasComeAndMakesAModel() async throws {
+        let (gguf, file) = (try writeTinyModel(), at("tiny.nibble"))
+        let packing = Model.pack(gguf, to: file)
+        // Nothing is done before it is iterated.
+        XCTAssertFalse(exists(file))
+        var told: [Packing.Progress] = []
+        for try await progress in packing { told.append(progress) }
+        XCTAssertTrue(zip(told, told.dropFirst()).allSatisfy { $0.done < $1.done })
+        XCTAssertEqual(told.last?.fraction, 1)
+        let model = try await Model(contentsOf: file)
+        XCTAssertEqual(model.info.name, "Tiny")
+        XCTAssertFalse(model.info.hasChatTemplate)
+        // Once more, over the one that is open.
+        let text = try await model.session().generate("the", stop: Stop(maxTokens: 4)).text()
+        try await packing.finish()
+        let again = try await Model(contentsOf: file).session().generate("the", stop: Stop(maxTokens: 4)).text()
+        XCTAssertEqual(again, text)
+    }
+
+    func testWhatCannotBePackedLeavesNothing() async throws {
+        let (gguf, file) = (try writeTinyModel(), at("tiny.nibble"))
+        await assertFails("modelNotFound") { try await Model.pack(self.at("gone.gguf"), to: file).finish() }
+        await assertFails("modelDamaged") {
+            try await Model.pack(gguf, to: file, sourceSHA256: String(repeating: "0", count: 64)).finish()
+        }
+        await assertFails("invalidArgument") { try await Model.pack(gguf, to: file, sourceSHA256: "abc").finish() }
+        let cut = at("cut.gguf")
+        try tinyModel().prefix(9_000).write(to: cut)
+        await assertFails("modelDamaged") { try await Model.pack(cut, to: file).finish() }
+        let elsewhere = try XCTUnwrap(URL(string: "https://example.com/model.gguf"))
+        await assertFails("invalidArgument") { try await Model.pack(elsewhere, to: file).finish() }
+        // A file is no folder.
+        await assertFails("io") { try await Model.pack(gguf, to: gguf.appendingPathComponent("tiny.nibble")).finish() }
+        XCTAssertEqual(try files(), ["cut.gguf", "tiny.gguf"])
+    }
+
+    func testCancellingAPackingWaitsForItsEndAndLeavesNothing() async throws {
+        let (gguf, file) = (try writeTinyModel(), at("tiny.nibble"))
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            try await Model.pack(gguf, to: file).finish()
+        }
+        await assertCancelled(task)
+        XCTAssertEqual(try files(), ["tiny.gguf"])
+
+        // In its midst, of a model of a hundred megabytes.
+        let large = at("large.gguf")
+        try tinyModel(feedForward: 1 << 17).write(to: large)
+        let (told, tell) = AsyncStream.makeStream(of: Packing.Progress.self)
+        let midway = Task {
+            defer { tell.finish() }
+            for try await progress in Model.pack(large, to: file) { tell.yield(progress) }
+        }
+        for await progress in told where progress.done > 0 { break }
+        midway.cancel()
+        switch await midway.result {
+        case .failure(let error):
+            XCTAssertTrue(error is CancellationError, "\(error)")
+            // It has ended: nothing appears later.
+            XCTAssertEqual(try files(), ["large.gguf", "tiny.gguf"])
+        case .success:
+            // It was faster than the first question how far it has come. Then it is whole.
+            _ = try await Model(contentsOf: file)
+        }
+    }
+
+    // MARK: Stores
+
+    func testAStoreInstallsReplacesAndRemoves() async throws {
+        let store = try await ModelStore(directory: at("Models"))
+        let nothing = try await store.installed()
+        XCTAssertEqual(nothing, [])
+        await assertFails("modelNotFound") { try await store.url(of: "tiny") }
+        await assertFails("modelNotFound") { try await store.open("tiny") }
+        for name in ["", "..", "a/b"] {
+            await assertFails("invalidArgument") { try await store.install(name, from: self.at("tiny.gguf")).finish() }
+        }
+
+        try await store.install("tiny", from: writeTinyModel()).finish()
+        let url = try await store.url(of: "tiny")
+        let old = try await store.open("tiny")
+        let oldText = try await old.session().generate("the", stop: Stop(maxTokens: 8)).text()
+        let first = try await store.installed()
+        XCTAssertEqual(first.map(\.name), ["tiny"])
+        XCTAssertEqual(first.map(\.url.path), [url.path])
+        XCTAssertEqual(first.map(\.sourceSHA256), [old.info.sourceSHA256])
+        XCTAssertEqual(first.first?.bytes, try size(of: url))
+        XCTAssertLessThan(abs(try XCTUnwrap(first.first).lastUsed.timeIntervalSinceNow), 3_600)
+
+        // An upgrade that fails changes nothing.
+        let cut = at("cut.gguf")
+        try tinyModel(seed: 2).prefix(9_000).write(to: cut)
+        await assertFails("modelDamaged") { try await store.install("tiny", from: cut).finish() }
+        let same = try await store.installed()
+        XCTAssertEqual(same.map(\.sourceSHA256), [old.info.sourceSHA256])
+
+        // One that does not: who has the old model open keeps it.
+        let newer = at("newer.gguf")
+        try tinyModel(seed: 2).write(to: newer)
+        try await store.install("tiny", from: newer).finish()
+        let new = try await store.open("tiny")
+        XCTAssertNotEqual(new.info.sourceSHA256, old.info.sourceSHA256)
+        let again = try await old.session().generate("the", stop: Stop(maxTokens: 8)).text()
+        XCTAssertEqual(again, oldText)
+
+        // A packed file is taken as it is, after it was checked.
+        let packed = at("packed.nibble")
+        try await Model.pack(writeTinyModel(), to: packed).finish()
+        try await store.install("copy", from: packed, sourceSHA256: old.info.sourceSHA256).finish()
+        let both = try await store.installed()
+        XCTAssertEqual(Set(both.map(\.name)), ["tiny", "copy"])
+
+        // Removing what is not there does nothing.
+        for _ in 0..<2 { try await store.remove("tiny") }
+        await assertFails("modelNotFound") { try await store.url(of: "tiny") }
+        let text = try await new.session().generate("the", stop: Stop(maxTokens: 1)).text()
+        XCTAssertNotNil(text)
+    }
+
+    func testAStoreKeepsWithinItsQuota() async throws {
+        let gguf = try writeTinyModel()
+        let free = try await ModelStore(directory: at("Models"))
+        try await free.install("first", from: gguf).finish()
+        let bytes = try size(of: try await free.url(of: "first"))
+        let store = try await ModelStore(directory: at("Models"), quota: 2 * bytes)
+        for name in ["second", "third"] {
+            try await store.install(name, from: gguf).finish()
+        }
+        let installed = try await store.installed()
+        XCTAssertEqual(installed.count, 2)
+        XCTAssertTrue(installed.map(\.name).contains("third"))
+        // One that alone takes more is refused, and what was there stays.
+        let small = try await ModelStore(directory: at("Models"), quota: bytes / 2)
+        await assertFails("storageFull") { try await small.install("fourth", from: gguf).finish() }
+        let same = try await small.installed()
+        XCTAssertEqual(same.map(\.name), installed.map(\.name))
+        await assertFails("invalidArgument") { try await ModelStore(directory: self.at("Models"), quota: -1) }
+    }
+
+    #if os(Linux)
+        func testWhatIsLoggedIsAsAskedForAndHoldsNothingThatWasTyped() async throws {
+            defer { Runtime.setLogLevel(.warn) }
+            let gguf = try writeTinyModel()
+            let store = try await ModelStore(directory: at("Models"), quota: 200_000)
+            // What standard error gets meanwhile. One of the models has to make room for the other.
+            func logged(_ level: Runtime.LogLevel) async throws -> String {
+                let file = at("log")
+                let (console, log) = (dup(STDERR_FILENO), open(file.path, O_CREAT | O_WRONLY | O_TRUNC, 0o600))
+                guard console >= 0, log >= 0 else { throw Obstacle("no file could be opened") }
+                dup2(log, STDERR_FILENO)
+                defer {
+                    dup2(console, STDERR_FILENO)
+                    close(console)
+                    close(log)
+                }
+                Runtime.setLogLevel(level)
+                for name in ["one", "other"] { try await store.install(name, from: gguf).finish() }
+                let session = try await store.open("other").session(Session.Options(context: 32))
+                _ = try await session.generate("hunter2", stop: Stop(maxTokens: 2)).text()
+                await assertFails("contextOverflow") {
+                    try await session.generate(String(repeating: "hunter2 ", count: 40)).text()
+                }
+                return try String(contentsOf: file, encoding: .utf8)
+            }
+            let nothing = try await logged(.off)
+            XCTAssertEqual(nothing, "")
+            for level in [Runtime.LogLevel.info, .debug] {
+                let log = try await logged(level)
+                XCTAssertTrue(log.contains("removing the model one"), log)
+                XCTAssertFalse(log.contains("hunter2"), log)
+            }
+        }
+    #endif
+
+    // MARK: Snapshots
+
+    func testASnapshotSparesAnotherSessionTheBeginning() async throws {
+        let model = try await tiny()
+        let beginning = "the cat sat on the mat, and then it sat on the cat"
+        let whole = try await model.session().generate(beginning + " then", stop: Stop(maxTokens: 8)).text()
+        let session = try await model.session()
+        _ = try await session.generate(beginning, stop: Stop(maxTokens: 1)).text()
+        let file = at("beginning.snapshot")
+        try await session.saveSnapshot(to: file)
+
+        let other = try await model.session()
+        let tokens = try await other.restoreSnapshot(from: file)
+        XCTAssertGreaterThanOrEqual(tokens, 20)
+        let text = try await other.generate(beginning + " then", stop: Stop(maxTokens: 8)).text()
+        XCTAssertEqual(text, whole)
+    }
+
+    func testASnapshotThatDoesNotFitChangesNothing() async throws {
+        let model = try await tiny()
+        let session = try await model.session()
+        let text = try await session.generate("the cat", stop: Stop(maxTokens: 8)).text()
+        let file = at("a.snapshot")
+        try await session.saveSnapshot(to: file)
+
+        let cut = at("cut.snapshot")
+        try Data(contentsOf: file).dropLast(9).write(to: cut)
+        let changed = at("changed.snapshot")
+        var bytes = try Data(contentsOf: file)
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: changed)
+        for unfit in [cut, changed] {
+            await assertFails("snapshotUnfit") { try await session.restoreSnapshot(from: unfit) }
+        }
+        await assertFails("modelNotFound") { try await session.restoreSnapshot(from: self.at("gone.snapshot")) }
+        let halved = try await model.session(Session.Options(kvCache: .q8))
+        await assertFails("snapshotUnfit") { try await halved.restoreSnapshot(from: file) }
+        let short = try await model.session(Session.Options(context: 4))
+        await assertFails("snapshotUnfit") { try await short.restoreSnapshot(from: file) }
+        let stranger = try await tiny(seed: 2).session()
+        await assertFails("snapshotUnfit") { try await stranger.restoreSnapshot(from: file) }
+        let again = try await session.generate("the cat", stop: Stop(maxTokens: 8)).text()
+        XCTAssertEqual(again, text)
+
+        // There is nothing yet to be kept.
+        await assertFails("invalidArgument") { try await stranger.saveSnapshot(to: file) }
+        let lost = at("no such folder/a.snapshot")
+        await assertFails("modelNotFound") { try await session.saveSnapshot(to: lost) }
+        session.close()
+        await assertFails("closed") { try await session.saveSnapshot(to: file) }
+        await assertFails("closed") { try await session.restoreSnapshot(from: file) }
+    }
+
+    // MARK: Models that are not what they should be
+
+    func testAModelIsOpenedFromADescriptor() async throws {
+        let packed = try Data(contentsOf: await packTinyModel())
+        let archive = at("archive")
+        try (Data(count: 16_384) + packed + Data(count: 100)).write(to: archive)
+        let handle = try FileHandle(forReadingFrom: archive)
+        let (descriptor, length) = (handle.fileDescriptor, packed.count)
+        let model = try await Model(descriptor: descriptor, offset: 16_384, length: length)
+        await assertFails("modelDamaged") { try await Model(descriptor: descriptor, length: length) }
+        await assertFails("modelDamaged") { try await Model(descriptor: descriptor, offset: 16_384, length: length + 101) }
+        await assertFails("invalidArgument") { try await Model(descriptor: descriptor, offset: -1, length: length) }
+        await assertFails("invalidArgument") { try await Model(descriptor: -1, length: length) }
+        try handle.close()
+        // The model has its own.
+        model.memoryPressure(.critical)
+        let text = try await model.session().generate("the", stop: Stop(maxTokens: 4)).text()
+        XCTAssertFalse(text.isEmpty)
+        await assertFails("io") { try await Model(descriptor: descriptor, offset: 16_384, length: length) }
+    }
+
+    func testAModelThatIsReplacedWhileItIsNotMapped() async throws {
+        let file = try await packTinyModel()
+        let model = try await Model(contentsOf: file)
+        let session = try await model.session()
+        _ = try await session.generate("the", stop: Stop(maxTokens: 2)).text()
+        model.memoryPressure(.critical)
+        try await packTinyModel(seed: 2, as: "tiny.nibble")
+        await assertFails("modelDamaged") { try await session.generate("the", stop: Stop(maxTokens: 2)).text() }
+        try FileManager.default.removeItem(at: file)
+        await assertFails("modelNotFound") { try await session.generate("the", stop: Stop(maxTokens: 2)).text() }
+        // With the right one in its place it goes on.
+        try await packTinyModel()
+        let text = try await session.generate("the", stop: Stop(maxTokens: 2)).text()
+        XCTAssertFalse(text.isEmpty)
+    }
+
+    func testADamagedOrNewerModelIsRefused() async throws {
+        let sound = try Data(contentsOf: await packTinyModel())
+        let file = at("other.nibble")
+        func open(_ bytes: Data) async throws {
+            try bytes.write(to: file)
+            _ = try await Model(contentsOf: file)
+        }
+        for place in [0, 100, sound.count / 2, sound.count - 1] {
+            var bytes = sound
+            bytes[place] ^= 0x40
+            await assertFails("modelDamaged") { [bytes] in try await open(bytes) }
+        }
+        await assertFails("modelDamaged") { try await open(sound.dropLast(1)) }
+        await assertFails("modelDamaged") { try await open(Data()) }
+        var newer = sound
+        newer[8] = 99
+        await assertFails("modelVersion") { [newer] in try await open(newer) }
+        await assertFails("io") { try await Model(contentsOf: self.folder) }
+    }
+
+    func testABaseModelHasNoChat() async throws {
+        let session = try await tiny().session()
+        await assertFails("noChatTemplate") { try await session.chat([.user("Hello")]).text() }
+        // It goes on as if nothing had been.
+        let text = try await session.generate("the", stop: Stop(maxTokens: 2)).text()
+        XCTAssertFalse(text.isEmpty)
+    }
+
+    func testCalibratingKeepsWhatItFound() async throws {
+        let file = try await packTinyModel()
+        let model = try await Model(contentsOf: file)
+        try await model.calibrate()
+        XCTAssertTrue(try files().contains("tiny.nibble.threads.json"))
+        model.close()
+        await assertFails("closed") { try await model.calibrate() }
+    }
+
+    // MARK: Memory
+
+    func testMemoryIsFlatOverThousandsOfSessionsAndKeyboards() async throws {
+        let model = try await tiny()
+        func cycles(_ count: Int) async throws {
+            for number in 0..<count {
+                // The first suggestion of a keyboard takes a while: it looks at the whole vocabulary.
+                if !number.isMultiple(of: 250) {
+                    let session = try await model.session(Session.Options(context: 32, threads: 1))
+                    let piece = try await session.generate("the").makeAsyncIterator().next()
+                    XCTAssertNotNil(piece)
+                    // Half of them are closed, and half only let go.
+                    if number.isMultiple(of: 2) { session.close() }
+                } else {
+                    let keyboard = try await model.keyboard(threads: 1)
+                    _ = try await keyboard.glance(context: "the ", count: 1)
+                    if number.isMultiple(of: 500) { keyboard.close() }
+                }
+            }
+        }
+        try await cycles(2_000)
+        let early = try dirtyBytes()
+        try await cycles(8_000)
+        let end = try dirtyBytes()
+        print("dirty after 2,000 sessions and keyboards \(early / 1_000_000) MB, after 10,000 \(end / 1_000_000) MB")
+        // 2 KB of each that stays would be 16 MB.
+        XCTAssertLessThan(end, early + 16_000_000)
+    }
+
+    // MARK: Files
+
+    private func at(_ name: String) -> URL {
+        folder.appendingPathComponent(name)
+    }
+
+    private func files() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+    }
+
+    private func exists(_ file: URL) -> Bool {
+        FileManager.default.fileExists(atPath: file.path)
+    }
+
+    private func size(of file: URL) throws -> Int {
+        try XCTUnwrap(FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
+    }
+
+    private func writeTinyModel(seed: UInt64 = 1) throws -> URL {
+        try tinyModel(seed: seed).write(to: at("tiny.gguf"))
+        return at("tiny.gguf")
+    }
+
+    @discardableResult private func packTinyModel(seed: UInt64 = 1, as name: String = "tiny.nibble") async throws -> URL {
+        let file = at(name)
+        try await Model.pack(writeTinyModel(seed: seed), to: file).finish()
+        return file
+    }
+
+    private func tiny(seed: UInt64 = 1) async throws -> Model {
+        try await Model(contentsOf: packTinyModel(seed: seed, as: "tiny\(seed).nibble"))
+    }
+}
+
+/// Fails unless a `NibbleError` of this case is thrown.
+private func assertFails<Value: Sendable>(
+    _ name: String, line: UInt = #line, _ body: () async throws -> Value
+) async {
+    do {
+        _ = try await body()
+        XCTFail("nothing was thrown", line: line)
+    } catch let error as NibbleError {
+        XCTAssertTrue("\(error)".hasPrefix("\(name)("), "\(error)", line: line)
+        XCTAssertFalse(error.reason.isEmpty, line: line)
+    } catch {
+        XCTFail("\(error)", line: line)
+    }
+}
+
+private func assertCancelled(_ task: Task<Void, any Error>, line: UInt = #line) async {
+    do {
+        try await task.value
+        XCTFail("it was not cancelled", line: line)
+    } catch {
+        XCTAssertTrue(error is CancellationError, "\(error)", line: line)
+    }
+}
