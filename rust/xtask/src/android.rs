@@ -35,8 +35,10 @@ pub const ABIS: [Abi; 2] = [
 ];
 
 /// What the linker does in both cases: keep what is exported and what that needs, for the larger pages of newer devices.
-const LINK: [&str; 9] = [
+const LINK: [&str; 10] = [
     "-shared",
+    // A library without destructors has nothing to do when it is loaded or closed.
+    "-nostartfiles",
     "-fuse-ld=lld",
     "-Wl,-z,max-page-size=16384",
     "-Wl,--no-undefined",

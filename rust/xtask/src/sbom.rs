@@ -172,10 +172,11 @@ fn component(part: &Part) -> Value {
 
 /// The names and licences of what others wrote, and the texts that come with it, each text once.
 pub fn notices(parts: &[Part]) -> Result<String> {
-    let others = || {
-        parts.iter().filter(|part| part.purl.is_some() || part.source.is_none() && !part.name.starts_with("nibble-"))
-    };
-    let mut text = "What Nibble's libraries are built of, and the licences that it comes with.\n\n".to_owned();
+    let others = || parts.iter().filter(|part| !part.name.starts_with("nibble-"));
+    let mut text =
+        "What Nibble's libraries are built of, and the licences that it comes with. The sources are in Rust's package \
+                    registry under these names and versions.\n\n"
+            .to_owned();
     for part in others() {
         text += &format!("{} {}: {}\n", part.name, part.version, part.licence);
     }
