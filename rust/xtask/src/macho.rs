@@ -4,7 +4,7 @@ use crate::shell::Result;
 use object::macho::{self, Platform};
 use object::read::archive::ArchiveFile;
 use object::read::macho::MachOFile64;
-use object::{Endianness, Object, ObjectSymbol};
+use object::{Architecture, Endianness, Object, ObjectSymbol};
 use std::collections::BTreeSet;
 
 /// What the library is for, as its object files say it.
@@ -34,8 +34,7 @@ impl Facts {
         let mut facts = Self::default();
         for member in ArchiveFile::parse(library)?.members() {
             let file = MachOFile64::<Endianness>::parse(member?.data(library)?)?;
-            let platform = file.build_version()?.map(|(version, _)| version.platform.get(file.endian()));
-            facts.platforms.push(platform.unwrap_or(macho::PLATFORM_UNKNOWN));
+            facts.platforms.push(platform(&file)?);
             for symbol in file.symbols().filter(|symbol| symbol.is_global() && symbol.is_definition()) {
                 let name = symbol.name()?;
                 facts.defined.insert(name.strip_prefix('_').unwrap_or(name).to_owned());
@@ -59,6 +58,22 @@ impl Facts {
         }
         complaints
     }
+}
+
+/// What an object file is for. The command before the one that names it, which objects for old systems have, told the simulator
+/// from a device by the processor.
+fn platform(file: &MachOFile64<'_, Endianness>) -> object::Result<Platform> {
+    if let Some((version, _)) = file.build_version()? {
+        return Ok(version.platform.get(file.endian()));
+    }
+    let mut commands = file.macho_load_commands()?;
+    while let Some(command) = commands.next()? {
+        if command.cmd() == macho::LC_VERSION_MIN_IPHONEOS {
+            let is_device = file.architecture() == Architecture::Aarch64;
+            return Ok(if is_device { macho::PLATFORM_IOS } else { macho::PLATFORM_IOSSIMULATOR });
+        }
+    }
+    Ok(macho::PLATFORM_UNKNOWN)
 }
 
 #[cfg(test)]
@@ -88,6 +103,12 @@ mod tests {
         let facts = Facts::read(&archive(&object())).unwrap();
         assert_eq!(facts.platforms, [macho::PLATFORM_IOSSIMULATOR]);
         assert_eq!(facts.defined, surface());
+        // The older command, and a command that says nothing of a platform.
+        let mut old = object();
+        old[32] = 0x25;
+        assert_eq!(Facts::read(&archive(&old)).unwrap().platforms, [macho::PLATFORM_IOS]);
+        old[32] = 0x1b;
+        assert_eq!(Facts::read(&archive(&old)).unwrap().platforms, [macho::PLATFORM_UNKNOWN]);
     }
 
     #[test]
