@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use nibble_engine::{Error, Format, Gate, Model, OpenOptions, TokenKind, Verify, pack};
+use nibble_engine::{Error, Format, Gate, KvFormat, Model, OpenOptions, TokenKind, Verify, pack};
 use nibble_tests::models::{GEMMA3, SMOLLM2, TestModel};
 
 /// Packs the model into `folder`.
@@ -42,7 +42,7 @@ fn smollm2_opens_as_what_it_is() {
     assert_eq!((v.bytes(2), v.kind(2)), (&b"<|im_end|>"[..], TokenKind::Control));
     assert_eq!(v.bytes(v.find(b" the").unwrap()), b" the");
     assert!(model.chat_template().is_some());
-    assert_eq!(model.memory_plan(256).kv, 256 * 2 * 30 * 3 * 64 * 2);
+    assert_eq!(model.memory_plan(256, KvFormat::F16).kv, 256 * 2 * 30 * 3 * 64 * 2);
 }
 
 #[test]

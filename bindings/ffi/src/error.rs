@@ -135,8 +135,9 @@ impl From<Error> for NibbleError {
     fn from(error: Error) -> Self {
         let reason = error.to_string();
         match error {
-            Error::Io { source, .. } => match source.kind() {
-                ErrorKind::NotFound => Self::ModelNotFound { reason },
+            Error::Io { doing, source, .. } => match source.kind() {
+                // A folder that is missing, where something was to be written, is none of that.
+                ErrorKind::NotFound if ["open", "read", "map"].contains(&doing) => Self::ModelNotFound { reason },
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::StorageFull { reason },
                 _ => Self::Io { reason },
             },
@@ -155,6 +156,7 @@ impl From<Error> for NibbleError {
             Error::Cancelled => Self::cancelled(),
             Error::KvFormatUnavailable { .. }
             | Error::BadModelName { .. }
+            | Error::EmptySession
             | Error::NotUtf8 { .. }
             | Error::ChatTemplate { .. }
             | Error::UnknownToken { .. }

@@ -173,7 +173,7 @@ pub fn memory_plan(path: String, options: SessionOptions) -> Result<MemoryPlan> 
 
 fn memory_plan_of(model: &nibble_engine::Model, options: &SessionOptions) -> Result<MemoryPlan> {
     let options = options.to_engine()?;
-    let plan = model.memory_plan(options.context);
+    let plan = model.memory_plan(options.context, options.kv_format);
     // Its buffers are reserved, not touched.
     let session = model.session(nibble_engine::SessionOptions { threads: 1, ..options })?.memory();
     Ok(MemoryPlan { mapped: plan.mapped, session, kv_per_1000_tokens: plan.kv_per_1000_tokens })

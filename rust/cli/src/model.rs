@@ -127,12 +127,16 @@ impl ModelArgs {
 
     /// A session over `model`, with the threads that were asked for.
     pub fn session(&self, model: &Model, context: usize) -> Result<Session> {
-        let threads = self.threads.map_or(0, usize::from);
-        let kv_format = match self.kv_cache {
+        let (threads, kv_format) = (self.threads.map_or(0, usize::from), self.kv_format());
+        Ok(model.session(SessionOptions { context, threads, kv_format, ..SessionOptions::default() })?)
+    }
+
+    /// How keys and values are to be kept.
+    pub fn kv_format(&self) -> KvFormat {
+        match self.kv_cache {
             KvCache::F16 => KvFormat::F16,
             KvCache::Q8 => KvFormat::Q8_0,
-        };
-        Ok(model.session(SessionOptions { context, threads, kv_format, ..SessionOptions::default() })?)
+        }
     }
 
     /// Tokens of context that were asked for.

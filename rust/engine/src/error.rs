@@ -70,6 +70,9 @@ pub enum Error {
         /// What does not fit.
         why: String,
     },
+    /// A session that was to be saved before it had computed anything.
+    #[error("the session has computed nothing yet; have it read a text, then save it")]
+    EmptySession,
     /// A name that a model of a store cannot have.
     #[error("a model's name is 1 to {longest} letters, digits, dots, hyphens and underscores, and begins with no dot")]
     BadModelName {

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use nibble_kernels::Format;
+use nibble_kernels::{Format, KvFormat};
 
 use crate::calibration::{self, Calibration, CalibrationProgress};
 use crate::error::Fault;
@@ -178,9 +178,9 @@ impl Model {
         &self.0.formats
     }
 
-    /// What the model and a session of `context` tokens take.
-    pub fn memory_plan(&self, context: usize) -> MemoryPlan {
-        MemoryPlan::new(&self.0.config, self.0.length, context)
+    /// What the model and a session of `context` tokens take, whose keys and values are in `kv_format`.
+    pub fn memory_plan(&self, context: usize, kv_format: KvFormat) -> MemoryPlan {
+        MemoryPlan::new(&self.0.config, self.0.length, context, kv_format)
     }
 
     /// A new timeline over this model. Sessions share the weights and nothing else; each has its own cache and threads.

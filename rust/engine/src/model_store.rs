@@ -117,7 +117,10 @@ impl ModelStore {
         let failed = |error| Error::Io { doing: "open", path: source.to_owned(), source: error };
         let mut file = File::open(source).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        // A packed file is about as long as its source.
+        if let Some(quota) = self.quota.filter(|&quota| length > quota) {
+            return Err(Error::OverQuota { needed: length, quota });
+        }
+        // A packed file is about as long as its source; how long exactly, is known when it is there.
         self.make_room(name, length)?;
         let mut magic = [0; 4];
         match file.read_exact(&mut magic) {
@@ -146,9 +149,6 @@ impl ModelStore {
     /// Removes what was not used for longest until `bytes` more fit, for the model called `name`, which is not counted.
     fn make_room(&self, name: &str, bytes: u64) -> Result<()> {
         let Some(quota) = self.quota else { return Ok(()) };
-        if bytes > quota {
-            return Err(Error::OverQuota { needed: bytes, quota });
-        }
         let mut others = self.installed()?;
         others.retain(|model| model.name != name);
         let mut taken: u64 = others.iter().map(|model| model.bytes).sum();

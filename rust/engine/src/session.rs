@@ -138,7 +138,7 @@ impl Session {
                 .unwrap_or_else(|| default_threads(config, cores.count)),
             (threads, _) => Threads::both(threads),
         };
-        let weights = model.memory_plan(options.context).mapped;
+        let weights = model.memory_plan(options.context, options.kv_format).mapped;
         let crew = Crew::new(kernels, threads, cores.placement(options.priority), weights);
         let transformer = Transformer::new(&model, crew, &options);
         Ok(Self {
@@ -218,10 +218,10 @@ impl Session {
     /// [restores](Self::restore) it in the time that reading the file takes, on any device. Nodes of the tree are left out.
     ///
     /// # Errors
-    /// [`Error::EmptyPrefix`] where the timeline is empty, [`Error::Io`] when the disk is full or the file cannot be written.
+    /// [`Error::EmptySession`] where the timeline is empty, [`Error::Io`] when the disk is full or the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         if self.tokens.is_empty() {
-            return Err(Error::EmptyPrefix);
+            return Err(Error::EmptySession);
         }
         let owner = snapshot::Owner::new(&self.model, &self.options);
         snapshot::save(path, &owner, &self.tokens, &self.hidden, self.transformer.caches())

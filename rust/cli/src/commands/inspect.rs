@@ -48,7 +48,7 @@ impl Args {
         let config = model.config();
         let session = self.model.session(&model, self.model.context_size())?;
         let context = session.context_limit();
-        let (plan, dirty) = (model.memory_plan(context), session.memory());
+        let (plan, dirty) = (model.memory_plan(context, self.model.kv_format()), session.memory());
         let sha256: String = model.fingerprint().iter().map(|b| format!("{b:02x}")).collect();
 
         let (mut out, paint) = (stdout().lock(), Paint::stdout());

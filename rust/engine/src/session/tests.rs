@@ -467,7 +467,7 @@ fn a_snapshot_that_does_not_fit_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prompt.snapshot");
     let mut empty = session(&model, |_| ());
-    assert!(matches!(empty.save(&path), Err(Error::EmptyPrefix)));
+    assert!(matches!(empty.save(&path), Err(Error::EmptySession)));
     assert!(!path.exists());
     empty.sync(&TOKENS[..12]).unwrap();
     empty.save(&path).unwrap();

@@ -127,7 +127,7 @@ fn completions(part: &[u8]) -> impl Iterator<Item = char> {
     };
     let known = part[1..].iter().fold(u32::from(part[0] & bits), |number, byte| number << 6 | u32::from(byte & 0x3F));
     let open = 6 * (len - part.len());
-    let (first, last) = (known << open, (known + 1 << open) - 1);
+    let (first, last) = (known << open, ((known + 1) << open) - 1);
     // What fewer bytes can say is never said with more.
     let first = first.max([0x80, 0x800, 0x1_0000][len - 2]);
     ASSIGNED
