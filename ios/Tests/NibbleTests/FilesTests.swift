@@ -325,8 +325,7 @@ final class FilesTests: XCTestCase {
         let model = try await tiny()
         func cycles(_ count: Int) async throws {
             for number in 0..<count {
-                // The first suggestion of a keyboard takes a while: it looks at the whole vocabulary.
-                if !number.isMultiple(of: 250) {
+                if !number.isMultiple(of: 4) {
                     let session = try await model.session(Session.Options(context: 32, threads: 1))
                     let piece = try await session.generate("the").makeAsyncIterator().next()
                     XCTAssertNotNil(piece)
@@ -335,7 +334,7 @@ final class FilesTests: XCTestCase {
                 } else {
                     let keyboard = try await model.keyboard(threads: 1)
                     _ = try await keyboard.glance(context: "the ", count: 1)
-                    if number.isMultiple(of: 500) { keyboard.close() }
+                    if number.isMultiple(of: 8) { keyboard.close() }
                 }
             }
         }

@@ -71,6 +71,13 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
     }
 
     /**
+     * Measures on how many threads this model is fastest here, and keeps that beside the model file, if that folder can be written. What
+     * is opened from then on, and leaves the number of threads open, takes it. It takes seconds of all cores, so do it once, when
+     * nobody waits. [close] stops it; a coroutine that is cancelled waits for its end.
+     */
+    public suspend fun calibrate(): Unit = handle.call { calibrate() }
+
+    /**
      * Gives memory back; call it when the system says that memory is short. It returns at once: what runs goes on, and gives its
      * memory back when it is done. Nothing has to be opened again.
      */

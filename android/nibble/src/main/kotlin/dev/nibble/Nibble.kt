@@ -1,6 +1,13 @@
 package dev.nibble
 
+import dev.nibble.ffi.LogLevel as NativeLogLevel
+import dev.nibble.ffi.Packing as NativePacking
+import dev.nibble.ffi.PowerState as NativePowerState
 import dev.nibble.ffi.memoryPlan as nativeMemoryPlan
+import dev.nibble.ffi.setLogLevel as nativeSetLogLevel
+import dev.nibble.ffi.setPowerState as nativeSetPowerState
+import dev.nibble.ffi.workerThreadIds
+import kotlinx.coroutines.flow.Flow
 
 /**
  * Small language models on the device, offline. This is where it begins: [open] a [Model], then make what your app needs over
@@ -12,7 +19,7 @@ import dev.nibble.ffi.memoryPlan as nativeMemoryPlan
  */
 public object Nibble {
     /** Opening a model reads it, so several may be under way while calls on open models go on. */
-    private val lane = Lane("nibble", width = 4)
+    internal val lane = Lane("nibble", width = 4)
 
     /**
      * Opens the packed model file at [path]. It is mapped, not copied: close the model when the app is done with it, and leave the
@@ -36,7 +43,7 @@ public object Nibble {
      *         Nibble.open(asset.parcelFileDescriptor.fd, asset.startOffset, asset.length)
      *     }
      *
-     * [descriptor] stays the caller's, who may close it when this has returned. Throws what opening a path does.
+     * which is what `openAsset` of `dev.nibble.android` does. [descriptor] stays the caller's, who may close it when this has returned. Throws what opening a path does.
      *
      * @throws NibbleException.Io if the descriptor is not open.
      */
@@ -51,14 +58,93 @@ public object Nibble {
     public suspend fun memoryPlan(path: String, options: SessionOptions = SessionOptions()): MemoryPlan =
         lane.call { loaded { translating("model") { nativeMemoryPlan(path, options.toNative()) }.toPublic() } }
 
-    /** Loading happens with the first call, so this is where it can fail. */
-    private inline fun <T> loaded(call: () -> T): T = try {
-        call()
-    } catch (error: LinkageError) {
-        throw NibbleException.LibraryUnavailable(
-            "the native library nibble_ffi could not be loaded (${System.getProperty("os.arch")}): " +
-                "check that the app ships it for this ABI, and that R8 keeps com.sun.jna and dev.nibble.ffi",
-            error,
-        )
-    }
+    /**
+     * Packs the GGUF file [source] into [target], which is then opened with [open]. The flow is cold: collecting it packs, and ends when
+     * [target] is whole. It emits how far that is, some ten times a second. Cancelling the collector stops the work, waits for that,
+     * and leaves [target] as it was; so does whatever goes wrong. Collecting throws
+     *  - [NibbleException.ModelNotFound] if there is no file [source],
+     *  - [NibbleException.ModelDamaged] if it is damaged, or has another SHA-256,
+     *  - [NibbleException.ModelUnsupported] if no version of Nibble packs it,
+     *  - [NibbleException.StorageFull] if there is no room for [target], which takes about as much as [source],
+     *  - [NibbleException.Io] if the system refuses to read or write a file,
+     *  - [NibbleException.LibraryUnavailable] if Nibble's native library could not be loaded.
+     *
+     * @param sourceSha256 the SHA-256 that [source] must have, in hexadecimal; `null` takes any.
+     */
+    public fun pack(source: String, target: String, sourceSha256: String? = null): Flow<PackProgress> =
+        packing(lane) { loaded { translating("packing") { NativePacking(source, target, sourceSha256) } } }
+
+    /**
+     * Says how much power there is to compute with; it takes effect within a batch, for the whole process, and changes no result. On
+     * Android `PowerGovernor` of `dev.nibble.android` calls it.
+     */
+    public fun setPowerState(state: PowerState): Unit = loaded { nativeSetPowerState(state.toNative()) }
+
+    /**
+     * Says from which level on Nibble logs, for the whole process; [LogLevel.WARN] is the default. It logs to logcat, with the tag
+     * `Nibble`, and to standard error elsewhere. No text of a user is ever logged.
+     */
+    public fun setLogLevel(level: LogLevel): Unit = loaded { nativeSetLogLevel(level.toNative()) }
+
+    /** The kernel's numbers of the threads that sessions have for their own. */
+    internal fun workerThreads(): IntArray = loaded { workerThreadIds() }.toIntArray()
+}
+
+/** How much power there is to compute with. */
+public enum class PowerState {
+    /** As much as it takes. */
+    NORMAL,
+
+    /** The user saves power: half of the threads. */
+    SAVING,
+
+    /** The device is hot: half of the threads. */
+    HOT,
+
+    /** The device is about to slow everything down: one thread. */
+    CRITICAL,
+}
+
+/** What Nibble logs. Each level logs what those before it do, and more. */
+public enum class LogLevel {
+    /** Nothing. */
+    OFF,
+
+    /** What failed. */
+    ERROR,
+
+    /** What the app should know, such as memory that could not be had. */
+    WARN,
+
+    /** What was opened, and how. */
+    INFO,
+
+    /** What a developer of Nibble asks for. */
+    DEBUG,
+}
+
+private fun PowerState.toNative() = when (this) {
+    PowerState.NORMAL -> NativePowerState.NORMAL
+    PowerState.SAVING -> NativePowerState.SAVING
+    PowerState.HOT -> NativePowerState.HOT
+    PowerState.CRITICAL -> NativePowerState.CRITICAL
+}
+
+private fun LogLevel.toNative() = when (this) {
+    LogLevel.OFF -> NativeLogLevel.OFF
+    LogLevel.ERROR -> NativeLogLevel.ERROR
+    LogLevel.WARN -> NativeLogLevel.WARN
+    LogLevel.INFO -> NativeLogLevel.INFO
+    LogLevel.DEBUG -> NativeLogLevel.DEBUG
+}
+
+/** Loading happens with the first call, so this is where it can fail. */
+internal inline fun <T> loaded(call: () -> T): T = try {
+    call()
+} catch (error: LinkageError) {
+    throw NibbleException.LibraryUnavailable(
+        "the native library nibble_ffi could not be loaded (${System.getProperty("os.arch")}): " +
+            "check that the app ships it for this ABI, and that R8 keeps com.sun.jna and dev.nibble.ffi",
+        error,
+    )
 }

@@ -10,7 +10,7 @@ import dev.nibble.ffi.NibbleException as NativeException
  * A coroutine that was cancelled ends with a [kotlinx.coroutines.CancellationException], as everywhere, and not with one of these.
  */
 public sealed class NibbleException(message: String, cause: Throwable? = null) : Exception(message, cause) {
-    /** There is no file where the model should be. */
+    /** There is no file where the model, or the snapshot, should be. */
     public class ModelNotFound internal constructor(message: String) : NibbleException(message)
 
     /** The model file is cut short, changed, not a model file, or another model than was asked for. */
@@ -44,7 +44,13 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
         public val fittingContext: Int?,
     ) : NibbleException(message)
 
-    /** The storage is full. */
+    /**
+     * The snapshot is of another model, another version or another way to keep keys and values, longer than the session's context, or
+     * damaged. The session is as it was.
+     */
+    public class SnapshotUnfit internal constructor(message: String) : NibbleException(message)
+
+    /** The storage is full, or what a [ModelStore] may take of it. */
     public class StorageFull internal constructor(message: String) : NibbleException(message)
 
     /** The system refused to read or write a file. */
@@ -79,7 +85,7 @@ internal inline fun <T> translating(name: String, call: () -> T): T = try {
     throw NibbleException.Closed("the $name is closed; open a new one")
 }
 
-private fun NativeException.toPublic(): NibbleException = when (this) {
+internal fun NativeException.toPublic(): NibbleException = when (this) {
     is NativeException.ModelNotFound -> NibbleException.ModelNotFound(reason)
     is NativeException.ModelDamaged -> NibbleException.ModelDamaged(reason)
     is NativeException.ModelVersion -> NibbleException.ModelVersion(reason)
@@ -88,6 +94,7 @@ private fun NativeException.toPublic(): NibbleException = when (this) {
     is NativeException.ContextOverflow -> NibbleException.ContextOverflow(reason, tokens.toInt(), context.toInt())
     is NativeException.MemoryLimit ->
         NibbleException.MemoryLimit(reason, needed.toLong(), limit.toLong(), fittingContext?.toInt())
+    is NativeException.SnapshotUnfit -> NibbleException.SnapshotUnfit(reason)
     is NativeException.StorageFull -> NibbleException.StorageFull(reason)
     is NativeException.Io -> NibbleException.Io(reason)
     is NativeException.Superseded -> NibbleException.Superseded(reason)

@@ -39,6 +39,26 @@ public class Session internal constructor(native: NativeSession) : AutoCloseable
         return pieces(handle) { chat(native, sampling.toNative(), ends.toNative()) }
     }
 
+    /**
+     * Writes what the session has computed so far to the file [path], whole or not at all. It holds the text, so keep it where the text
+     * may be. A session over the same model and with the same [SessionOptions.kvCache] takes it up, on another device too: an app can
+     * ship that of a long system prompt.
+     *
+     * @throws NibbleException.InvalidArgument if nothing was computed yet.
+     * @throws NibbleException.StorageFull if there is no room for it; [Model.memoryPlan] says what a token takes.
+     * @throws NibbleException.Io if it cannot be written.
+     */
+    public suspend fun saveSnapshot(path: String): Unit = handle.call { saveSnapshot(path) }
+
+    /**
+     * Takes up what [saveSnapshot] wrote, in place of what the session has computed, and returns the number of tokens. The next text
+     * that begins as that one did is read from where they part.
+     *
+     * @throws NibbleException.SnapshotUnfit if it does not fit the session, or is damaged; the session is as it was.
+     * @throws NibbleException.ModelNotFound if there is no file [path].
+     */
+    public suspend fun restoreSnapshot(path: String): Int = handle.call { restoreSnapshot(path) }.toInt()
+
     /** Closes the session; texts under way end with [NibbleException.Closed]. It waits for nothing. */
     override fun close(): Unit = handle.close()
 }

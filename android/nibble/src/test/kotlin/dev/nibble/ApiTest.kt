@@ -19,10 +19,10 @@ import kotlin.test.assertIs
 import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 import kotlinx.coroutines.CoroutineStart
-import kotlinx.coroutines.Job
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.flow.asFlow
+import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.onEach
@@ -30,7 +30,6 @@ import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
-import kotlinx.coroutines.yield
 import org.junit.jupiter.api.io.TempDir
 
 /** What the API promises beyond the answers: when it computes, when it stops, and what is left when it is closed. */
@@ -268,6 +267,84 @@ class ApiTest {
     }
 
     @Test
+    fun `a file that takes the place of one that was given back is looked at anew`(@TempDir folder: Path) = runBlocking {
+        val file = File(TestModel.path).copyTo(folder.resolve("model.nibble").toFile())
+        val packed = folder.resolve("another.nibble").toFile()
+        Nibble.pack(RandomModel.write(folder.resolve("another.gguf").toFile()).path, packed.path).collect()
+        Nibble.open(file.path, unchecked).use { model ->
+            model.session(small).use { session ->
+                val text = session.generate(PROMPT, stop = Stop(maxTokens = 6))
+                val expected = text.toList()
+                model.onMemoryPressure(MemoryPressure.CRITICAL)
+                assertTrue(file.delete())
+                assertFailsWith<NibbleException.ModelNotFound> { text.toList() }
+                packed.copyTo(file)
+                assertFailsWith<NibbleException.ModelDamaged> { text.toList() }
+                file.writeText("no model")
+                assertFailsWith<NibbleException.ModelDamaged> { text.toList() }
+                File(TestModel.path).copyTo(file, overwrite = true)
+                assertEquals(expected, text.toList())
+            }
+        }
+    }
+
+    @Test
+    fun `power changes who computes, and no result`() = runBlocking {
+        try {
+            model.session(small.copy(threads = 2)).use { session ->
+                val flow = session.generate(PROMPT, stop = Stop(maxTokens = 6))
+                val expected = flow.toList()
+                assertTrue(Nibble.workerThreads().isNotEmpty())
+                val tasks = File("/proc/self/task").list()!!.map { it.toInt() }
+                assertEquals(emptySet(), Nibble.workerThreads().toSet() - tasks.toSet(), "they are threads of this process")
+                for (state in PowerState.entries) {
+                    assertEquals(expected, flow.onEach { Nibble.setPowerState(state) }.toList(), "$state")
+                }
+            }
+        } finally {
+            Nibble.setPowerState(PowerState.NORMAL)
+        }
+    }
+
+    @Test
+    fun `what is logged can be set, and holds nothing that was typed`(@TempDir folder: Path) {
+        val source = RandomModel.write(folder.resolve("random.gguf").toFile())
+        fun log(level: LogLevel): String {
+            val java = File(System.getProperty("java.home"), "bin/java").path
+            val library = System.getProperty("jna.library.path")
+            val classes = System.getProperty("java.class.path")
+            val log = folder.resolve("$level").toFile()
+            val arguments = listOf(level.name, source.path, folder.resolve("models-$level").toString(), "hunter2 ".repeat(10))
+            val command = listOf(java, "-Djna.library.path=$library", "-cp", classes, "dev.nibble.WithLogKt") + arguments
+            val process = ProcessBuilder(command).redirectOutput(log).redirectErrorStream(true).start()
+            val status = process.waitFor()
+            return log.readText().also { assertEquals(0, status, it) }
+        }
+        assertEquals("", log(LogLevel.OFF))
+        assertEquals("", log(LogLevel.WARN))
+        val all = log(LogLevel.DEBUG)
+        assertTrue("Nibble INFO: removing the model first" in all, all)
+        assertTrue("hunter2" !in all)
+    }
+
+    @Test
+    fun `a calibration is kept beside the model, and closing the model stops it`(@TempDir folder: Path) = runBlocking {
+        val packed = folder.resolve("random.nibble").toFile()
+        Nibble.pack(RandomModel.write(folder.resolve("random.gguf").toFile()).path, packed.path).collect()
+        val model = Nibble.open(packed.path)
+        model.calibrate()
+        assertEquals(setOf("random.gguf", packed.name, "${packed.name}.threads.json"), folder.toFile().list()!!.toSet())
+        model.close()
+        assertFailsWith<NibbleException.Closed> { model.calibrate() }
+        val larger = Nibble.open(TestModel.path, unchecked)
+        val calibrating = async { runCatching { larger.calibrate() } }
+        calibrating.awaitThreads(1, "uniffi_nibble_ffi_fn_method_model_calibrate")
+        larger.close()
+        assertIs<NibbleException.Closed>(calibrating.await().exceptionOrNull())
+        Unit
+    }
+
+    @Test
     fun `a native library that is missing or of another kind is an error of Nibble`(@TempDir folder: Path) {
         fun open(): String {
             val java = File(System.getProperty("java.home"), "bin/java").path
@@ -327,16 +404,3 @@ class ApiTest {
 
 /** The native call that computes a piece. */
 private const val NEXT = "uniffi_nibble_ffi_fn_method_generation_next"
-
-/** The threads that are in this native call. */
-private fun threadsIn(call: String): Set<Thread> =
-    Thread.getAllStackTraces().filterValues { stack -> stack.any { it.methodName == call } }.keys
-
-/** Waits for so many threads to be in the native call, which this job makes one of them. */
-private suspend fun Job.awaitThreads(count: Int, call: String): Set<Thread> {
-    while (threadsIn(call).size < count) {
-        check(isActive) { "it is over and was not seen to begin" }
-        yield()
-    }
-    return threadsIn(call)
-}

@@ -1,0 +1,83 @@
+package dev.nibble
+
+import dev.nibble.ffi.InstalledModel as NativeInstalledModel
+import dev.nibble.ffi.ModelStore as NativeModelStore
+import java.time.Instant
+import kotlinx.coroutines.flow.Flow
+
+/**
+ * Packed models in one folder of the app, by name: installed whole or not at all, replaced while they are in use, and limited to a
+ * quota. Several stores, and several processes, may use one folder.
+ *
+ * After [close] every call throws [NibbleException.Closed]. Models that were opened from it stay open.
+ */
+public class ModelStore private constructor(native: NativeModelStore) : AutoCloseable {
+    // A list need not wait for an installation.
+    private val handle = Handle("store", native, Lane("nibble-store", width = 4)) {}
+
+    /** What is installed, the last used first. */
+    public suspend fun installed(): List<InstalledModel> = handle.call { installed() }.map { it.toPublic() }
+
+    /**
+     * Installs the model in [source], a GGUF file, which is packed, or a packed file, which is checked and copied. Where [name] is taken
+     * this is its upgrade: the old file serves until the new one is whole, and whoever has it open keeps it. If the quota would be
+     * exceeded, the models that were not used for the longest go first. The flow is as that of [Nibble.pack]; a model that is larger than
+     * the quota is [NibbleException.StorageFull], and a name that is no plain file name [NibbleException.InvalidArgument].
+     *
+     * @param sourceSha256 the SHA-256 of the GGUF file that the model must come from, in hexadecimal; `null` takes any.
+     */
+    public fun install(name: String, source: String, sourceSha256: String? = null): Flow<PackProgress> =
+        packing(handle.lane) { handle.now { install(name, source, sourceSha256) } }
+
+    /**
+     * Where the model [name] is; it is marked as used.
+     *
+     * @throws NibbleException.ModelNotFound if it is not installed.
+     */
+    public suspend fun path(name: String): String = handle.call { path(name) }
+
+    /** Opens the model [name], as [Nibble.open] does what is at its [path]. */
+    public suspend fun open(name: String, options: ModelOptions = ModelOptions()): Model = Nibble.open(path(name), options)
+
+    /** Removes the model [name], if it is installed. Whoever has it open keeps it. */
+    public suspend fun remove(name: String): Unit = handle.call { remove(name) }
+
+    /** Closes the store; its files stay, and installations under way go on. */
+    override fun close(): Unit = handle.close()
+
+    public companion object {
+        /**
+         * Opens the store in the folder [directory], which is made if it is not there. It is the app's own, such as
+         * `context.noBackupFilesDir.resolve("models").path`: models can be had again, so they need no backup.
+         *
+         * @param quota bytes that the models may take together; `null` sets no limit.
+         * @throws NibbleException.Io if the folder cannot be made or read.
+         */
+        public suspend fun open(directory: String, quota: Long? = null): ModelStore {
+            val limit = quota?.toNative("quota")
+            return Nibble.lane.call(discard = ModelStore::close) {
+                loaded { translating("store") { ModelStore(NativeModelStore.open(directory, limit)) } }
+            }
+        }
+    }
+}
+
+/** A model of a [ModelStore]. */
+public data class InstalledModel(
+    /** The name under which it was installed. */
+    public val name: String,
+    /** Where it is. */
+    public val path: String,
+    /** What it takes of the storage. */
+    public val bytes: Long,
+    /**
+     * The SHA-256 of the GGUF file that it was packed from, in hexadecimal; `null` where this version of Nibble cannot read the file,
+     * which is to be installed again.
+     */
+    public val sourceSha256: String?,
+    /** When it was installed or last asked for, to the second. */
+    public val lastUsed: Instant,
+)
+
+private fun NativeInstalledModel.toPublic() =
+    InstalledModel(name, path, bytes.toLong(), sourceSha256, Instant.ofEpochSecond(lastUsed.toLong()))

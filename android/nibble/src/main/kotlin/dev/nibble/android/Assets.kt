@@ -1,0 +1,61 @@
+// Models out of an app's package: an asset is mapped where it lies, and not copied.
+package dev.nibble.android
+
+import android.content.res.AssetFileDescriptor
+import android.content.res.AssetManager
+import dev.nibble.Model
+import dev.nibble.ModelOptions
+import dev.nibble.Nibble
+import dev.nibble.NibbleException
+import java.io.Closeable
+import java.io.FileNotFoundException
+import java.io.IOException
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.withContext
+
+/**
+ * Opens the packed model that is the asset [name] of the app or of an install-time asset pack. It is mapped from the package, and
+ * takes no other storage. It has to lie there uncompressed:
+ *
+ *     android { androidResources { noCompress += "nibble" } }
+ *
+ * @throws NibbleException.InvalidArgument if it is compressed.
+ * @throws NibbleException.ModelNotFound if there is no such asset. Besides, what opening a path throws.
+ */
+public suspend fun Nibble.openAsset(
+    assets: AssetManager,
+    name: String,
+    options: ModelOptions = ModelOptions(),
+): Model = withContext(Dispatchers.IO) { descriptor(name, assets::openFd, assets::open) }.use { open(it, options) }
+
+/**
+ * Opens the packed model behind [asset], such as `context.assets.openFd` and `ContentResolver.openAssetFileDescriptor` return. It is
+ * mapped from there, and not copied. [asset] stays the caller's, who may close it when this has returned.
+ *
+ * @throws NibbleException.InvalidArgument if the length is unknown, as that of a pipe is. Besides, what opening a path throws.
+ */
+public suspend fun Nibble.open(asset: AssetFileDescriptor, options: ModelOptions = ModelOptions()): Model {
+    val file = asset.parcelFileDescriptor
+    val declared = asset.declaredLength
+    // The length of a pipe is negative.
+    val length = if (declared == AssetFileDescriptor.UNKNOWN_LENGTH) file.statSize - asset.startOffset else declared
+    if (length < 0) {
+        throw NibbleException.InvalidArgument("the asset has no known length, so it cannot be mapped; copy it to a file and open that")
+    }
+    return open(file.fd, asset.startOffset, length, options)
+}
+
+/** What Android says of an asset that is compressed is what it says of one that is not there. */
+internal fun <D> descriptor(name: String, descriptor: (String) -> D, stream: (String) -> Closeable): D = try {
+    descriptor(name)
+} catch (_: FileNotFoundException) {
+    try {
+        stream(name).close()
+    } catch (_: IOException) {
+        throw NibbleException.ModelNotFound("there is no asset $name in the package; put it into src/main/assets")
+    }
+    throw NibbleException.InvalidArgument(
+        "the asset $name is compressed, so it cannot be mapped; have it stored as it is: " +
+            "android { androidResources { noCompress += \"${name.substringAfterLast('.')}\" } }",
+    )
+}

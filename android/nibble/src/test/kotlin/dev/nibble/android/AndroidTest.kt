@@ -1,0 +1,178 @@
+package dev.nibble.android
+
+import android.content.ComponentCallbacks
+import android.content.ComponentCallbacks2.TRIM_MEMORY_BACKGROUND
+import android.content.ComponentCallbacks2.TRIM_MEMORY_COMPLETE
+import android.content.ComponentCallbacks2.TRIM_MEMORY_MODERATE
+import android.content.ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL
+import android.content.ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW
+import android.content.ComponentCallbacks2.TRIM_MEMORY_RUNNING_MODERATE
+import android.content.ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN
+import android.content.ComponentCallbacks2
+import android.content.Context
+import android.content.ContextWrapper
+import android.content.res.AssetFileDescriptor
+import android.content.res.AssetFileDescriptor.UNKNOWN_LENGTH
+import android.os.ParcelFileDescriptor
+import android.os.PowerManager
+import com.sun.jna.Function
+import dev.nibble.MemoryPressure
+import dev.nibble.ModelOptions
+import dev.nibble.Nibble
+import dev.nibble.NibbleException
+import dev.nibble.PowerState
+import dev.nibble.TestModel
+import java.io.Closeable
+import java.io.File
+import java.io.FileNotFoundException
+import kotlin.test.Test
+import kotlin.test.assertContains
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertIs
+import kotlinx.coroutines.runBlocking
+
+/** What the classes for Android do that does not need Android: its own classes are there, and what they call is not. */
+class AndroidTest {
+    private val unchecked = ModelOptions(checkWeights = false)
+
+    @Test
+    @Suppress("DEPRECATION")
+    fun `every level of memory asks for what it is about`() {
+        val expected = mapOf(
+            TRIM_MEMORY_RUNNING_MODERATE to MemoryPressure.MODERATE,
+            TRIM_MEMORY_RUNNING_LOW to MemoryPressure.LOW,
+            TRIM_MEMORY_RUNNING_CRITICAL to MemoryPressure.CRITICAL,
+            TRIM_MEMORY_UI_HIDDEN to null,
+            TRIM_MEMORY_BACKGROUND to MemoryPressure.MODERATE,
+            TRIM_MEMORY_MODERATE to MemoryPressure.LOW,
+            TRIM_MEMORY_COMPLETE to MemoryPressure.CRITICAL,
+        )
+        assertEquals(expected, expected.mapValues { (level, _) -> memoryPressure(level) })
+        assertEquals(null, memoryPressure(0))
+    }
+
+    @Test
+    fun `heat counts for more than the battery saver`() {
+        val heat = listOf(
+            PowerManager.THERMAL_STATUS_NONE to null,
+            PowerManager.THERMAL_STATUS_LIGHT to null,
+            PowerManager.THERMAL_STATUS_MODERATE to null,
+            PowerManager.THERMAL_STATUS_SEVERE to PowerState.HOT,
+            PowerManager.THERMAL_STATUS_CRITICAL to PowerState.CRITICAL,
+            PowerManager.THERMAL_STATUS_EMERGENCY to PowerState.CRITICAL,
+            PowerManager.THERMAL_STATUS_SHUTDOWN to PowerState.CRITICAL,
+        )
+        for ((status, state) in heat) {
+            assertEquals(state ?: PowerState.NORMAL, powerState(saving = false, status))
+            assertEquals(state ?: PowerState.SAVING, powerState(saving = true, status))
+        }
+    }
+
+    /** Of the memory that a model gives back its mapping can be seen from here. */
+    @Test
+    @Suppress("DEPRECATION")
+    fun `a model hears of memory until it is detached, or closed`() = runBlocking {
+        val app = App()
+        val mappings = TestModel.mappings()
+        fun mapped() = TestModel.mappings() - mappings
+        val model = Nibble.open(TestModel.path, unchecked)
+        val attached = model.attachTo(app)
+        val callbacks = assertIs<ComponentCallbacks2>(app.registered.single())
+        assertEquals(1, mapped())
+        callbacks.onTrimMemory(TRIM_MEMORY_UI_HIDDEN)
+        callbacks.onTrimMemory(TRIM_MEMORY_BACKGROUND)
+        assertEquals(1, mapped())
+        callbacks.onTrimMemory(TRIM_MEMORY_RUNNING_CRITICAL)
+        assertEquals(0, mapped())
+        model.tokenize("comes back")
+        assertEquals(1, mapped())
+        callbacks.onLowMemory()
+        assertEquals(0, mapped())
+        attached.close()
+        assertEquals(emptyList<ComponentCallbacks>(), app.registered)
+
+        model.attachTo(app)
+        model.close()
+        app.registered.single().onLowMemory()
+        assertEquals(emptyList<ComponentCallbacks>(), app.registered, "it is still called for a model that is closed")
+    }
+
+    @Test
+    fun `an asset is opened where it lies`() = runBlocking {
+        val length = File(TestModel.path).length()
+        val number = Function.getFunction("c", "open").invokeInt(arrayOf(TestModel.path, 0))
+        fun asset(size: Long, declared: Long) = AssetFileDescriptor(Descriptor(number, size), 0, declared)
+        for (asset in listOf(asset(length, length), asset(length, UNKNOWN_LENGTH))) {
+            Nibble.open(asset, unchecked).use { assertEquals(TestModel.shared.info, it.info) }
+        }
+        // What a pipe says of itself.
+        val pipe = assertFailsWith<NibbleException.InvalidArgument> { Nibble.open(asset(-1, UNKNOWN_LENGTH), unchecked) }
+        assertContains(pipe.message!!, "copy it to a file")
+        assertEquals(0, Function.getFunction("c", "close").invokeInt(arrayOf(number)))
+        assertFailsWith<NibbleException.Io> { Nibble.open(asset(length, length), unchecked) }
+        Unit
+    }
+
+    @Test
+    fun `an asset that is compressed is told from one that is not there`() {
+        val missing = { _: String -> throw FileNotFoundException("it is probably compressed") }
+        val stream = { _: String -> Closeable { } }
+        assertEquals("there", descriptor("words.nibble", { "there" }, missing))
+        val compressed = assertFailsWith<NibbleException.InvalidArgument> { descriptor("words.nibble", missing, stream) }
+        assertContains(compressed.message!!, "androidResources { noCompress += \"nibble\" }")
+        val absent = assertFailsWith<NibbleException.ModelNotFound> { descriptor("words.nibble", missing, missing) }
+        assertContains(absent.message!!, "words.nibble")
+    }
+
+    @Test
+    fun `a session of hints is about the workers that there are`() {
+        val log = mutableListOf<String>()
+        var workers = intArrayOf()
+        val hints = HintSessions({ workers.clone() }) { threads ->
+            val name = threads.joinToString("+")
+            log += "open $name"
+            // A phone may say that it takes no hints.
+            if (9 in threads) null else object : HintSession {
+                override fun report(nanoseconds: Long) {
+                    log += "$name: $nanoseconds"
+                }
+
+                override fun close() {
+                    log += "close $name"
+                }
+            }
+        }
+        hints.report(1)
+        for ((now, time) in listOf(intArrayOf(5, 4) to 2L, intArrayOf(4, 5) to 3L, intArrayOf(9) to 4L, intArrayOf(6) to 5L)) {
+            workers = now
+            hints.report(time)
+        }
+        hints.close()
+        hints.report(6)
+        hints.close()
+        assertEquals(listOf("open 4+5", "4+5: 2", "4+5: 3", "close 4+5", "open 9", "open 6", "6: 5", "close 6"), log)
+    }
+
+    /** An app that only keeps who wants to be called. */
+    private class App : ContextWrapper(null) {
+        val registered = mutableListOf<ComponentCallbacks>()
+
+        override fun getApplicationContext(): Context = this
+
+        override fun registerComponentCallbacks(callback: ComponentCallbacks) {
+            registered += callback
+        }
+
+        override fun unregisterComponentCallbacks(callback: ComponentCallbacks) {
+            registered -= callback
+        }
+    }
+
+    /** An open file of this number. */
+    private class Descriptor(private val number: Int, private val size: Long) : ParcelFileDescriptor(null as ParcelFileDescriptor?) {
+        override fun getFd() = number
+
+        override fun getStatSize() = size
+    }
+}
