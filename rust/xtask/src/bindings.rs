@@ -2,7 +2,7 @@
 
 use crate::shell::{self, Result};
 use crate::tally::Tally;
-use crate::{models, setup, wheel};
+use crate::{models, native, setup, wheel};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,17 +79,42 @@ pub fn test_kotlin() -> Tally {
     Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
         let mut tally = Tally::of(has_our_version()?);
-        let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
-        let mut maven = shell::command("mvn");
-        maven
-            .args(["-q", "-B", "-ntp", "-f", POM, SUREFIRE_COUNTS])
-            .arg(define("nibble.bindings", &generated))
-            .arg(define("nibble.library", library.parent().unwrap_or(&library)))
-            .arg("test")
-            .env(TEST_MODEL, &model);
-        tally += Tally::foreign(&mut maven, of_surefire);
+        tally += Tally::foreign(maven(&generated, &library, &model).arg(format!("-Dtest=!{ON_ARM}")), of_surefire);
         Ok(tally)
     })
+}
+
+/// The test that needs another kind of processor.
+const ON_ARM: &str = "ArmTest";
+
+/// Runs the Kotlin API on an emulated aarch64 processor, with the library for that, and compares with this machine.
+pub fn test_kotlin_on_arm() -> Tally {
+    Tally::within(|| {
+        let Prepared { generated, library, model } = Prepared::new("kotlin")?;
+        let java = setup::arm_java(&shell::root().join("target/xtask/arm-jvm"), "max")?;
+        let arm = native::arm_linux_library()?;
+        let mut maven = maven(&generated, &library, &model);
+        maven
+            .arg(format!("-Dtest={ON_ARM}"))
+            .arg(define("nibble.arm.java", &java))
+            .arg(define("nibble.arm.library", arm.parent().unwrap_or(&arm)));
+        Ok(Tally::foreign(&mut maven, of_surefire))
+    })
+}
+
+/// The command that tests the Kotlin API.
+fn maven(generated: &Path, library: &Path, model: &Path) -> Command {
+    let mut maven = shell::command("mvn");
+    maven
+        .args(["-q", "-B", "-ntp", "-f", POM, SUREFIRE_COUNTS, "test"])
+        .arg(define("nibble.bindings", generated))
+        .arg(define("nibble.library", library.parent().unwrap_or(library)))
+        .env(TEST_MODEL, model);
+    maven
+}
+
+fn define(name: &str, path: &Path) -> String {
+    format!("-D{name}={}", path.display())
 }
 
 /// Whether the version of the Maven build is that of the crates.

@@ -8,7 +8,7 @@ use crate::native::{self, Profile};
 use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, IOS_SIMULATOR_PC, Need};
 use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
-use crate::{android, bindings, budget, sbom, wheel};
+use crate::{android, bindings, budget, ios, sbom, wheel};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -27,9 +27,6 @@ const NEEDS: [Need; 9] = [
     Need::Maven,
     Need::Python,
 ];
-
-/// What makes an XCFramework of static libraries on any machine: `OUT_DIR LIB.a...`
-const XCFRAMEWORK: &str = "ios/make-xcframework.sh";
 
 /// The Swift package without its native library, which lies beside it.
 const SWIFT_PACKAGE: [&str; 7] = [
@@ -97,16 +94,15 @@ fn kotlin(folder: &Path) -> Result<Tally> {
 /// The XCFramework and the package that names it.
 fn swift(folder: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
-    let scratch = shell::root().join("target/xtask/ios");
-    shell::make_empty(&scratch)?;
-    let mut script = shell::command(shell::root().join(XCFRAMEWORK));
-    script.arg(&scratch);
+    let mut libraries = Vec::new();
     for slice in &SLICES {
         let library = slice.build(Profile::Dist)?;
         tally += slice.check(&library)?;
-        script.arg(library);
+        libraries.push(library);
     }
-    shell::run(&mut script)?;
+    tally += ios::check_privacy(&libraries);
+    let scratch = shell::root().join("target/xtask/ios");
+    ios::xcframework(&scratch, &libraries)?;
     zip(&scratch, &["CNibble.xcframework"], &folder.join("CNibble.xcframework.zip"))?;
     zip(shell::root(), &SWIFT_PACKAGE, &folder.join(format!("nibble-{VERSION}-swift.zip")))?;
     Ok(tally)

@@ -1,12 +1,13 @@
-//! The libraries for iOS: compiled and checked. An XCFramework is made of them.
+//! The libraries for iOS: compiled, checked, and put into an XCFramework.
 
 use crate::macho::{self, System};
 use crate::native::{self, Profile};
 use crate::setup::{IOS, IOS_SIMULATOR, IOS_SIMULATOR_PC};
-use crate::shell::Result;
+use crate::shell::{self, Result};
 use crate::tally::Tally;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One library.
 pub struct Slice {
@@ -38,7 +39,34 @@ impl Slice {
     }
 }
 
-/// Builds and checks the libraries for a phone and for the simulator, as fast as can be.
+/// Makes an XCFramework of libraries, in a folder; what else is in the folder is removed.
+pub fn xcframework(folder: &Path, libraries: &[PathBuf]) -> Result<()> {
+    shell::make_empty(folder)?;
+    shell::run(script("ios/make-xcframework.sh").arg(folder).args(libraries))
+}
+
+/// Whether the privacy manifest has what the libraries call, neither less nor more.
+pub fn check_privacy(libraries: &[PathBuf]) -> Tally {
+    Tally::check(script("ios/check-privacy.sh").args(libraries))
+}
+
+fn script(path: &str) -> Command {
+    shell::command(shell::root().join(path))
+}
+
+/// Builds and checks the libraries for a phone and for the simulator, as fast as can be, and what is made of them.
 pub fn test() -> Tally {
-    SLICES[..2].iter().map(|slice| Tally::within(|| slice.check(&slice.build(Profile::Cross)?))).sum()
+    Tally::within(|| {
+        let mut tally = Tally::check(&mut script("ios/Tests/xcframework.sh"));
+        let mut libraries = Vec::new();
+        for slice in &SLICES[..2] {
+            let library = slice.build(Profile::Cross)?;
+            tally += slice.check(&library)?;
+            libraries.push(library);
+        }
+        tally += check_privacy(&libraries);
+        let made = xcframework(&shell::root().join("target/xtask/ios"), &libraries);
+        tally += Tally::within(|| made.map(|()| Tally::of(true)));
+        Ok(tally)
+    })
 }

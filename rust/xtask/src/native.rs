@@ -1,6 +1,6 @@
 //! `nibble-ffi` for a phone: one static library per target, and the functions that it has to hold.
 
-use crate::setup::{IOS, IOS_SIMULATOR, cargo_for};
+use crate::setup::{IOS, IOS_SIMULATOR, LINUX, cargo_for};
 use crate::shell::{self, Result};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -49,6 +49,13 @@ pub fn host_library() -> Result<PathBuf> {
     let mut cargo = shell::cargo();
     cargo.args(["rustc", "--profile", Profile::Dist.name(), "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
     made_by(cargo, consts::DLL_EXTENSION)
+}
+
+/// Compiles the library that aarch64 Linux loads, as fast as can be, and says where it lies.
+pub fn arm_linux_library() -> Result<PathBuf> {
+    let mut cargo = cargo_for(LINUX, "rustc");
+    cargo.args(["--profile", Profile::Cross.name(), "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
+    made_by(cargo, "so")
 }
 
 /// Compiles our crate and says where the file with this extension lies: that depends on the settings of the person who runs it, and

@@ -2,17 +2,19 @@
 //!
 //! As root on Debian it is installed; elsewhere the missing thing is named, with the way to get it.
 
+mod arm_jvm;
 mod debian;
 mod rust;
 mod swift;
 
+pub use arm_jvm::launcher as arm_java;
 pub use debian::Archive;
 pub use rust::cargo_for;
 pub use swift::command as swift;
 
 use crate::shell::{self, Result};
 use crate::{android, models, pc, python};
-use std::env::consts;
+use std::env::{self, consts};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,6 +54,8 @@ pub enum Need {
     Python,
     /// A Java compiler, and Maven.
     Maven,
+    /// A Java virtual machine for aarch64 Linux.
+    ArmJvm,
     /// Swift 6.
     Swift,
     /// The models, pulled and packed.
@@ -87,6 +91,7 @@ pub fn everything() -> Result<()> {
         Pc,
         Python,
         Maven,
+        ArmJvm,
         Swift,
         Models,
     ]);
@@ -133,6 +138,7 @@ impl Need {
             Self::Pc => has_x86_tiers() || bochs().is_some() && shell::find("cc").is_some(),
             Self::Python => python::is_whole(),
             Self::Maven => shell::find("mvn").is_some() && shell::find("javac").is_some(),
+            Self::ArmJvm => arm_jvm::is_there(),
             Self::Swift => swift::is_there(),
             // Only the command itself knows; it looks before it fetches.
             Self::Models => false,
@@ -162,6 +168,7 @@ impl Need {
             }
             Self::Python => debian::install(&["python3", "python3-pip", "python3-venv"]),
             Self::Maven => debian::install(&["maven", "openjdk-17-jdk-headless"]),
+            Self::ArmJvm => arm_jvm::install(),
             Self::Swift => swift::install(),
             Self::Models => {
                 for model in models::pull_all()? {
@@ -175,7 +182,9 @@ impl Need {
     /// Why this platform can never meet it.
     fn impossible(self) -> Option<&'static str> {
         match self {
-            Self::CrossCompiler | Self::Emulator | Self::Counter if consts::OS != "linux" => Some("this is Linux only"),
+            Self::CrossCompiler | Self::Emulator | Self::Counter | Self::ArmJvm if consts::OS != "linux" => {
+                Some("this is Linux only")
+            }
             Self::Swift => swift::impossible(),
             Self::Pc if consts::OS != "linux" || consts::ARCH != "x86_64" => Some("this is for x86-64 Linux only"),
             _ => None,
@@ -211,6 +220,7 @@ impl Need {
                 "install a JDK from 17 on, and Maven (Debian, Ubuntu: `apt-get install maven openjdk-17-jdk-headless`)"
                     .to_owned()
             }
+            Self::ArmJvm => "this takes Debian: its packages are unpacked, and not installed".to_owned(),
             Self::Swift => "install Swift 6 from swift.org, or Xcode 16".to_owned(),
             Self::Models => "run `cargo nibble pull --all`".to_owned(),
         }
@@ -230,10 +240,18 @@ impl std::fmt::Display for Need {
             Self::Pc => f.write_str("emulator of a PC with AVX-512 and AVX-VNNI, and C compiler"),
             Self::Python => f.write_str("Python"),
             Self::Maven => f.write_str("Java and Maven"),
+            Self::ArmJvm => f.write_str("Java for aarch64 Linux"),
             Self::Swift => f.write_str("Swift 6"),
             Self::Models => f.write_str("models"),
         }
     }
+}
+
+/// The user's folder for what is unpacked once, beside the models, where every checkout finds it.
+fn cache() -> PathBuf {
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    cache.unwrap_or_else(env::temp_dir).join("nibble")
 }
 
 /// Where Debian's cross C library lies.

@@ -36,6 +36,8 @@ enum Part {
     Python,
     /// The Kotlin API does, on the JVM, and keeps its other promises.
     Kotlin,
+    /// The Kotlin API says the same on an emulated aarch64 processor.
+    KotlinAarch64,
     /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library.
     Swift,
     /// The examples in the documentation work, and its links lead somewhere.
@@ -91,6 +93,9 @@ impl Part {
             Self::Tests => &[Need::Models],
             Self::Python => &[Need::Python, Need::Models],
             Self::Kotlin => &[Need::Maven, Need::Models],
+            Self::KotlinAarch64 => {
+                &[Need::Maven, Need::Models, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator, Need::ArmJvm]
+            }
             Self::Swift => &[Need::Swift, Need::Models],
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
@@ -101,6 +106,8 @@ impl Part {
                 Need::Std(IOS),
                 Need::Std(IOS_SIMULATOR),
                 Need::AndroidLinker,
+                Need::Lipo,
+                Need::Python,
             ],
         }
     }
@@ -133,6 +140,7 @@ impl Part {
             Self::Tests => Tally::suite(shell::cargo().arg("test").arg("--no-fail-fast").args(WORKSPACE)),
             Self::Python => bindings::test_python(),
             Self::Kotlin => bindings::test_kotlin(),
+            Self::KotlinAarch64 => bindings::test_kotlin_on_arm(),
             Self::Swift => bindings::test_swift(),
             Self::Doc => {
                 let mut tally = Tally::suite(shell::cargo().args([

@@ -2,7 +2,6 @@
 
 use super::debian;
 use crate::shell::{self, Result};
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,9 +79,6 @@ fn enter(folders: &[&Path], words: &[&str]) -> Command {
     enter
 }
 
-/// Beside the models, where every checkout finds it.
 fn root() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    cache.unwrap_or_else(env::temp_dir).join("nibble/swift")
+    super::cache().join("swift")
 }
