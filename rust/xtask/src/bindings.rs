@@ -79,7 +79,8 @@ pub fn test_kotlin() -> Tally {
     Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
         let mut tally = Tally::of(has_our_version()?);
-        tally += Tally::foreign(maven(&generated, &library, &model).arg(format!("-Dtest=!{ON_ARM}")), of_surefire);
+        tally +=
+            Tally::suites(maven("verify", &generated, &library, &model).arg(format!("-Dtest=!{ON_ARM}")), of_surefire);
         Ok(tally)
     })
 }
@@ -93,20 +94,20 @@ pub fn test_kotlin_on_arm() -> Tally {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
         let java = setup::arm_java(&shell::root().join("target/xtask/arm-jvm"), "max")?;
         let arm = native::arm_linux_library()?;
-        let mut maven = maven(&generated, &library, &model);
+        let mut maven = maven("test", &generated, &library, &model);
         maven
             .arg(format!("-Dtest={ON_ARM}"))
             .arg(define("nibble.arm.java", &java))
             .arg(define("nibble.arm.library", arm.parent().unwrap_or(&arm)));
-        Ok(Tally::foreign(&mut maven, of_surefire))
+        Ok(Tally::suites(&mut maven, of_surefire))
     })
 }
 
-/// The command that tests the Kotlin API.
-fn maven(generated: &Path, library: &Path, model: &Path) -> Command {
+/// The command that tests the Kotlin API; `verify` also makes the AAR, and tests that.
+fn maven(phase: &str, generated: &Path, library: &Path, model: &Path) -> Command {
     let mut maven = shell::command("mvn");
     maven
-        .args(["-q", "-B", "-ntp", "-f", POM, SUREFIRE_COUNTS, "test"])
+        .args(["-q", "-B", "-ntp", "-f", POM, COUNTS, phase])
         .arg(define("nibble.bindings", generated))
         .arg(define("nibble.library", library.parent().unwrap_or(library)))
         .env(TEST_MODEL, model);
@@ -125,8 +126,8 @@ pub fn has_our_version() -> Result<bool> {
 /// The Maven build of the Kotlin API.
 pub const POM: &str = "android/nibble/pom.xml";
 
-/// Has Maven say how many tests there were, also where it is quiet about all else.
-const SUREFIRE_COUNTS: &str = "-Dorg.slf4j.simpleLogger.log.org.apache.maven.plugin.surefire=info";
+/// Has Maven say how many tests there were, also where it is quiet about all else: Surefire, and Failsafe, which tests the AAR.
+const COUNTS: &str = "-Dorg.slf4j.simpleLogger.log.org.apache.maven.plugin=info";
 
 /// The committed Swift bindings: what is generated, and where it belongs.
 const SWIFT: [(&str, &str); 2] = [
@@ -165,9 +166,9 @@ pub fn test_swift() -> Tally {
     })
 }
 
-/// `Tests run: 59, Failures: 0, Errors: 0, Skipped: 0`
+/// `Tests run: 59, Failures: 0, Errors: 0, Skipped: 0, Time elapsed: 0.5 s -- in dev.nibble.ApiTest`; the sum of all has no time.
 fn of_surefire(line: &str) -> Option<Tally> {
-    let counts = line.split_once("Tests run: ")?.1;
+    let counts = line.split_once("Tests run: ")?.1.split_once(", Time elapsed")?.0;
     let mut numbers = counts.split(", ").map(|part| part.rsplit(' ').next()?.parse::<usize>().ok());
     let [run, failures, errors, skipped] = std::array::from_fn(|_| numbers.next().flatten());
     let (failed, skipped) = (failures? + errors?, skipped?);
@@ -188,8 +189,9 @@ mod tests {
 
     #[test]
     fn the_counts_of_other_runners_are_read() {
-        let line = "[INFO] Tests run: 59, Failures: 1, Errors: 2, Skipped: 3";
+        let line = "[ERROR] Tests run: 59, Failures: 1, Errors: 2, Skipped: 3, Time elapsed: 1.2 s <<< FAILURE! -- in dev.nibble.ApiTest";
         assert_eq!(of_surefire(line), Some(Tally { passed: 53, failed: 3, skipped: 3 }));
+        assert_eq!(of_surefire("[INFO] Tests run: 59, Failures: 0, Errors: 0, Skipped: 0"), None, "the sum of all");
         assert_eq!(of_surefire("[INFO] Running dev.nibble.ApiTest"), None);
         let line = "\t Executed 19 tests, with 0 failures (0 unexpected) in 51.0 (51.0) seconds";
         assert_eq!(of_xctest(line), Some(Tally { passed: 19, failed: 0, skipped: 0 }));

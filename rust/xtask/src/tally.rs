@@ -59,6 +59,11 @@ impl Tally {
         Self::counted(command, |tally, line| *tally += Self::of_libtest(line))
     }
 
+    /// Runs the tests of another language, whose runner counts each of its suites in a line that `read` knows.
+    pub fn suites(command: &mut Command, read: fn(&str) -> Option<Self>) -> Self {
+        Self::counted(command, |tally, line| *tally += read(line).unwrap_or_default())
+    }
+
     /// Runs the tests of another language, whose runner counts them in lines that `read` knows: the last one has them all.
     pub fn foreign(command: &mut Command, read: fn(&str) -> Option<Self>) -> Self {
         Self::counted(command, |tally, line| *tally = read(line).unwrap_or(*tally))
