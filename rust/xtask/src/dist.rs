@@ -75,8 +75,8 @@ pub fn run() -> Result<()> {
 fn kotlin(folder: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
     for abi in &ABIS {
-        let library = abi.build(Profile::Dist)?;
-        tally += abi.check(&library, Profile::Dist)?;
+        let library = abi.build()?;
+        tally += abi.check(&library)?;
     }
     let generated = bindings::generate("kotlin", &native::host_library()?)?;
     let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());

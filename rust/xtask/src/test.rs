@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
-use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, LINUX, Need, PC, Unmet, cargo_for};
+use crate::setup::{self, ANDROID, IOS, IOS_SIMULATOR, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
 use crate::{android, arm, bindings, counts, ios, layers, table};
@@ -102,7 +102,6 @@ impl Part {
             Self::Counts => &arm::NEEDS,
             Self::Mobile => &[
                 Need::Std(ANDROID),
-                Need::Std(ANDROID_PC),
                 Need::Std(IOS),
                 Need::Std(IOS_SIMULATOR),
                 Need::AndroidLinker,
