@@ -7,7 +7,7 @@
 # Libraries of one platform are joined. What was in OUT_DIR under that name is replaced when the new one is whole.
 #
 # The slices are static frameworks and not bare libraries: only a framework brings its module map and its privacy manifest along,
-# and the headers of two bare libraries end up in one folder. Needs `lipo`, or `llvm-lipo`, only where libraries are joined.
+# and the headers of two bare libraries end up in one folder.
 set -euo pipefail
 
 name=CNibble
@@ -98,18 +98,35 @@ oldest() { # PLATFORM, as Package.swift spells it
     sed -n "s/.*\.$1(\.v\([0-9]*\)).*/\1.0/p" "$root/Package.swift"
 }
 
-join() { # OUTPUT LIBRARY...
-    local output=$1 tool found=
+big_endian() { # NUMBER...: 32 bits each
+    local number
+    for number; do
+        printf "\\$(printf %03o $((number >> 24 & 255)))\\$(printf %03o $((number >> 16 & 255)))"
+        printf "\\$(printf %03o $((number >> 8 & 255)))\\$(printf %03o $((number & 255)))"
+    done
+}
+
+# One library, or that for arm64 and that for x86_64 as a universal file (mach-o/fat.h): a table, then both, each on a page of
+# 16 KiB. `lipo` would do it too, but LLVM's stops at objects that a newer compiler made.
+join() { # OUTPUT LIBRARY [LIBRARY]
+    local output=$1 first second page=16384 start
     shift
     if [ $# -eq 1 ]; then
         cp "$1" "$output"
         return
     fi
-    for tool in lipo llvm-lipo $(compgen -c llvm-lipo- | sort -r); do
-        ! command -v "$tool" >/dev/null || { found=$tool && break; }
-    done
-    [ -n "$found" ] || fail "joining libraries needs lipo (Xcode) or llvm-lipo (LLVM); install one of them"
-    "$found" -create "$@" -output "$output" || fail "$found could not join $*"
+    first=$(wc -c <"$1") second=$(wc -c <"$2")
+    start=$((page + (first + page - 1) / page * page))
+    [ $((start + second)) -lt 4294967296 ] || fail "$1 and $2 are too large for one file"
+    {
+        big_endian 0xcafebabe 2
+        big_endian 0x0100000c 0 $page "$first" 14
+        big_endian 0x01000007 3 $start "$second" 14
+        head -c $((page - 48)) /dev/zero
+        cat "$1"
+        head -c $((start - page - first)) /dev/zero
+        cat "$2"
+    } >"$output"
 }
 
 plist() { # the lines of its dictionary from standard input

@@ -68,6 +68,7 @@ impl Crew {
     /// Changes how many threads compute. Those that are no longer needed sleep.
     pub fn set_threads(&mut self, threads: Threads) {
         self.threads = threads;
+        self.watchdog.reset();
         if threads.most() > self.pool.size() {
             self.pool = Pool::new(threads.most(), &self.placement);
         }

@@ -55,6 +55,11 @@ impl Watchdog {
         Self { bytes, usual: None, seen: ArrayVec::new(), state: State::All { rest: 0 } }
     }
 
+    /// Begins anew: other threads compute from now on.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.bytes);
+    }
+
     /// How many of `threads` are to compute.
     pub fn allows(&self, threads: usize) -> usize {
         match self.state {
@@ -208,6 +213,14 @@ mod tests {
         let computing = run(&mut dog, 2, 200, |threads| 100 / threads as u64 * 2);
         assert_eq!(computing.iter().filter(|&&threads| threads == 1).count(), IN_A_ROW, "{computing:?}");
         assert_eq!(computing[computing.len() - 1], 2);
+    }
+
+    #[test]
+    fn other_threads_are_not_compared_with_those_before() {
+        let mut dog = Watchdog::new(SMALL);
+        run(&mut dog, 8, 50, |_| 10);
+        dog.reset();
+        assert_eq!(run(&mut dog, 2, 50, |_| 40), [2; 50]);
     }
 
     #[test]

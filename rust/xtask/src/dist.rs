@@ -23,7 +23,7 @@ const NEEDS: [Need; 9] = [
     Need::Std(IOS_SIMULATOR),
     Need::Std(IOS_SIMULATOR_PC),
     Need::AndroidLinker,
-    Need::Lipo,
+    Need::Nm,
     Need::Maven,
     Need::Python,
 ];

@@ -40,8 +40,8 @@ pub enum Need {
     Std(&'static str),
     /// What links a library for Android: an NDK, or clang, lld and an unwinder.
     AndroidLinker,
-    /// What joins libraries for iOS of two kinds of processor.
-    Lipo,
+    /// What lists the symbols of libraries for Apple platforms.
+    Nm,
     /// A C compiler, as a linker, and a C library for aarch64 Linux.
     CrossCompiler,
     /// An emulator that runs aarch64 Linux programs.
@@ -84,7 +84,7 @@ pub fn everything() -> Result<()> {
         Std(IOS_SIMULATOR),
         Std(IOS_SIMULATOR_PC),
         AndroidLinker,
-        Lipo,
+        Nm,
         CrossCompiler,
         Emulator,
         Counter,
@@ -127,7 +127,7 @@ impl Need {
             Self::Components => rust::has_components(),
             Self::Std(target) => rust::has_std(target),
             Self::AndroidLinker => android::can_link(),
-            Self::Lipo => ["lipo", "llvm-lipo"].iter().any(|name| shell::find(name).is_some()),
+            Self::Nm => consts::OS == "macos" || shell::find("llvm-nm").is_some(),
             Self::CrossCompiler => {
                 consts::ARCH == "aarch64"
                     || shell::find("aarch64-linux-gnu-gcc").is_some()
@@ -153,7 +153,7 @@ impl Need {
                 debian::install(&["clang", "lld"])?;
                 android::fetch_unwinders()
             }
-            Self::Lipo => debian::install(&["llvm"]),
+            Self::Nm => debian::install(&["llvm"]),
             Self::CrossCompiler => debian::install(&["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]),
             Self::Emulator => debian::install(&["qemu-user-static"]),
             Self::Counter => debian::install(&["qemu-user", "gcc", "libc6-dev"]),
@@ -196,7 +196,7 @@ impl Need {
             Self::Components => "run `rustup component add clippy rustfmt`".to_owned(),
             Self::Std(target) => format!("run `rustup target add {target}`"),
             Self::AndroidLinker => "install an Android NDK and let ANDROID_NDK_HOME name its folder".to_owned(),
-            Self::Lipo => "install llvm-lipo (Debian, Ubuntu: `apt-get install llvm`), or Xcode".to_owned(),
+            Self::Nm => "install llvm-nm (Debian, Ubuntu: `apt-get install llvm`)".to_owned(),
             Self::CrossCompiler => "install gcc for aarch64-linux-gnu and its C library (Debian, Ubuntu: \
                  `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross`)"
                 .to_owned(),
@@ -233,7 +233,7 @@ impl std::fmt::Display for Need {
             Self::Components => f.write_str("clippy and rustfmt"),
             Self::Std(target) => write!(f, "Rust's standard library for {target}"),
             Self::AndroidLinker => f.write_str("linker for Android"),
-            Self::Lipo => f.write_str("lipo"),
+            Self::Nm => f.write_str("llvm-nm"),
             Self::CrossCompiler => f.write_str("C compiler and library for aarch64 Linux"),
             Self::Emulator => f.write_str("emulator for aarch64 Linux"),
             Self::Counter => f.write_str("emulator for aarch64 Linux that takes plugins, and C compiler"),

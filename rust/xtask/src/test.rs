@@ -105,7 +105,7 @@ impl Part {
                 Need::Std(IOS),
                 Need::Std(IOS_SIMULATOR),
                 Need::AndroidLinker,
-                Need::Lipo,
+                Need::Nm,
                 Need::Python,
             ],
         }
