@@ -239,7 +239,7 @@ final class FilesTests: XCTestCase {
         // There is nothing yet to be kept.
         await assertFails("invalidArgument") { try await stranger.saveSnapshot(to: file) }
         let lost = at("no such folder/a.snapshot")
-        await assertFails("modelNotFound") { try await session.saveSnapshot(to: lost) }
+        await assertFails("io") { try await session.saveSnapshot(to: lost) }
         session.close()
         await assertFails("closed") { try await session.saveSnapshot(to: file) }
         await assertFails("closed") { try await session.restoreSnapshot(from: file) }

@@ -10,16 +10,19 @@ import kotlinx.coroutines.runBlocking
 fun main(arguments: Array<String>) = runBlocking {
     val (path) = arguments
     Nibble.open(path, ModelOptions(checkWeights = false)).use { model ->
-        println(model.info)
-        println(model.tokenize("The capital of France is"))
+        write(model.info)
+        write(model.tokenize("The capital of France is"))
         model.session(SessionOptions(context = 64, threads = 1)).use { session ->
             val pieces = session.generate("The capital of France is", stop = Stop(maxTokens = 4)).toList()
-            println(pieces.map { it.token to it.text })
+            write(pieces.map { it.token to it.text })
             val drawn = Sampling(temperature = 0.8f, seed = 7)
-            println(session.generate("The capital of France is", drawn, Stop(maxTokens = 2)).text())
+            write(session.generate("The capital of France is", drawn, Stop(maxTokens = 2)).text())
         }
         model.keyboard(KeyboardOptions(threads = 1)).use { keyboard ->
-            println(keyboard.glance(context = "See you ", typed = "to").suggestions)
+            write(keyboard.glance(context = "See you ", typed = "to").suggestions)
         }
     }
 }
+
+/** On one line, whatever the model says. */
+private fun write(what: Any) = println(what.toString().replace("\n", "\\n"))
