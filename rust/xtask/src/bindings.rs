@@ -79,7 +79,7 @@ pub fn test_kotlin() -> Tally {
     Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
         let mut tally = Tally::of(has_our_version()?);
-        tally += Tally::suites(maven("verify", &generated, &library, &model), of_surefire);
+        tally += Tally::suites(&mut maven("verify", &generated, &library, &model), of_surefire);
         Ok(tally)
     })
 }
