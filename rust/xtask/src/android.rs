@@ -3,7 +3,7 @@
 //! Without an NDK the linker is Debian's, the unwinder is Debian's, and the system's libraries to link against are made from the
 //! list of what may be asked of them. What comes out asks the same of a device as with an NDK; it has been on none yet.
 
-use crate::native::{self, Profile};
+use crate::native;
 use crate::setup::{ANDROID, ANDROID_PC, Archive};
 use crate::shell::{self, Result};
 use crate::tally::Tally;
@@ -65,7 +65,7 @@ fn folder() -> PathBuf {
 impl Abi {
     /// Compiles the library as it ships and links it into its place under [`jni_folder`]; says where it is.
     pub fn build(&self) -> Result<PathBuf> {
-        let archive = native::static_library(self.target, Profile::Dist)?;
+        let archive = native::static_library(self.target)?;
         let library = jni_folder().join(self.name).join(LIBRARY);
         shell::make_empty(library.parent().expect("a library lies in a folder"))?;
         self.link(&archive, &library)?;

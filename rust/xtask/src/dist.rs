@@ -4,7 +4,7 @@
 
 use crate::android::ABIS;
 use crate::ios::SLICES;
-use crate::native::{self, Profile};
+use crate::native;
 use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, IOS_SIMULATOR_PC, Need};
 use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
@@ -96,7 +96,7 @@ fn swift(folder: &Path) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut libraries = Vec::new();
     for slice in &SLICES {
-        let library = slice.build(Profile::Dist)?;
+        let library = slice.build()?;
         tally += slice.check(&library)?;
         libraries.push(library);
     }

@@ -9,34 +9,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// How a library is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// As it ships, which takes minutes per target.
-    Dist,
-    /// As fast as can be: for what holds of a library however it was compiled.
-    Cross,
-}
-
-impl Profile {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Dist => "dist",
-            Self::Cross => "cross",
-        }
-    }
-}
-
 /// The header that Swift calls the library by; a test compares it with what the library generates.
 const HEADER: &str = "bindings/swift/CNibble/CNibble.h";
 
-/// Compiles the static library for a target and says where it lies.
+/// Compiles the static library for a target, as it ships, and says where it lies.
 ///
 /// An Android library is linked from it too, and not by rustc, which would export everything that any crate gives an unmangled
 /// name.
-pub fn static_library(target: &str, profile: Profile) -> Result<PathBuf> {
+pub fn static_library(target: &str) -> Result<PathBuf> {
     let mut cargo = cargo_for(target, "rustc");
-    cargo.args(["--profile", profile.name(), "-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"]);
+    cargo.args(["--profile", "dist", "-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"]);
     if target == IOS || target == IOS_SIMULATOR {
         // The oldest system that Package.swift names.
         cargo.env("IPHONEOS_DEPLOYMENT_TARGET", "15.0");
@@ -47,14 +29,14 @@ pub fn static_library(target: &str, profile: Profile) -> Result<PathBuf> {
 /// Compiles the library that this machine loads, as it ships, and says where it lies.
 pub fn host_library() -> Result<PathBuf> {
     let mut cargo = shell::cargo();
-    cargo.args(["rustc", "--profile", Profile::Dist.name(), "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
+    cargo.args(["rustc", "--profile", "dist", "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
     made_by(cargo, consts::DLL_EXTENSION)
 }
 
 /// Compiles the library that aarch64 Linux loads, as fast as can be, and says where it lies.
 pub fn arm_linux_library() -> Result<PathBuf> {
     let mut cargo = cargo_for(LINUX, "rustc");
-    cargo.args(["--profile", Profile::Cross.name(), "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
+    cargo.args(["--profile", "cross", "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
     made_by(cargo, "so")
 }
 

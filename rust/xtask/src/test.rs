@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
-use crate::setup::{self, ANDROID, IOS, IOS_SIMULATOR, LINUX, Need, PC, Unmet, cargo_for};
+use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
 use crate::{android, arm, bindings, counts, ios, layers, table};
@@ -100,14 +100,7 @@ impl Part {
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
-            Self::Mobile => &[
-                Need::Std(ANDROID),
-                Need::Std(IOS),
-                Need::Std(IOS_SIMULATOR),
-                Need::AndroidLinker,
-                Need::Nm,
-                Need::Python,
-            ],
+            Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS), Need::AndroidLinker, Need::Nm, Need::Python],
         }
     }
 
