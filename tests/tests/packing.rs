@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use nibble_engine::{Error, Format, Gate, KvFormat, Model, OpenOptions, TokenKind, Verify, pack};
+use nibble_engine::{Error, Format, Gate, KvFormat, Model, OpenOptions, TokenKind, Verify, hexadecimal, pack};
 use nibble_tests::models::{GEMMA3, SMOLLM2, TestModel};
 
 /// Packs the model into `folder`.
@@ -18,10 +18,6 @@ fn packed(model: &TestModel, folder: &Path) -> PathBuf {
 
 fn formats(model: &Model) -> Vec<(Format, usize)> {
     model.formats().iter().map(|share| (share.format, share.tensors)).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 const SMOLLM2_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
@@ -37,7 +33,7 @@ fn smollm2_opens_as_what_it_is() {
     assert_eq!(formats(&model), [(Format::F32, 62), (Format::F16, 1), (Format::Q4_1, 210), (Format::Q8_0N, 1)]);
     assert!(model.has_screened_head());
     assert_eq!(model.licence(), Some("apache-2.0"));
-    assert_eq!(hex(model.fingerprint()), SMOLLM2_SHA256);
+    assert_eq!(hexadecimal(model.fingerprint()), SMOLLM2_SHA256);
     let v = model.vocabulary();
     assert_eq!((v.bytes(2), v.kind(2)), (&b"<|im_end|>"[..], TokenKind::Control));
     assert_eq!(v.bytes(v.find(b" the").unwrap()), b" the");

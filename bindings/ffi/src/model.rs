@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use nibble_engine::{OpenOptions, Verify};
+use nibble_engine::{OpenOptions, Verify, hexadecimal};
 
 use crate::error::{NibbleError, Result};
 use crate::keyboard::Keyboard;
@@ -188,10 +188,6 @@ fn info(model: &nibble_engine::Model) -> ModelInfo {
         context: model.config().context_length as u32,
         has_chat_template: model.chat_template().is_some(),
     }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A SHA-256 that was given in hexadecimal.

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use nibble_engine::hexadecimal;
+
 use crate::error::Result;
 use crate::logging;
-use crate::model::hexadecimal;
 use crate::packing::Packing;
 
 /// A model of a store.

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use nibble_engine::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Result};
@@ -124,8 +125,7 @@ fn check(entry: &Entry, part: &Path) -> Result<(), Trouble> {
 
 /// Names the source in the name of its part file, so that one source's beginning is never continued from another.
 fn source_id(source: &Source) -> String {
-    let digest = Sha256::digest(format!("{source:?}"));
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(format!("{source:?}"))[..4])
 }
 
 fn label(source: &Source) -> String {

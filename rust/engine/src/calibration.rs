@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic_file::AtomicFile;
 use crate::cores::Cores;
 use crate::crew::Threads;
-use crate::{Error, LanguageModel, Model, Result, Session, SessionOptions, TokenId};
+use crate::{Error, LanguageModel, Model, Result, Session, SessionOptions, TokenId, hexadecimal};
 
 /// What the name of a packed file is followed by in the name of the file with its calibration.
 pub const CALIBRATION_SUFFIX: &str = ".threads.json";
@@ -88,7 +88,7 @@ impl HoldsFor {
     fn new(model: &Model, cores: &Cores, tier: Tier) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            model: model.fingerprint().iter().map(|byte| format!("{byte:02x}")).collect(),
+            model: hexadecimal(model.fingerprint()),
             cores: cores.kind.clone(),
             tier: tier.name().to_owned(),
         }

@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use nibble_engine::{LanguageModel, Model};
+use nibble_engine::{LanguageModel, Model, hexadecimal};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -49,7 +49,7 @@ impl Args {
         let session = self.model.session(&model, self.model.context_size())?;
         let context = session.context_limit();
         let (plan, dirty) = (model.memory_plan(context, self.model.kv_format()), session.memory());
-        let sha256: String = model.fingerprint().iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hexadecimal(model.fingerprint());
 
         let (mut out, paint) = (stdout().lock(), Paint::stdout());
         if self.json {

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use nibble_engine::hexadecimal;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -74,7 +75,7 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<String>) {
 
 /// A registry whose one model, `tiny`, is the file `tiny.gguf` with this content.
 pub fn registry(content: &[u8], sources: &str) -> String {
-    let sha256: String = Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect();
+    let sha256 = hexadecimal(&Sha256::digest(content));
     let size = content.len();
     format!(
         "[[model]]\nname = \"tiny\"\ntitle = \"Tiny\"\nfile = \"tiny.gguf\"\nsize = {size}\nsha256 = \"{sha256}\"\n\
