@@ -29,7 +29,7 @@ pub struct Packing {
 }
 
 /// Where a packed file goes.
-enum Target {
+pub(crate) enum Target {
     File(PathBuf),
     Store(ModelStore, String),
 }
@@ -39,7 +39,7 @@ impl Packing {
     /// Will pack the GGUF at `source` into the model file `target`. With `source_sha256`, in hexadecimal, only a GGUF that has it.
     #[uniffi::constructor]
     pub fn new(source: String, target: String, source_sha256: Option<String>) -> Result<Arc<Self>> {
-        Self::to(Target::File(target.into()), source, source_sha256.as_deref())
+        Self::to(Target::File(target.into()), source, source_sha256)
     }
 
     /// Packs it, and returns when it is done: the target is whole, or as it was before.
@@ -71,20 +71,11 @@ impl Packing {
 }
 
 impl Packing {
-    fn to(target: Target, source: String, source_sha256: Option<&str>) -> Result<Arc<Self>> {
+    /// As [`Packing::new`], to any target.
+    pub(crate) fn to(target: Target, source: String, source_sha256: Option<String>) -> Result<Arc<Self>> {
         logging::begin();
-        let source_sha256 = source_sha256.map(model::sha256).transpose()?;
+        let source_sha256 = source_sha256.as_deref().map(model::sha256).transpose()?;
         let (source, progress, cancel) = (source.into(), Mutex::default(), CancelToken::default());
         Ok(Arc::new(Self { source, target, source_sha256, progress, cancel }))
-    }
-
-    /// As [`Packing::new`], to a model of a store.
-    pub(crate) fn to_store(
-        store: ModelStore,
-        name: String,
-        source: String,
-        source_sha256: Option<&str>,
-    ) -> Result<Arc<Self>> {
-        Self::to(Target::Store(store, name), source, source_sha256)
     }
 }

@@ -8,7 +8,7 @@ use nibble_engine::hexadecimal;
 
 use crate::error::Result;
 use crate::logging;
-use crate::packing::Packing;
+use crate::packing::{Packing, Target};
 
 /// A model of a store.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -56,7 +56,7 @@ impl ModelStore {
     /// Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
     /// serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
     pub fn install(&self, name: String, source: String, source_sha256: Option<String>) -> Result<Arc<Packing>> {
-        Packing::to_store(self.0.clone(), name, source, source_sha256.as_deref())
+        Packing::to(Target::Store(self.0.clone(), name), source, source_sha256)
     }
 
     /// The file of the model called `name`, to be opened; it counts as used now.
