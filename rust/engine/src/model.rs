@@ -212,6 +212,11 @@ impl Model {
         self.0.path.as_deref()
     }
 
+    /// Bytes of the packed file.
+    pub(crate) fn length(&self) -> u64 {
+        self.0.length
+    }
+
     pub(crate) fn screen(&self) -> Option<&Screen> {
         self.0.screen.as_ref()
     }

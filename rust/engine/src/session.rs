@@ -138,8 +138,7 @@ impl Session {
                 .unwrap_or_else(|| default_threads(config, cores.count)),
             (threads, _) => Threads::both(threads),
         };
-        let weights = model.memory_plan(options.context, options.kv_format).mapped;
-        let crew = Crew::new(kernels, threads, cores.placement(options.priority), weights);
+        let crew = Crew::new(kernels, threads, cores.placement(options.priority), model.length());
         let transformer = Transformer::new(&model, crew, &options);
         Ok(Self {
             model,
