@@ -176,19 +176,20 @@ fn evaluate(runner: &mut Runner, messages: &[Message]) -> Result<(Evaluation, bo
     Ok((evaluation, !section.interrupted()))
 }
 
-/// The time that so many of a thousand are within.
-fn percentile(times: &[Duration], permille: usize) -> Duration {
+/// The times that 50, 95 and 99 of a hundred are within; 0 where there are none.
+fn percentiles(times: &[Duration]) -> [Duration; 3] {
     let mut times = times.to_vec();
     times.sort_unstable();
-    times.get((times.len() * permille / 1000).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+    [50, 95, 99].map(|percent| {
+        let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+        times.get(place).copied().unwrap_or_default()
+    })
 }
-
-const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p95", 950), ("p99", 990)];
 
 fn print(out: &mut dyn Write, found: &[(String, Evaluation)]) -> Result<()> {
     let percent = |ratio: f64| format!("{:.1} %", ratio * 100.0);
     let share = |share: Share| percent(share.ratio());
-    let times = |times: &[Duration]| PERCENTILES.map(|(_, permille)| millis(percentile(times, permille))).join(" / ");
+    let times = |times: &[Duration]| percentiles(times).map(millis).join(" / ");
     for (name, e) in found {
         let mut table = Table::new(&[(name, Align::Left), ("", Align::Right)]);
         let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
@@ -212,12 +213,9 @@ fn print(out: &mut dyn Write, found: &[(String, Evaluation)]) -> Result<()> {
 
 fn as_json(name: &str, e: &Evaluation) -> Value {
     let round = |x: f64| (x * 1e4).round() / 1e4;
-    let times = |times: &[Duration]| -> Value {
-        PERCENTILES
-            .iter()
-            .map(|&(name, permille)| (name.to_owned(), json!(percentile(times, permille).as_micros() as u64)))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+    let times = |times: &[Duration]| {
+        let [p50, p95, p99] = percentiles(times).map(|time| time.as_micros() as u64);
+        json!({ "p50": p50, "p95": p95, "p99": p99 })
     };
     json!({
         "file": name,
@@ -265,7 +263,7 @@ mod tests {
     #[test]
     fn percentiles_are_times_that_occurred() {
         let times: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!([500, 950, 990].map(|p| percentile(&times, p).as_millis()), [51, 96, 100]);
-        assert_eq!(percentile(&[], 500), Duration::ZERO);
+        assert_eq!(percentiles(&times).map(|time| time.as_millis()), [51, 96, 100]);
+        assert_eq!(percentiles(&[]), [Duration::ZERO; 3]);
     }
 }
