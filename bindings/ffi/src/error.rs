@@ -136,8 +136,8 @@ impl From<Error> for NibbleError {
         let reason = error.to_string();
         match error {
             Error::Io { doing, source, .. } => match source.kind() {
-                // A folder that is missing, where something was to be written, is none of that.
-                ErrorKind::NotFound if ["open", "read", "map"].contains(&doing) => Self::ModelNotFound { reason },
+                // Where something was to be written, it is the folder that is missing.
+                ErrorKind::NotFound if !matches!(doing, "create" | "write") => Self::ModelNotFound { reason },
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::StorageFull { reason },
                 _ => Self::Io { reason },
             },
