@@ -56,10 +56,10 @@ impl Tally {
     /// A run that fails without a failed test, because something did not compile or crashed, counts as one failure, and so
     /// does one without a test.
     pub fn suite(command: &mut Command) -> Self {
-        Self::counted(command, |tally, line| *tally += Self::of_libtest(line))
+        Self::suites(command, |line| Some(Self::of_libtest(line)))
     }
 
-    /// Runs the tests of another language, whose runner counts each of its suites in a line that `read` knows.
+    /// Runs tests whose runner counts each of its suites in a line that `read` knows.
     pub fn suites(command: &mut Command, read: fn(&str) -> Option<Self>) -> Self {
         Self::counted(command, |tally, line| *tally += read(line).unwrap_or_default())
     }
