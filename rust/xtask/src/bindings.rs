@@ -79,7 +79,7 @@ pub fn test_kotlin() -> Tally {
     Tally::within(|| {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
         let mut tally = Tally::of(has_our_version()?);
-        tally += Tally::suites(&mut maven("verify", &generated, &library, &model), of_surefire);
+        tally += Tally::suites(&mut maven_test("verify", &generated, &library, &model), of_surefire);
         Ok(tally)
     })
 }
@@ -90,7 +90,7 @@ pub fn test_kotlin_on_arm() -> Tally {
         let Prepared { generated, library, model } = Prepared::new("kotlin")?;
         let java = setup::arm_java(&shell::root().join("target/xtask/arm-jvm"), "max")?;
         let arm = native::arm_linux_library()?;
-        let mut maven = maven("test", &generated, &library, &model);
+        let mut maven = maven_test("test", &generated, &library, &model);
         maven
             .arg("-Dtest=ArmTest")
             .arg(define("nibble.arm.java", &java))
@@ -100,17 +100,21 @@ pub fn test_kotlin_on_arm() -> Tally {
 }
 
 /// The command that tests the Kotlin API; `verify` also makes the AAR, and tests that.
-fn maven(phase: &str, generated: &Path, library: &Path, model: &Path) -> Command {
-    let mut maven = shell::command("mvn");
-    maven
-        .args(["-q", "-B", "-ntp", "-f", POM, COUNTS, phase])
-        .arg(define("nibble.bindings", generated))
-        .arg(define("nibble.library", library.parent().unwrap_or(library)))
-        .env(TEST_MODEL, model);
+fn maven_test(phase: &str, generated: &Path, library: &Path, model: &Path) -> Command {
+    let mut maven = maven(phase, generated);
+    maven.arg(COUNTS).arg(define("nibble.library", library.parent().unwrap_or(library))).env(TEST_MODEL, model);
     maven
 }
 
-fn define(name: &str, path: &Path) -> String {
+/// The command that builds the Kotlin API up to a phase, with the bindings in a folder.
+pub fn maven(phase: &str, generated: &Path) -> Command {
+    let mut maven = shell::command("mvn");
+    maven.args(["-q", "-B", "-ntp", "-f", POM, phase]).arg(define("nibble.bindings", generated));
+    maven
+}
+
+/// The argument that gives the Maven build a path.
+pub fn define(name: &str, path: &Path) -> String {
     format!("-D{name}={}", path.display())
 }
 
@@ -120,7 +124,7 @@ pub fn has_our_version() -> Result<bool> {
 }
 
 /// The Maven build of the Kotlin API.
-pub const POM: &str = "android/nibble/pom.xml";
+const POM: &str = "android/nibble/pom.xml";
 
 /// Has Maven say how many tests there were, also where it is quiet about all else: Surefire, and Failsafe, which tests the AAR.
 const COUNTS: &str = "-Dorg.slf4j.simpleLogger.log.org.apache.maven.plugin=info";

@@ -79,11 +79,8 @@ fn kotlin(folder: &Path) -> Result<Tally> {
         tally += abi.check(&library)?;
     }
     let generated = bindings::generate("kotlin", &native::host_library()?)?;
-    let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
-    let mut maven = shell::command("mvn");
-    maven.args(["-q", "-B", "-ntp", "-f", bindings::POM, "-DskipTests"]);
-    maven.arg(define("nibble.bindings", &generated)).arg(define("nibble.jni", &android::jni_folder()));
-    shell::run(maven.arg("package"))?;
+    let jni = bindings::define("nibble.jni", &android::jni_folder());
+    shell::run(bindings::maven("package", &generated).arg("-DskipTests").arg(jni))?;
     let built = shell::root().join("target/android");
     for end in [".aar", ".pom", "-sources.jar", "-javadoc.jar"] {
         into(folder, &built.join(format!("nibble-{VERSION}{end}")))?;
