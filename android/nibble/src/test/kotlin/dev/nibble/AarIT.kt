@@ -83,10 +83,7 @@ class AarIT {
         shrink(rules) {
             addLibraryResourceProvider(JdkClassFileProvider.fromSystemJdk()).setOutput(out.toPath(), OutputMode.ClassFile)
         }
-        val java = File(System.getProperty("java.home"), "bin/java").path
-        val library = "-Djna.library.path=" + System.getProperty("jna.library.path")
-        val command = listOf(java, library, "-cp", out.path, APP, TestModel.path)
-        val process = ProcessBuilder(command).redirectErrorStream(true).start()
+        val process = ProcessBuilder(javaCommand(APP, TestModel.path, classes = out.path)).redirectErrorStream(true).start()
         return out to process.inputStream.bufferedReader().readText().trim()
     }
 

@@ -310,12 +310,9 @@ class ApiTest {
     fun `what is logged can be set, and holds nothing that was typed`(@TempDir folder: Path) {
         val source = RandomModel.write(folder.resolve("random.gguf").toFile())
         fun log(level: LogLevel): String {
-            val java = File(System.getProperty("java.home"), "bin/java").path
-            val library = System.getProperty("jna.library.path")
-            val classes = System.getProperty("java.class.path")
             val log = folder.resolve("$level").toFile()
-            val arguments = listOf(level.name, source.path, folder.resolve("models-$level").toString(), "hunter2 ".repeat(10))
-            val command = listOf(java, "-Djna.library.path=$library", "-cp", classes, "dev.nibble.WithLogKt") + arguments
+            val models = folder.resolve("models-$level").toString()
+            val command = javaCommand("dev.nibble.WithLogKt", level.name, source.path, models, "hunter2 ".repeat(10))
             val process = ProcessBuilder(command).redirectOutput(log).redirectErrorStream(true).start()
             val status = process.waitFor()
             return log.readText().also { assertEquals(0, status, it) }
@@ -347,9 +344,7 @@ class ApiTest {
     @Test
     fun `a native library that is missing or of another kind is an error of Nibble`(@TempDir folder: Path) {
         fun open(): String {
-            val java = File(System.getProperty("java.home"), "bin/java").path
-            val classes = System.getProperty("java.class.path")
-            val command = listOf(java, "-Djna.library.path=$folder", "-cp", classes, "dev.nibble.WithoutLibraryKt", TestModel.path)
+            val command = javaCommand("dev.nibble.WithoutLibraryKt", TestModel.path, library = "$folder")
             val process = ProcessBuilder(command).redirectErrorStream(true)
             // What cargo sets for its tests names the folder of the library.
             process.environment().keys -= setOf("LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")

@@ -1,6 +1,5 @@
 package dev.nibble
 
-import java.io.File
 import java.util.concurrent.TimeUnit
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
@@ -14,21 +13,22 @@ class ArmTest {
         val java = System.getProperty("nibble.arm.java")
         val library = System.getProperty("nibble.arm.library")
         assumeTrue(!java.isNullOrEmpty() && !library.isNullOrEmpty(), "there is no aarch64 JVM")
-        val here = linesOf(File(System.getProperty("java.home"), "bin/java").path, System.getProperty("jna.library.path"))
+        val here = linesOf(javaCommand(MAIN, TestModel.path))
         assertEquals(5, here.size, "$here")
         assertTrue("Paris" in here[2], here[2])
-        assertEquals(here, linesOf(java, library))
+        assertEquals(here, linesOf(javaCommand(MAIN, TestModel.path, java = java, library = library)))
     }
 
-    /** What [SameTokens] writes, run by [java] with the native library in the folder [library]. */
-    private fun linesOf(java: String, library: String): List<String> {
-        val classes = System.getProperty("java.class.path")
-        val command =
-            listOf(java, "-Djna.library.path=$library", "-cp", classes, "dev.nibble.SameTokensKt", TestModel.path)
+    /** What a program writes that ends well. */
+    private fun linesOf(command: List<String>): List<String> {
         val process = ProcessBuilder(command).redirectErrorStream(true).start()
         val lines = process.inputStream.bufferedReader().readLines()
         assertTrue(process.waitFor(1, TimeUnit.MINUTES), "it does not end")
         assertEquals(0, process.exitValue(), lines.joinToString("\n"))
         return lines
+    }
+
+    private companion object {
+        const val MAIN = "dev.nibble.SameTokensKt"
     }
 }

@@ -86,11 +86,8 @@ class PackingTest {
             .redirectErrorStream(true).start()
         val possible = runCatching { run("true").waitFor() == 0 }.getOrDefault(false)
         assumeTrue(possible, "this system does not let a test mount a file system: a full storage was not tested")
-        val java = File(System.getProperty("java.home"), "bin/java").path
-        val classes = System.getProperty("java.class.path")
-        val library = System.getProperty("jna.library.path")
-        val main = "dev.nibble.WithFullStorageKt"
-        val process = run("'$java' '-Djna.library.path=$library' -cp '$classes' $main '$source' '$small'")
+        val command = javaCommand("dev.nibble.WithFullStorageKt", source.path, "$small")
+        val process = run(command.joinToString(" ") { "'$it'" })
         assertEquals("StorageFull []", process.inputStream.bufferedReader().readText().trim())
     }
 
