@@ -276,6 +276,7 @@ fn kind(kind: SuggestionKind) -> &'static str {
         SuggestionKind::NextWord => "next_word",
         SuggestionKind::Completion => "completion",
         SuggestionKind::Literal => "literal",
+        SuggestionKind::Correction => "correction",
     }
 }
 

@@ -18,6 +18,8 @@ pub enum SuggestionKind {
     Completion,
     /// It is what was typed.
     Literal,
+    /// It mends what was typed, and perhaps goes on with it.
+    Correction,
 }
 
 /// A word for the strip.
@@ -103,7 +105,7 @@ impl Keyboard {
     }
 
     fn ask(&self, ticket: u64, context: &str, typed: &str, count: u32, ask: Ask) -> Result<Suggestions> {
-        let query = Query { context, typed, top: count as usize };
+        let query = Query { context, typed, touches: &[], top: count as usize };
         let found = self
             .requests
             .run(ticket, |cancel| self.timeline.run(cancel, |session, keyboard| Ok(ask(keyboard, session, &query)?)))?;
@@ -122,6 +124,7 @@ impl From<nibble_tasks::keyboard::Suggestion> for Suggestion {
             Kind::NextWord => SuggestionKind::NextWord,
             Kind::Completion => SuggestionKind::Completion,
             Kind::Literal => SuggestionKind::Literal,
+            Kind::Correction => SuggestionKind::Correction,
         };
         Self { word: suggestion.word, probability: suggestion.probability, kind }
     }

@@ -91,6 +91,8 @@ extension Keyboard {
             case completion
             /// It is what was typed.
             case literal
+            /// It mends what was typed, and perhaps goes on with it.
+            case correction
         }
 
         /// The whole word, what was typed of it included.
@@ -108,6 +110,7 @@ extension Keyboard {
                 case .nextWord: .nextWord
                 case .completion: .completion
                 case .literal: .literal
+                case .correction: .correction
                 }
         }
     }

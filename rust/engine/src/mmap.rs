@@ -102,6 +102,18 @@ impl MappedFile {
     }
 }
 
+/// All of a file as bytes that are read when they are looked at, for files below 1 GiB that are never written in place.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be opened or mapped, or is too long.
+pub fn map_file(path: &Path) -> Result<Table<u8>> {
+    let failed = |doing, source| Error::Io { doing, path: path.to_owned(), source };
+    let file = File::open(path).map_err(|source| failed("open", source))?;
+    let mapped = MappedFile::new(&file, path)?;
+    let too_long = || failed("map", std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+    mapped.table(0, mapped.len()).ok_or_else(too_long)
+}
+
 /// Types of which every bit pattern is a value.
 ///
 /// # Safety
@@ -130,6 +142,12 @@ impl<T: Plain> From<Vec<T>> for Table<T> {
     fn from(items: Vec<T>) -> Self {
         let owner = Arc::new(items);
         Self { data: std::ptr::from_ref(owner.as_slice()), _owner: owner, _items: PhantomData }
+    }
+}
+
+impl<T> AsRef<[T]> for Table<T> {
+    fn as_ref(&self) -> &[T] {
+        self
     }
 }
 

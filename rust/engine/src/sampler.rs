@@ -196,13 +196,14 @@ fn higher(a: Candidate, b: Candidate) -> Candidate {
     if b.1 > a.1 || b.1 == a.1 && b.0 < a.0 { b } else { a }
 }
 
-/// Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
+/// A seeded source of chance, the same on every machine: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number
+/// generators".
 #[derive(Clone, Debug)]
-struct SplitMix64(u64);
+pub struct SplitMix64(pub u64);
 
 impl SplitMix64 {
     /// A number in [0, 1).
-    fn unit(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

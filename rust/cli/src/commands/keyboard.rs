@@ -98,7 +98,7 @@ impl Args {
 
 fn answer(keyboard: &mut Keyboard, runner: &mut Runner, line: &[u8]) -> Result<String, String> {
     let request = parse(line)?;
-    let query = Query { context: &request.context, typed: &request.typed, top: usize::from(request.top) };
+    let query = Query { context: &request.context, typed: &request.typed, touches: &[], top: usize::from(request.top) };
     let start = Instant::now();
     let found = keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?;
     serde_json::to_string(&Answer::new(&found.suggestions, start.elapsed())).map_err(|e| e.to_string())

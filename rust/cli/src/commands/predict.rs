@@ -44,7 +44,7 @@ impl Args {
         }
         let mut runner = self.model.open()?;
         let mut keyboard = Keyboard::new(Options::default());
-        let query = Query { context: &self.context, typed: &self.typed, top: usize::from(self.top) };
+        let query = Query { context: &self.context, typed: &self.typed, touches: &[], top: usize::from(self.top) };
         let start = Instant::now();
         let suggestions = keyboard.suggest(runner.model(), &query)?.suggestions;
         let took = start.elapsed();
@@ -69,5 +69,6 @@ fn kind(kind: Kind) -> &'static str {
         Kind::NextWord => "next word",
         Kind::Completion => "completion",
         Kind::Literal => "as typed",
+        Kind::Correction => "correction",
     }
 }

@@ -7,9 +7,12 @@
 
 use std::time::{Duration, Instant};
 
-use nibble_engine::{LanguageModel, Result};
+use nibble_engine::{LanguageModel, Result, SplitMix64};
 
-use super::{Keyboard, Query};
+use super::gate::is_worth_showing;
+use super::layout::{Layout, Point};
+use super::noise::{Noise, Typing};
+use super::{Keyboard, Kind, Query, spelling};
 
 /// Suggestions on the strip.
 const STRIP: usize = 3;
@@ -27,6 +30,54 @@ pub struct Message {
     pub context: String,
     /// What the person typed.
     pub text: String,
+}
+
+/// A person who makes typing errors, on a keyboard.
+#[derive(Clone, Debug)]
+pub struct Typist {
+    /// Where the keys are.
+    pub layout: Layout,
+    /// The kinds of errors.
+    pub noise: Noise,
+    /// Where chance comes from.
+    pub chance: SplitMix64,
+    /// How often every word is typed.
+    pub times: usize,
+}
+
+/// Touches of a beginning with an error in it.
+const NOISY: usize = 3;
+
+/// What became of words that were typed to their end, and the space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrections {
+    /// Words with an error.
+    pub wrong: usize,
+    /// Of those, the ones that became the word that was meant.
+    pub mended: usize,
+    /// Of those, the ones that became another.
+    pub missed: usize,
+    /// Words without an error.
+    pub right: usize,
+    /// Of those, the ones that became another.
+    pub spoiled: usize,
+}
+
+impl Corrections {
+    /// The share of the changes that were right.
+    pub fn precision(self) -> f64 {
+        self.mended as f64 / (self.mended + self.missed + self.spoiled).max(1) as f64
+    }
+
+    /// The share of the errors that were mended.
+    pub fn recall(self) -> f64 {
+        self.mended as f64 / self.wrong.max(1) as f64
+    }
+
+    /// The share of words without an error that were changed.
+    pub fn false_changes(self) -> f64 {
+        self.spoiled as f64 / self.right.max(1) as f64
+    }
 }
 
 /// A share of cases.
@@ -70,6 +121,14 @@ pub struct Evaluation {
     pub next_word_top3: Share,
     /// It was among three after 1, 2, ... of its letters; only words that were not complete by then count.
     pub completion_top3: [Share; LETTERS],
+    /// It is among three after three touches with an error among them; only words of four letters and more count.
+    pub noisy_top3: Share,
+    /// Words that were typed to their end by a person who errs.
+    pub corrections: Corrections,
+    /// Keystrokes after which something was worth showing, and how often the word was among that.
+    pub shown: Share,
+    /// As above.
+    pub shown_right: Share,
     /// Keys without a keyboard that predicts: the characters of all messages.
     pub keys_without: usize,
     /// Keys with it.
@@ -109,10 +168,7 @@ impl Evaluation {
         self.keys_without += keys;
         self.keys_with += keys;
         for Spot { before, word, spaced } in words(&message.text) {
-            let context = match message.context.as_str() {
-                "" => before.to_owned(),
-                earlier => [earlier, "\n", before].concat(),
-            };
+            let context = message.before(before);
             let mut saved = None;
             let length = word.chars().count();
             for (letters, (end, _)) in word.char_indices().enumerate() {
@@ -120,7 +176,7 @@ impl Evaluation {
                 if saved.is_some() && letters > LETTERS {
                     break;
                 }
-                let query = Query { context: &context, typed: &word[..end], top: STRIP };
+                let query = Query { context: &context, typed: &word[..end], touches: &[], top: STRIP };
                 let rank = self.press(keyboard, model, &query, word)?;
                 match letters {
                     0 => {
@@ -140,6 +196,48 @@ impl Evaluation {
         Ok(())
     }
 
+    /// Has a person type the words of a message who makes errors, and counts.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_errors(
+        &mut self,
+        keyboard: &mut Keyboard,
+        model: &mut dyn LanguageModel,
+        message: &Message,
+        typist: &mut Typist,
+    ) -> Result<()> {
+        let Typist { layout, noise, chance, times } = typist;
+        for Spot { before, word, .. } in
+            words(&message.text).filter(|spot| spelling::is_plain(&spot.word.to_lowercase()))
+        {
+            let context = message.before(before);
+            if word.chars().count() > NOISY {
+                for _ in 0..*times {
+                    let Some(typing) = noise.type_badly(word, NOISY, layout, chance) else { continue };
+                    let query = Query { context: &context, typed: &typing.typed, touches: &typing.touches, top: STRIP };
+                    let answer = keyboard.suggest(model, &query)?;
+                    self.noisy_top3.count(answer.suggestions.iter().any(|suggestion| same(&suggestion.word, word)));
+                }
+            }
+            for _ in 0..*times {
+                let typing = noise.type_word(word, layout, chance);
+                let mended = finish(keyboard, model, &context, &typing)?;
+                let (meant, changed) = (same(mended.as_deref().unwrap_or(&typing.typed), word), mended.is_some());
+                let counts = &mut self.corrections;
+                if same(&typing.typed, word) {
+                    counts.right += 1;
+                    counts.spoiled += usize::from(!meant);
+                } else {
+                    counts.wrong += 1;
+                    counts.mended += usize::from(meant);
+                    counts.missed += usize::from(changed && !meant);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Asks after one keystroke; says where on the strip the word is.
     fn press(
         &mut self,
@@ -155,6 +253,16 @@ impl Evaluation {
         self.refined.push(start.elapsed());
         self.forward_passes += glance.forward_passes + answer.forward_passes;
         self.instant.count(glance.forward_passes == 0);
+        let mut shown = answer
+            .suggestions
+            .iter()
+            .filter(|suggestion| suggestion.kind != Kind::Literal && is_worth_showing(suggestion, query.typed));
+        if let Some(first) = shown.next() {
+            self.shown.count(true);
+            self.shown_right.count([first].into_iter().chain(shown).any(|suggestion| same(&suggestion.word, word)));
+        } else {
+            self.shown.count(false);
+        }
         let rank = answer.suggestions.iter().position(|suggestion| same(&suggestion.word, word));
         if let ("", Some(first)) = (query.typed, answer.suggestions.first()) {
             let bin = &mut self.calibration[((first.joint * BINS as f64) as usize).min(BINS - 1)];
@@ -163,6 +271,28 @@ impl Evaluation {
         }
         Ok(rank)
     }
+}
+
+impl Message {
+    /// All the text before a word, of which `before` is in the message itself.
+    fn before(&self, before: &str) -> String {
+        match self.context.as_str() {
+            "" => before.to_owned(),
+            earlier => [earlier, "\n", before].concat(),
+        }
+    }
+}
+
+/// What the word becomes at the space.
+fn finish(
+    keyboard: &mut Keyboard,
+    model: &mut dyn LanguageModel,
+    context: &str,
+    typing: &Typing,
+) -> Result<Option<String>> {
+    let touches: &[Option<Point>] = &typing.touches;
+    let query = Query { context, typed: &typing.typed, touches, top: STRIP };
+    Ok(keyboard.suggest(model, &query)?.autocorrect)
 }
 
 /// A word of a message.
@@ -233,7 +363,7 @@ mod tests {
         for (context, word, spaced) in [("", "cab", 1), ("cab ", "abba", 1), ("cab abba ", "ab", 0)] {
             let context = format!("ab ba\n{context}");
             let seen = (0..word.len()).find(|&letters| {
-                let query = Query { context: &context, typed: &word[..letters], top: 3 };
+                let query = Query { context: &context, typed: &word[..letters], touches: &[], top: 3 };
                 let answer = Keyboard::new(Options::exact()).suggest(&mut model, &query).unwrap();
                 answer.suggestions.iter().any(|suggestion| suggestion.word.eq_ignore_ascii_case(word))
             });

@@ -4,14 +4,26 @@
 //! * `table.rs`: what every token is to a word, made once per model;
 //! * `window.rs`: which part of a long text the model reads;
 //! * `tree.rs`: the paths of tokens that spell words, their probabilities, and the rows kept from key to key;
+//! * `layout.rs`: where the keys are;
+//! * `readings.rs`: the words that a row of touches may have been meant to spell;
+//! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
+//! * `gate.rs`: what is worth showing;
 //! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
+//! * `lexicon.rs`: the words of a language and their frequencies;
+//! * `noise.rs`: a person who makes typing errors, for the evaluation;
 //! * `evaluation.rs`: how good all of it is on given messages.
 //!
 //! The search is best first with an exact stop: a path that was not followed is bounded by its own probability, so the
 //! words found are the best ones as soon as no such path is above them.
 
 pub mod evaluation;
+pub mod gate;
+pub mod layout;
+pub mod lexicon;
+pub mod noise;
 mod rates;
+mod readings;
+mod spelling;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,10 +32,15 @@ mod tree;
 mod window;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use nibble_engine::{LanguageModel, Result};
 
+use layout::{Layout, Point};
+use lexicon::Lexicon;
 use rates::EndRates;
+use readings::Touch;
+use spelling::Speller;
 use table::WordTable;
 use tree::{Open, Spelled, Start, Target, Tree};
 use window::Window;
@@ -73,6 +90,9 @@ pub struct Query<'a> {
     pub context: &'a str,
     /// What was typed of the word at the cursor.
     pub typed: &'a str,
+    /// Where the key of each character of `typed` was hit, in the unit of the layout. What is not known is none, and there may
+    /// be fewer.
+    pub touches: &'a [Option<Point>],
     /// How many suggestions are wanted.
     pub top: usize,
 }
@@ -87,6 +107,8 @@ pub enum Kind {
     Completion,
     /// Exactly what was typed.
     Literal,
+    /// Mends what was typed, and perhaps goes on with it.
+    Correction,
 }
 
 /// A word, spelled in the case in which the model would write it.
@@ -115,6 +137,8 @@ pub struct Suggestions {
     pub forward_passes: usize,
     /// Whether it is proven that no other word is more probable.
     pub proven: bool,
+    /// The word that should take the place of what was typed when the word is ended by a space; none if what was typed stays.
+    pub autocorrect: Option<String>,
 }
 
 /// Typed text longer than this is no word; nothing is suggested.
@@ -130,6 +154,7 @@ pub struct Keyboard {
     table: Option<WordTable>,
     rates: EndRates,
     place: Option<Place>,
+    speller: Option<Speller>,
 }
 
 /// What is known at one word boundary.
@@ -156,7 +181,24 @@ impl Keyboard {
     /// A keyboard that has seen nothing yet.
     pub fn new(options: Options) -> Self {
         let window = Window::new(options.context_tokens, options.context_kept);
-        Self { options, window, table: None, rates: EndRates::default(), place: None }
+        Self { options, window, table: None, rates: EndRates::default(), place: None, speller: None }
+    }
+
+    /// The same keyboard with the words of a language and the places of the keys, by which it sees through typing errors.
+    pub fn with_lexicon(self, lexicon: Arc<Lexicon>, layout: Layout) -> Self {
+        Self { speller: Some(Speller::new(lexicon, layout)), ..self }
+    }
+
+    /// From now on the keys are there.
+    pub fn set_layout(&mut self, layout: Layout) {
+        if let Some(speller) = &mut self.speller {
+            speller.set_layout(layout);
+        }
+    }
+
+    /// Whether it has words to see through typing errors with.
+    pub fn mends_errors(&self) -> bool {
+        self.speller.is_some()
     }
 
     /// The most probable words at the cursor.
@@ -180,14 +222,24 @@ impl Keyboard {
         let text = [query.context, query.typed].concat();
         let cut = text::cut(&text);
         let typed = &cut.typed[cut.word..];
-        let mut answer =
-            Suggestions { suggestions: Vec::new(), replaces: typed.len(), forward_passes: 0, proven: true };
+        let mut answer = Suggestions {
+            suggestions: Vec::new(),
+            replaces: typed.len(),
+            forward_passes: 0,
+            proven: true,
+            autocorrect: None,
+        };
         if cut.typed.len() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
             return Ok(answer);
         }
         answer.forward_passes += self.enter(model, &cut)?;
         let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
 
+        if let Some(speller) = self.speller.as_mut().filter(|_| spelling::is_plain(typed)) {
+            let asked = spelling::Asked { cut: &cut, touches: touches_of(query, typed), top: query.top, batches };
+            let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
+            return speller.suggest(search, &asked, answer);
+        }
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
         let mut spent = 0;
@@ -357,6 +409,14 @@ impl Candidate {
         let ends = spelled.ends.unwrap_or_else(|| rates.expected(spelled.last, &spelled.word));
         Self { word: spelled.word, score: spelled.logp + ends, exact: spelled.ends.is_some() }
     }
+}
+
+/// Where the characters of `typed`, with which the query's text ends, were hit.
+fn touches_of(query: &Query, typed: &str) -> Vec<Touch> {
+    let characters = query.typed.chars().count();
+    let length = typed.chars().count();
+    let point = |i: usize| query.touches.get((characters + i).checked_sub(length)?).copied().flatten();
+    typed.chars().enumerate().map(|(i, letter)| Touch::new(letter, point(i))).collect()
 }
 
 /// Sorts the candidates, best first, and keeps the `top` of those that may be shown, one for each word whatever its case.

@@ -106,7 +106,7 @@ fn exact() -> Keyboard {
 }
 
 fn query<'a>(context: &'a str, typed: &'a str) -> Query<'a> {
-    Query { context, typed, top: 3 }
+    Query { context, typed, touches: &[], top: 3 }
 }
 
 const TEXTS: &[&str] = &["", "a cab ", "Ta b\n", "cab.\n", "a  ", "a (b) \n ", "ab-b' ", "é "];
@@ -357,7 +357,7 @@ proptest! {
     fn any_text_is_answered_in_order(text in "[abcT é'\\-\\.\n(😂]{0,24}", other in ".{0,12}", seed in 0u64..50, top in 0usize..6) {
         let mut fake = Fake::new(seed).with_max_nodes(200);
         let mut keyboard = Keyboard::new(Options::default());
-        for query in [Query { context: &text, typed: "", top }, Query { context: &text, typed: &other, top }] {
+        for query in [Query { context: &text, typed: "", touches: &[], top }, Query { context: &text, typed: &other, touches: &[], top }] {
             for _ in 0..2 {
                 let answer = keyboard.suggest(&mut fake, &query).unwrap();
                 let whole = [query.context, query.typed].concat();

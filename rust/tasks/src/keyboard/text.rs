@@ -13,6 +13,15 @@ pub(super) fn is_joiner(c: char) -> bool {
     matches!(c, '\'' | '’' | '-' | '‐')
 }
 
+/// A character as word lists have it: in lower case, and every apostrophe the straight one.
+pub(super) fn folded(c: char) -> char {
+    match c {
+        '’' => '\'',
+        '‐' => '-',
+        c => c.to_lowercase().next().unwrap_or(c),
+    }
+}
+
 /// Letters, digits, marks, and the joiners of scripts that need them (ZWNJ in Persian, ZWJ in Indic scripts).
 pub(super) fn is_word(c: char) -> bool {
     if c.is_ascii() {

@@ -56,6 +56,13 @@ pub(super) struct Open {
     pub bound: f64,
 }
 
+impl Open {
+    /// What tells it from every other.
+    pub fn place(&self) -> (usize, TokenId) {
+        (self.row, self.token)
+    }
+}
+
 /// What has to be spelled.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
@@ -74,11 +81,27 @@ pub(super) struct Spelled {
     pub last: TokenId,
 }
 
+/// How far the model was asked along the path of one spelling.
+pub(super) struct Followed {
+    /// ln P of the path, as far as it is known.
+    pub logp: f64,
+    /// The bytes that it covers.
+    pub covered: usize,
+    /// ln B behind the whole path, if the model was asked there.
+    pub ends: Option<f64>,
+    /// The last token of the known path.
+    pub last: TokenId,
+    /// Where to ask next, unless it was asked everywhere.
+    pub open: Option<Open>,
+}
+
 /// All that is known after one context.
 pub(super) struct Tree {
     rows: Vec<Row>,
     expanded: HashMap<(usize, TokenId), usize>,
     canonical: HashMap<Vec<TokenId>, bool>,
+    /// How the tokenizer writes a text in this place.
+    written: HashMap<Vec<u8>, Vec<TokenId>>,
     anchor: String,
     anchor_tokens: Vec<TokenId>,
     lead: Vec<u8>,
@@ -90,7 +113,8 @@ impl Tree {
         let Start { anchor, lead, .. } = start.clone();
         let anchor_tokens = model.encode(&anchor);
         let root = Row::new(model.vocabulary(), table, Node::ROOT, Vec::new(), 0.0, Order::All, logits);
-        Self { rows: vec![root], expanded: HashMap::new(), canonical: HashMap::new(), anchor, anchor_tokens, lead }
+        let (expanded, canonical, written) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { rows: vec![root], expanded, canonical, written, anchor, anchor_tokens, lead }
     }
 
     /// The words that the model was asked at the end of.
@@ -212,17 +236,46 @@ impl Tree {
         let bytes: Vec<u8> = path.iter().flat_map(|&token| model.vocabulary().bytes(token)).copied().collect();
         let (text, rest) = text::split_valid(&bytes);
         let canonical = if rest.is_empty() {
-            text.as_bytes().strip_prefix(&self.lead[..]).and_then(|text| std::str::from_utf8(text).ok()).is_some_and(
-                |text| {
-                    let tokens = model.encode(&[&self.anchor, text].concat());
-                    tokens.strip_prefix(&self.anchor_tokens[..]) == Some(path)
-                },
-            )
+            self.encode(model, text.as_bytes()).as_deref() == Some(path)
         } else {
             text::begins_char(rest)
         };
         self.canonical.insert(path.to_vec(), canonical);
         canonical
+    }
+
+    /// How the tokenizer writes `bytes` in this place; none if they are no text, or do not begin as every text does here.
+    fn encode(&self, model: &dyn LanguageModel, bytes: &[u8]) -> Option<Vec<TokenId>> {
+        let text = std::str::from_utf8(bytes.strip_prefix(&self.lead[..])?).ok()?;
+        let tokens = model.encode(&[&self.anchor, text].concat());
+        Some(tokens.strip_prefix(&self.anchor_tokens[..])?.to_vec())
+    }
+
+    /// What is known of the path that spells `bytes`; nothing if no path does.
+    pub fn follow(&mut self, model: &dyn LanguageModel, table: &WordTable, bytes: &[u8]) -> Option<Followed> {
+        if !self.written.contains_key(bytes) {
+            let tokens = self.encode(model, bytes).unwrap_or_default();
+            self.written.insert(bytes.to_vec(), tokens);
+        }
+        let vocabulary = model.vocabulary();
+        let mut row = 0;
+        let path = &self.written[bytes];
+        for &token in path {
+            let parent = &self.rows[row];
+            let tokens = table.tokens(vocabulary, parent.order);
+            let i = equal_range(vocabulary, tokens, vocabulary.bytes(token)).find(|&i| tokens[i] == token)?;
+            let logp = parent.logp + f64::from(parent.children[i]);
+            match self.expanded.get(&(row, token)) {
+                Some(&next) => row = next,
+                None => {
+                    let covered = parent.text.len() + vocabulary.bytes(token).len();
+                    let open = Some(Open { row, token, bound: logp });
+                    return Some(Followed { logp, covered, ends: None, last: token, open });
+                }
+            }
+        }
+        let end = &self.rows[row];
+        Some(Followed { logp: end.logp, covered: bytes.len(), ends: Some(end.ends), last: *path.last()?, open: None })
     }
 
     /// Asks the model at the end of each of `batch`, in one call; returns ln B of each. The first `given` bytes of every

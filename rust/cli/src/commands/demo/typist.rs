@@ -36,7 +36,7 @@ impl Typist {
     pub fn predict(&mut self, runner: &mut Runner) -> Result<()> {
         let (done, typed) = self.text.split_at(word_start(&self.text));
         let context = format!("{}{done}", self.before);
-        let query = Query { context: &context, typed, top: OFFERED };
+        let query = Query { context: &context, typed, touches: &[], top: OFFERED };
         let start = Instant::now();
         let answer = self.keyboard.suggest(runner.model(), &query)?;
         self.times.push(start.elapsed());

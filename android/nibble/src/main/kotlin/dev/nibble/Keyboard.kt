@@ -84,6 +84,9 @@ public enum class SuggestionKind {
 
     /** It is what was typed. */
     LITERAL,
+
+    /** It mends what was typed, and perhaps goes on with it. */
+    CORRECTION,
 }
 
 private fun NativeSuggestions.toPublic() = Suggestions(suggestions.map { it.toPublic() }, replaces, proven)
@@ -95,5 +98,6 @@ private fun NativeSuggestion.toPublic() = Suggestion(
         NativeSuggestionKind.NEXT_WORD -> SuggestionKind.NEXT_WORD
         NativeSuggestionKind.COMPLETION -> SuggestionKind.COMPLETION
         NativeSuggestionKind.LITERAL -> SuggestionKind.LITERAL
+        NativeSuggestionKind.CORRECTION -> SuggestionKind.CORRECTION
     },
 )

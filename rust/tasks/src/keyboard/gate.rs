@@ -1,0 +1,41 @@
+//! What is worth showing: a blank strip beats a weak one.
+
+use super::{Kind, Suggestion};
+
+/// A next word is shown if it is right about once in eight times.
+const NEXT_WORD: f64 = 0.12;
+/// A word to go on with is shown if it is right about once in six times, and saves at least so many keys.
+const COMPLETION: f64 = 0.16;
+const KEYS: usize = 2;
+/// A correction is shown if it is right about once in four times.
+const CORRECTION: f64 = 0.25;
+
+/// Whether a suggestion is worth a look, when so much was typed. What was typed always is: it is what a person takes who does not
+/// want a correction.
+pub fn is_worth_showing(suggestion: &Suggestion, typed: &str) -> bool {
+    let saves = || suggestion.word.chars().count() >= typed.chars().count() + KEYS;
+    match suggestion.kind {
+        Kind::Literal => true,
+        Kind::NextWord => suggestion.probability >= NEXT_WORD,
+        Kind::Completion => suggestion.probability >= COMPLETION && saves(),
+        Kind::Correction => suggestion.probability >= CORRECTION,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_weak_is_not_shown() {
+        let shown = |word: &str, probability, kind, typed| {
+            let word = word.to_owned();
+            is_worth_showing(&Suggestion { word, probability, joint: probability, kind, exact: true }, typed)
+        };
+        assert!(shown("the", 0.2, Kind::NextWord, "") && !shown("the", 0.05, Kind::NextWord, ""));
+        assert!(shown("then", 0.5, Kind::Completion, "th") && !shown("then", 0.9, Kind::Completion, "the"));
+        assert!(!shown("thence", 0.1, Kind::Completion, "th"));
+        assert!(shown("the", 0.3, Kind::Correction, "teh") && !shown("tech", 0.1, Kind::Correction, "teh"));
+        assert!(shown("teh", 0.0, Kind::Literal, "teh"));
+    }
+}

@@ -1,0 +1,195 @@
+//! A language's words and how frequent they are: a file that is mapped, not read.
+//!
+//! The file is a finite-state transducer (the `fst` crate's map) from a word in lower case to its cost. A transducer
+//! keeps the smallest of the numbers behind a node on the way to it, so that walking down from the root shows at every letter how
+//! frequent the best word is that can still be reached; the search for typing errors lives on that.
+
+use std::path::{Path, PathBuf};
+
+use fst::raw::{Builder, Fst};
+use nibble_engine::Table;
+
+/// What a file says it is: the letters `NIBLEX` and a version. Another version is another number.
+const KIND: u64 = u64::from_be_bytes(*b"NIBLEX\0\x01");
+
+/// The least frequent that a word can be: below one in 10^10.
+pub const MAX_COST: u16 = 1023;
+
+/// What is known of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// -100 log10 of its frequency, at most [`MAX_COST`]: "the" has about 127.
+    pub cost: u16,
+    /// Whether it is in a dictionary; others were only seen in text, where "teh" is seen too.
+    pub listed: bool,
+}
+
+/// The words of one language.
+pub struct Lexicon {
+    words: Fst<Table<u8>>,
+}
+
+/// Why a list of words cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LexiconError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] nibble_engine::Error),
+    /// The file is no list of words, is damaged, or is of another version.
+    #[error("cannot use the word list {path}: {why}; fetch it again: nibble pull lexicon-en", path = path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Lexicon {
+    /// Maps a file that [`build`](Self::build) made, and reads it once to compare its checksum.
+    ///
+    /// # Errors
+    /// [`LexiconError::File`] if it cannot be read, [`LexiconError::Unfit`] if it is damaged or something else.
+    pub fn open(path: &Path) -> Result<Self, LexiconError> {
+        let unfit = |why: String| LexiconError::Unfit { path: path.to_owned(), why };
+        Self::over(nibble_engine::map_file(path)?).map_err(unfit)
+    }
+
+    /// The words of a file that is in memory already.
+    fn over(bytes: Table<u8>) -> Result<Self, String> {
+        let words = Fst::new(bytes).map_err(|_| "it is no word list".to_owned())?;
+        if words.fst_type() != KIND {
+            return Err("it is of another kind or version".to_owned());
+        }
+        words.verify().map_err(|_| "it is damaged".to_owned())?;
+        Ok(Self { words })
+    }
+
+    /// A file of these words, which may come in any order. Of a word that comes twice, the more frequent one counts, and it is
+    /// listed if one of them is. What can be no word of a keyboard is left out: nothing, white space, control characters.
+    pub fn build(words: impl IntoIterator<Item = (String, Word)>) -> Vec<u8> {
+        let mut words: Vec<(String, Word)> = words
+            .into_iter()
+            .filter(|(word, _)| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control()))
+            .map(|(word, known)| (word.to_lowercase(), known))
+            .collect();
+        words.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.cost.cmp(&b.1.cost)));
+        words.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            first.1.listed |= same && later.1.listed;
+            same
+        });
+        let mut builder = Builder::new_type(Vec::new(), KIND).expect("memory takes what is written");
+        for (word, known) in words {
+            builder.insert(&word, known.pack()).expect("the words are in order and memory takes what is written");
+        }
+        builder.into_inner().expect("memory takes what is written")
+    }
+
+    /// The words themselves, without a file.
+    pub fn of(words: impl IntoIterator<Item = (String, Word)>) -> Self {
+        Self::over(Table::from(Self::build(words))).expect("what was just built is sound")
+    }
+
+    /// What is known of a word; it is looked up in lower case and with straight apostrophes.
+    pub fn get(&self, word: &str) -> Option<Word> {
+        self.words.get(word.to_lowercase().replace('’', "'")).map(|output| Word::unpack(output.value()))
+    }
+
+    /// The cost of the most frequent word that begins with `prefix`, which is in lower case.
+    pub(super) fn least_cost(&self, prefix: &str) -> Option<u16> {
+        let (mut node, mut output) = (self.words.root(), 0);
+        for byte in prefix.bytes() {
+            let transition = node.transition(node.find_input(byte)?);
+            output += transition.out.value();
+            node = self.words.node(transition.addr);
+        }
+        Some(Word::unpack(output).cost)
+    }
+
+    /// How many words there are.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// For walking over the words letter by letter: byte by byte of UTF-8.
+    pub(super) fn walk(&self) -> &Fst<Table<u8>> {
+        &self.words
+    }
+}
+
+impl Word {
+    /// The cost in the higher bits, so that the smallest of many numbers has the smallest cost.
+    fn pack(self) -> u64 {
+        u64::from(self.cost.min(MAX_COST)) << 1 | u64::from(!self.listed)
+    }
+
+    pub(super) fn unpack(value: u64) -> Self {
+        Self { cost: (value >> 1).min(u64::from(MAX_COST)) as u16, listed: value & 1 == 0 }
+    }
+
+    /// ln of its frequency.
+    pub fn log_frequency(self) -> f64 {
+        -f64::from(self.cost) / 100.0 * std::f64::consts::LN_10
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(word: &str, cost: u16, listed: bool) -> (String, Word) {
+        (word.to_owned(), Word { cost, listed })
+    }
+
+    #[test]
+    fn words_in_any_order_and_twice_are_found() {
+        let list = [word("to", 160, true), word("Be", 250, false), word("be", 240, false), word("be", 300, true)];
+        let lexicon = Lexicon::of(list.into_iter().chain([word("", 1, true), word("a b", 1, true)]));
+        assert_eq!(lexicon.len(), 2);
+        assert_eq!(lexicon.get("BE"), Some(Word { cost: 240, listed: true }));
+        assert_eq!(lexicon.get("to"), Some(Word { cost: 160, listed: true }));
+        assert_eq!(lexicon.get("t"), None);
+        assert_eq!(Lexicon::of([word("x", 5000, true)]).get("x").unwrap().cost, MAX_COST);
+        assert!(Lexicon::of([]).is_empty());
+    }
+
+    #[test]
+    fn a_node_knows_the_most_frequent_word_behind_it() {
+        let words = [word("the", 127, true), word("then", 280, true), word("thou", 500, false), word("to", 160, true)];
+        let lexicon = Lexicon::of(words);
+        let reach = |prefix| lexicon.least_cost(prefix).unwrap();
+        assert_eq!(["t", "th", "then", "tho", "to"].map(reach), [127, 127, 280, 500, 160]);
+        assert_eq!(lexicon.least_cost("x"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_word_list_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words.fst");
+        let good = Lexicon::build([word("one", 300, true), word("two", 310, true)]);
+        std::fs::write(&path, &good).unwrap();
+        assert_eq!(Lexicon::open(&path).unwrap().len(), 2);
+        let foreign = fst::Map::from_iter([("one", 1)]).unwrap().into_fst().into_inner();
+        let mut flipped = good.clone();
+        flipped[20] ^= 0x40;
+        for (bytes, why) in [
+            (&good[..good.len() - 3], "word list"),
+            (&foreign[..], "another kind"),
+            (&flipped[..], "damaged"),
+            (b"", "word list"),
+            (b"no list", "no word list"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = Lexicon::open(&path).err().unwrap().to_string();
+            assert!(error.contains("words.fst") && error.contains(why), "{error}");
+        }
+        assert!(matches!(Lexicon::open(&folder.path().join("none")), Err(LexiconError::File(_))));
+    }
+}

@@ -1,0 +1,154 @@
+//! A person who types on a touch screen, with the errors that people make.
+//!
+//! The kinds and rates are those of the kebbie protocol (noise model of version 0.5): a touch is a Gaussian around the key's centre
+//! with a deviation of a sixth of the key; letters are exchanged with the next, left out or doubled; apostrophes and
+//! hyphens are left out. Where it differs: there is no list of common misspellings, as the protocol's has to be fetched; letters are
+//! typed without their accents and capitals as small letters always, since a keyboard restores both; and the space is typed
+//! without errors.
+
+use nibble_engine::SplitMix64;
+
+use super::layout::{Layout, Point, plain};
+use super::text::is_joiner;
+
+/// How a person errs.
+#[derive(Clone, Debug)]
+pub struct Noise {
+    /// Deviation of a touch from the centre of its key, in key sizes.
+    pub sigma: f32,
+    /// How often a letter is exchanged with the next.
+    pub transposition: f32,
+    /// How often a letter is left out; the first one about a third as often, and the last one never.
+    pub omission: f32,
+    /// How often a letter is typed twice.
+    pub doubling: f32,
+    /// How often an apostrophe or a hyphen is left out.
+    pub omission_of_joiner: f32,
+}
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self { sigma: 1.0 / 6.0, transposition: 0.01, omission: 0.005, doubling: 0.005, omission_of_joiner: 0.1 }
+    }
+}
+
+/// How much less often the first letter is left out.
+const FIRST: f32 = 0.36;
+
+/// What a person typed who meant a word.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Typing {
+    /// The characters that appeared.
+    pub typed: String,
+    /// Where each was hit; none of a character that is on no key.
+    pub touches: Vec<Option<Point>>,
+}
+
+impl Noise {
+    /// Types a word.
+    pub fn type_word(&self, word: &str, layout: &Layout, chance: &mut SplitMix64) -> Typing {
+        let mut letters: Vec<char> = word.to_lowercase().chars().collect();
+        let mut typing = Typing::default();
+        for i in 0..letters.len() {
+            let (letter, next) = (letters[i], letters.get(i + 1).copied());
+            let event = chance.unit();
+            if is_joiner(letter) && event < self.omission_of_joiner && next.is_some() {
+                continue;
+            }
+            let omission = match (i, next) {
+                (_, None) => 0.0,
+                (0, _) => FIRST * self.omission,
+                _ => self.omission,
+            };
+            let swapped = next.filter(|next| next.is_alphabetic());
+            if !letter.is_alphabetic() || event >= omission + self.doubling + self.transposition {
+                self.press(letter, layout, chance, &mut typing);
+            } else if event >= omission + self.doubling {
+                self.press(swapped.unwrap_or(letter), layout, chance, &mut typing);
+                if swapped.is_some() {
+                    letters[i + 1] = letter;
+                }
+            } else if event >= omission {
+                self.press(letter, layout, chance, &mut typing);
+                self.press(letter, layout, chance, &mut typing);
+            }
+        }
+        typing
+    }
+
+    /// Types the beginning of a word, so many keys of it, with an error among them; none if that does not happen in many tries.
+    pub fn type_badly(&self, word: &str, keys: usize, layout: &Layout, chance: &mut SplitMix64) -> Option<Typing> {
+        const TRIES: usize = 10_000;
+        let meant: String = word.to_lowercase().chars().take(keys).collect();
+        let beginning = |typing: Typing| Typing {
+            typed: typing.typed.chars().take(keys).collect(),
+            touches: typing.touches.into_iter().take(keys).collect(),
+        };
+        let mut tries = (0..TRIES).map(|_| beginning(self.type_word(word, layout, chance)));
+        tries.find(|typing| typing.typed != meant && typing.touches.len() == keys)
+    }
+
+    /// Goes for a key, and hits it or one beside it.
+    fn press(&self, letter: char, layout: &Layout, chance: &mut SplitMix64, typing: &mut Typing) {
+        let key = layout.key(plain(letter));
+        let point = key.map(|key| {
+            let centre = key.centre();
+            let [x, y] = normal(chance).map(|deviation| deviation * self.sigma);
+            Point { x: centre.x + x * key.width, y: centre.y + y * key.height }
+        });
+        let letters = |point| layout.nearest_letter(point).key;
+        typing.typed.push(point.map_or(letter, letters));
+        typing.touches.push(point);
+    }
+}
+
+/// Two standard normal numbers (Box and Muller 1958).
+fn normal(chance: &mut SplitMix64) -> [f32; 2] {
+    let radius = (-2.0 * (1.0 - chance.unit()).ln()).sqrt();
+    let (sin, cos) = (std::f32::consts::TAU * chance.unit()).sin_cos();
+    [radius * cos, radius * sin]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout::shipped("qwerty").unwrap()
+    }
+
+    #[test]
+    fn without_errors_everybody_types_what_they_mean() {
+        let noise = Noise { sigma: 0.0, transposition: 0.0, omission: 0.0, doubling: 0.0, omission_of_joiner: 0.0 };
+        let typing = noise.type_word("Don't2é", &layout(), &mut SplitMix64(1));
+        assert_eq!(typing.typed, "don't2e");
+        let on_key: Vec<bool> = typing.touches.iter().map(Option::is_some).collect();
+        assert_eq!(on_key, [true, true, true, false, true, false, true]);
+        assert_eq!(noise.type_badly("word", 3, &layout(), &mut SplitMix64(1)), None);
+    }
+
+    #[test]
+    fn errors_are_as_frequent_as_they_should_be() {
+        let (noise, layout, mut chance) = (Noise::default(), layout(), SplitMix64(7));
+        let typings: Vec<String> =
+            (0..20_000).map(|_| noise.type_word("sentence", &layout, &mut chance).typed).collect();
+        let share = |is: &dyn Fn(&str) -> bool| typings.iter().filter(|typed| is(typed)).count() as f32 / 20_000.0;
+        // Seven letters can be left out (one of them at a third of the rate), eight doubled, seven exchanged.
+        let [shorter, longer] = [share(&|typed| typed.len() < 8), share(&|typed| typed.len() > 8)];
+        assert!((0.025..0.04).contains(&shorter) && (0.03..0.05).contains(&longer), "{shorter} {longer}");
+        let right = share(&|typed| typed == "sentence");
+        // Of eight touches, one in 140 misses its key to a side or up or down.
+        assert!((0.78..0.88).contains(&right), "{right}");
+        let mut again = SplitMix64(7);
+        assert_eq!(noise.type_word("sentence", &layout, &mut again).typed, typings[0]);
+    }
+
+    #[test]
+    fn a_bad_beginning_is_as_long_as_asked_and_bad() {
+        let mut chance = SplitMix64(3);
+        for _ in 0..50 {
+            let typing = Noise::default().type_badly("Hello", 3, &layout(), &mut chance).unwrap();
+            assert!(typing.typed != "hel" && typing.typed.chars().count() == 3 && typing.touches.len() == 3);
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! Which of the words that the touches may spell the model would write here, and whether one should take the place of what was
+//! typed.
+//!
+//! A word's score is ln P(touches | word) + ln P(word | context). The second is the model's,
+//! summed over the cases in which the word may be written, with a share `MIX` of the frequency in the word list: a model may never have
+//! seen a word that people write in messages every day. How the tokens of a word go on behind the first is asked of the
+//! model for the words that it may bring onto the strip; for the others it is taken from their frequencies.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use nibble_engine::{LanguageModel, Result};
+
+use super::layout::Layout;
+use super::lexicon::{Lexicon, MAX_COST, Word};
+use super::rates::EndRates;
+use super::readings::{Reading, Readings, Touch};
+use super::table::WordTable;
+use super::text::{self, Cut};
+use super::tree::{Open, Target};
+use super::{Kind, Options, Place, Suggestion, Suggestions};
+use crate::logits::log_sum_exp;
+
+/// The share of the word list in P(word | context), chosen by `nibble eval keyboard` on chats and text messages.
+const MIX: f64 = 0.3;
+
+/// Readings that the model is asked about.
+const READINGS: usize = 48;
+/// A word that no list has is as rare as this.
+const UNKNOWN_COST: u16 = 850;
+/// A word that no dictionary has counts as known if it is at least as frequent as this: names, and what people write in chats.
+/// The usual typing errors are rarer: "teh" has 596.
+const KNOWN_COST: u16 = 560;
+/// So many times as frequent is the word with an apostrophe as the error without it: "don't", "dont".
+const APOSTROPHE_COST: u16 = 60;
+/// How much more probable than all else together a correction has to be, as ln.
+const CORRECTION_MARGIN: f64 = 3.0;
+
+/// The words of a language, the keys, and the readings of what is being typed.
+pub(super) struct Speller {
+    lexicon: Arc<Lexicon>,
+    layout: Layout,
+    readings: Readings,
+}
+
+/// What is asked of a speller.
+pub(super) struct Asked<'a> {
+    pub cut: &'a Cut<'a>,
+    /// One a character of the word.
+    pub touches: Vec<Touch>,
+    pub top: usize,
+    pub batches: usize,
+}
+
+/// What it works with.
+pub(super) struct Search<'a> {
+    pub place: &'a mut Place,
+    pub model: &'a mut dyn LanguageModel,
+    pub table: &'a WordTable,
+    pub rates: &'a mut EndRates,
+    pub options: &'a Options,
+}
+
+/// A word with its score.
+struct Candidate {
+    reading: Reading,
+    /// As it is shown.
+    word: String,
+    /// ln P(word | context), as far as is known.
+    logp: f64,
+    /// Whether the model was asked to its end.
+    exact: bool,
+    score: f64,
+    /// Where to ask next, and the score that the word has if the model says yes from there on.
+    open: Option<(Open, f64)>,
+}
+
+impl Speller {
+    pub fn new(lexicon: Arc<Lexicon>, layout: Layout) -> Self {
+        Self { lexicon, layout, readings: Readings::new() }
+    }
+
+    pub fn set_layout(&mut self, layout: Layout) {
+        (self.layout, self.readings) = (layout, Readings::new());
+    }
+
+    /// Words for what was typed, which is [plain](is_plain).
+    pub fn suggest(&mut self, mut search: Search, asked: &Asked, mut answer: Suggestions) -> Result<Suggestions> {
+        let typed = &asked.cut.typed[asked.cut.word..];
+        let mut readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
+        self.add_model_words(&mut readings, &mut search, asked);
+        self.add_literal(&mut readings, asked);
+        let all = search.mass_of_gap();
+        let mut spent = 0;
+        let mut candidates = loop {
+            let mut candidates: Vec<Candidate> =
+                readings.iter().filter_map(|reading| search.weigh(&self.lexicon, asked, reading, typed, all)).collect();
+            candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
+            let place = &mut *search.place;
+            let afford = place.batches < search.options.batches_per_word;
+            if spent >= asked.batches || !afford {
+                break candidates;
+            }
+            let batch = worth_asking(&candidates, asked.top, search.options.batch_rows);
+            if batch.is_empty() {
+                break candidates;
+            }
+            if place.refresh(search.model, search.table)? {
+                answer.forward_passes += 1;
+                continue;
+            }
+            let batch = &batch[..batch.len().min(place.room)];
+            if batch.is_empty() {
+                break candidates;
+            }
+            place.expand(search.model, search.table, batch, search.rates)?;
+            spent += 1;
+            answer.forward_passes += 1;
+        };
+        answer.proven = false;
+        answer.autocorrect = self.correction(&candidates, asked, typed);
+        let total = log_sum(candidates.iter().map(|candidate| candidate.score));
+        candidates.truncate(asked.top);
+        answer.suggestions = candidates
+            .into_iter()
+            .map(|candidate| Suggestion {
+                probability: (candidate.score - total).exp(),
+                joint: candidate.logp.exp().min(1.0),
+                kind: match candidate.reading.word.strip_prefix(&folded(typed)) {
+                    Some("") => Kind::Literal,
+                    Some(_) => Kind::Completion,
+                    None => Kind::Correction,
+                },
+                exact: candidate.exact,
+                word: candidate.word,
+            })
+            .collect();
+        Ok(answer)
+    }
+
+    /// Adds what the model would go on with from exactly what was typed, as far as it was asked: no list has every word.
+    fn add_model_words(&self, readings: &mut Vec<Reading>, search: &mut Search, asked: &Asked) {
+        let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
+        let bytes = [&search.place.given, asked.cut.typed.as_bytes()].concat();
+        let target = Target { bytes: &bytes, word: search.place.given.len() + asked.cut.word };
+        let opened = search.place.open(search.model, search.table, target, f64::NEG_INFINITY, 1);
+        let tree = &search.place.tree;
+        let exact: Vec<String> = tree.exact(target).map(|spelled| spelled.word).collect();
+        let open = opened.seen.iter().take(8).filter_map(|open| tree.spelled(search.model.vocabulary(), open, target));
+        let known: Vec<String> = exact.into_iter().chain(open.map(|spelled| spelled.word)).collect();
+        for word in known.into_iter().filter(|word| super::may_show(word, "")) {
+            let missing = word.chars().count().saturating_sub(asked.touches.len());
+            self.add(readings, folded(&word), cost, missing);
+        }
+    }
+
+    /// Adds what was typed: a person may mean it whatever it is.
+    fn add_literal(&self, readings: &mut Vec<Reading>, asked: &Asked) {
+        let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
+        self.add(readings, folded(&asked.cut.typed[asked.cut.word..]), cost, 0);
+    }
+
+    fn add(&self, readings: &mut Vec<Reading>, word: String, cost: f64, missing: usize) {
+        if readings.iter().all(|reading| reading.word != word) {
+            let known = self.lexicon.get(&word).unwrap_or(Word { cost: UNKNOWN_COST, listed: false });
+            readings.push(Reading { cost, log_frequency: known.log_frequency(), listed: known.listed, missing, word });
+        }
+    }
+
+    /// The word that should take the place of what was typed.
+    fn correction(&self, candidates: &[Candidate], asked: &Asked, typed: &str) -> Option<String> {
+        let literal = folded(typed);
+        let opening = &asked.cut.typed[..asked.cut.word];
+        if opening.contains(|c: char| c.is_alphanumeric() || matches!(c, '@' | '/' | '.' | '#' | '_' | '\\' | ':')) {
+            return None;
+        }
+        let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
+        let best = whole.next().filter(|best| best.reading.word != literal)?;
+        if self.is_known(&literal, &best.reading) || !(best.reading.listed || best.known(&self.lexicon)) {
+            return None;
+        }
+        let others = log_sum(whole.map(|candidate| candidate.score));
+        (best.score - others >= CORRECTION_MARGIN).then(|| best.word.clone())
+    }
+
+    /// Whether what was typed is a word that nobody wants changed into `best`.
+    fn is_known(&self, literal: &str, best: &Reading) -> bool {
+        let Some(known) = self.lexicon.get(literal) else { return false };
+        let joined = best.word.replace(text::is_joiner, "");
+        let lacks_apostrophe = joined == literal
+            && self.lexicon.get(&best.word).is_some_and(|word| word.cost + APOSTROPHE_COST <= known.cost);
+        known.listed || known.cost <= KNOWN_COST && !lacks_apostrophe
+    }
+}
+
+impl Candidate {
+    fn known(&self, lexicon: &Lexicon) -> bool {
+        lexicon.get(&self.reading.word).is_some_and(|word| word.cost <= KNOWN_COST)
+    }
+}
+
+impl Search<'_> {
+    /// ln of the mass of all words.
+    fn mass_of_gap(&mut self) -> f64 {
+        let given = self.place.given.clone();
+        self.place.tree.mass(self.model, self.table, Target { bytes: &given, word: given.len() })
+    }
+
+    /// The score of one reading; none if no path of tokens spells it.
+    fn weigh(
+        &mut self,
+        lexicon: &Lexicon,
+        asked: &Asked,
+        reading: &Reading,
+        typed: &str,
+        all: f64,
+    ) -> Option<Candidate> {
+        let opening = &asked.cut.typed[..asked.cut.word];
+        let (first, second) = reading.word.split_once(' ').unwrap_or((&reading.word, ""));
+        let mut forms: Vec<(String, Weighed)> = Vec::new();
+        for form in cases(first, typed) {
+            if let Some(weighed) = self.weigh_form(lexicon, opening, &form) {
+                forms.push((form, weighed));
+            }
+        }
+        let sum = log_sum(forms.iter().map(|(_, weighed)| weighed.logp));
+        let bound = log_sum(forms.iter().map(|(_, weighed)| weighed.bound));
+        let (form, best) = forms.into_iter().max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
+        let behind =
+            if second.is_empty() { 0.0 } else { lexicon.get(second).map_or(-f64::from(MAX_COST), Word::log_frequency) };
+        let mixed = |model: f64| log_add((1.0 - MIX).ln() + model - all + behind, MIX.ln() + reading.log_frequency);
+        let logp = mixed(sum);
+        let word = if second.is_empty() { form } else { [&form, " ", second].concat() };
+        Some(Candidate {
+            score: logp - reading.cost,
+            open: best.open.map(|open| (open, mixed(bound) - reading.cost)),
+            exact: best.exact && second.is_empty(),
+            logp,
+            word: with_case_of(&word, typed),
+            reading: reading.clone(),
+        })
+    }
+
+    /// What the model makes of one way to write a word.
+    fn weigh_form(&mut self, lexicon: &Lexicon, opening: &str, form: &str) -> Option<Weighed> {
+        let bytes = [&self.place.given, opening.as_bytes(), form.as_bytes()].concat();
+        let followed = self.place.tree.follow(self.model, self.table, &bytes)?;
+        let expected = self.rates.expected(followed.last, form);
+        if followed.covered >= bytes.len() {
+            let logp = followed.logp + followed.ends.unwrap_or(expected);
+            return Some(Weighed { logp, bound: logp, exact: followed.ends.is_some(), open: None });
+        }
+        // The share that the word has among those that begin with what is covered, of which the most frequent is about half.
+        let spelled = followed.covered.saturating_sub(bytes.len() - form.len());
+        let begun = String::from_utf8_lossy(&form.as_bytes()[..spelled]).to_lowercase();
+        let best = lexicon.least_cost(&begun).unwrap_or(UNKNOWN_COST);
+        let own = lexicon.get(form).map_or(UNKNOWN_COST, |word| word.cost);
+        let share = -f64::from(own.saturating_sub(best)) / 100.0 * std::f64::consts::LN_10 - std::f64::consts::LN_2;
+        Some(Weighed { logp: followed.logp + share, bound: followed.logp, exact: false, open: followed.open })
+    }
+}
+
+/// What is known of one way to write a word.
+struct Weighed {
+    logp: f64,
+    /// What `logp` is at most.
+    bound: f64,
+    exact: bool,
+    open: Option<Open>,
+}
+
+/// Where to ask the model so that the `top` best candidates are known, the most promising first.
+fn worth_asking(candidates: &[Candidate], top: usize, rows: usize) -> Vec<Open> {
+    let floor = candidates.get(top - 1).map_or(f64::NEG_INFINITY, |last| last.score);
+    let mut batch: HashMap<(usize, u32), (Open, f64)> = HashMap::new();
+    for (open, bound) in candidates.iter().filter_map(|candidate| candidate.open) {
+        if bound >= floor {
+            let entry = batch.entry(open.place()).or_insert((open, bound));
+            entry.1 = entry.1.max(bound);
+        }
+    }
+    let mut batch: Vec<(Open, f64)> = batch.into_values().collect();
+    batch.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.cmp(&a.0)));
+    batch.into_iter().take(rows).map(|(open, _)| open).collect()
+}
+
+/// Whether a word can have typing errors that a list of words helps with: letters, with capitals only at its beginning or all
+/// through. Names of things in programs, addresses and numbers are left as they are.
+pub(super) fn is_plain(typed: &str) -> bool {
+    let letters = !typed.is_empty() && typed.chars().all(|c| c.is_alphabetic() || text::is_joiner(c));
+    let inner_capital = typed.chars().skip(1).any(char::is_uppercase);
+    letters && (!inner_capital || typed.chars().all(|c| !c.is_lowercase()))
+}
+
+/// The cases in which a word may be written.
+fn cases(word: &str, typed: &str) -> Vec<String> {
+    let mut cases = vec![capitalised(word)];
+    if cases[0] != word && !typed.starts_with(char::is_uppercase) {
+        cases.push(word.to_owned());
+    }
+    if is_shouted(typed) {
+        cases.push(word.to_uppercase());
+    }
+    cases
+}
+
+/// A word as it is shown: a capital that was typed stays one.
+fn with_case_of(word: &str, typed: &str) -> String {
+    match typed {
+        typed if is_shouted(typed) => word.to_uppercase(),
+        typed if typed.starts_with(char::is_uppercase) => capitalised(word),
+        _ => word.to_owned(),
+    }
+}
+
+fn is_shouted(typed: &str) -> bool {
+    typed.chars().filter(|c| c.is_uppercase()).count() > 1
+}
+
+fn capitalised(word: &str) -> String {
+    let mut rest = word.chars();
+    rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// A word as word lists have it.
+fn folded(word: &str) -> String {
+    word.chars().map(text::folded).collect()
+}
+
+/// ln (e^a + e^b).
+fn log_add(a: f64, b: f64) -> f64 {
+    let (more, less) = if a > b { (a, b) } else { (b, a) };
+    if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() }
+}
+
+fn log_sum(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f32> = values.map(|value| value as f32).collect();
+    if values.is_empty() { f64::NEG_INFINITY } else { log_sum_exp(&values) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Keyboard, Point, Query};
+    use super::*;
+    use crate::testing::Fake;
+
+    fn keyboard() -> Keyboard {
+        let words = [
+            ("the", 127, true),
+            ("they", 260, true),
+            ("hello", 420, true),
+            ("world", 350, true),
+            ("a", 164, true),
+            ("don't", 280, true),
+            ("dont", 640, false),
+            ("switch", 450, true),
+            ("stretch", 480, true),
+            ("knob", 560, true),
+            ("teh", 596, false),
+            ("lol", 395, false),
+            ("can", 250, true),
+        ];
+        let words = words.map(|(word, cost, listed)| (word.to_owned(), Word { cost, listed }));
+        let layout = Layout::shipped("qwerty").unwrap();
+        Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout)
+    }
+
+    fn ask(context: &str, typed: &str) -> Suggestions {
+        let query = Query { context, typed, touches: &[], top: 3 };
+        keyboard().suggest(&mut Fake::lettered(5), &query).unwrap()
+    }
+
+    #[test]
+    fn an_error_is_mended_and_says_so() {
+        for (typed, meant) in
+            [("teh", "the"), ("hwllo", "hello"), ("helo", "hello"), ("dont", "don't"), ("helloworld", "hello world")]
+        {
+            let answer = ask("say ", typed);
+            let corrected = answer.autocorrect.unwrap_or_default();
+            assert!(corrected.eq_ignore_ascii_case(meant), "{typed}: {corrected}");
+            let first = &answer.suggestions[0];
+            assert_eq!((first.kind, &first.word, answer.replaces), (Kind::Correction, &corrected, typed.len()));
+        }
+    }
+
+    /// Switch to stretch, knob to innovation, and what else keyboards are hated for.
+    #[test]
+    fn words_names_addresses_and_code_stay_as_they_are() {
+        for typed in
+            ["switch", "knob", "they", "a", "lol", "Teh2", "teh@", "x.teh", "fooBar", "http://teh", "snake_teh", "2teh"]
+        {
+            assert_eq!(ask("say ", typed).autocorrect, None, "{typed}");
+        }
+        assert!(ask("say ", "(teh").autocorrect.is_some(), "a bracket opens a word like any other");
+    }
+
+    #[test]
+    fn what_was_typed_is_always_among_the_candidates() {
+        let query = Query { context: "say ", typed: "zzxq", touches: &[], top: 60 };
+        let answer = keyboard().suggest(&mut Fake::lettered(5), &query).unwrap();
+        assert!(answer.suggestions.iter().any(|s| s.word.eq_ignore_ascii_case("zzxq") && s.kind == Kind::Literal));
+        assert_eq!(answer.autocorrect, None);
+    }
+
+    #[test]
+    fn capitals_that_were_typed_stay() {
+        let corrected = |typed| ask("say ", typed).autocorrect.unwrap();
+        assert_eq!(
+            (corrected("Teh"), corrected("TEH"), corrected("Don’r")),
+            ("The".into(), "THE".into(), "Don't".into())
+        );
+    }
+
+    #[test]
+    fn probabilities_are_shares_of_all_candidates() {
+        for typed in ["t", "th", "teh", "hel", "do", "q"] {
+            let query = Query { context: "say ", typed, touches: &[], top: 100 };
+            let answer = keyboard().suggest(&mut Fake::lettered(5), &query).unwrap();
+            let sum: f64 = answer.suggestions.iter().map(|suggestion| suggestion.probability).sum();
+            assert!((sum - 1.0).abs() < 1e-4, "{typed}: {sum}");
+            assert!(answer.suggestions.is_sorted_by(|a, b| a.probability >= b.probability), "{typed}");
+        }
+    }
+
+    #[test]
+    fn where_the_keys_were_hit_is_seen() {
+        let layout = Layout::shipped("qwerty").unwrap();
+        let words = ["bat", "vat"].map(|word| (word.to_owned(), Word { cost: 400, listed: true }));
+        let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout.clone());
+        let edge = layout.key('b').unwrap().x;
+        let mut first = |x: f32| {
+            let touches = [Some(Point { x, y: 2.5 })];
+            let query = Query { context: "say ", typed: "b", touches: &touches, top: 100 };
+            let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+            let share = |word: &str| {
+                answer.suggestions.iter().find(|s| s.word.eq_ignore_ascii_case(word)).map(|s| s.probability)
+            };
+            share("vat").unwrap() / share("bat").unwrap()
+        };
+        let (left, right) = (first(edge + 0.05), first(edge + 0.9));
+        assert!(left > 10.0 * right, "{left} {right}");
+    }
+}
