@@ -39,9 +39,9 @@ Begin with:
 Exit codes: 0 done, 1 failed (one line on stderr says why), 2 wrong usage, 130 stopped by Ctrl-C.
 
 Environment:
-  NIBBLE_CACHE     folder for fetched and packed models
-  NIBBLE_MODELS    folder that already holds GGUF files under the registry's names
-  NIBBLE_REGISTRY  a registry of models to use instead of the built-in one
+  NIBBLE_CACHE     folder for what was fetched, packed and built
+  NIBBLE_MODELS    folder that already holds files under the registry's names
+  NIBBLE_REGISTRY  a registry of models and word lists to use instead of the built-in one
   NIBBLE_TIER      forces a lower kernel tier: scalar, avx2, neon, ...
   NO_COLOR         no colours";
 

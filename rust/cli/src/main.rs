@@ -9,6 +9,7 @@ mod failure;
 mod fetch;
 mod input;
 mod interrupt;
+mod lexicon;
 mod memory;
 mod model;
 mod registry;

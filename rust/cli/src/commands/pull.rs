@@ -1,4 +1,4 @@
-//! `nibble pull`: a model of the registry is fetched, verified and packed; a GGUF of one's own is packed.
+//! `nibble pull`: a model of the registry is fetched, verified and packed, a word list is built; a GGUF of one's own is packed.
 
 use std::io::{Write, stdout};
 
@@ -6,11 +6,12 @@ use serde_json::json;
 
 use crate::failure::{Failure, Result};
 use crate::fetch;
+use crate::lexicon::{self, Built};
 use crate::model::{self, Packing};
-use crate::registry::Registry;
+use crate::registry::{Registry, WordList};
 use crate::store::Store;
 
-/// Fetches a model and packs it, or packs a GGUF file
+/// Fetches a model and packs it, builds a word list, or packs a GGUF file
 #[derive(clap::Args)]
 #[command(after_help = "\
 Sources are tried in order; what arrives is refused unless its SHA-256 is the registry's. A pull that was
@@ -19,22 +20,23 @@ stopped, by whatever, is simply run again: it continues where it was.
 Examples:
   nibble pull                        the default model
   nibble pull gemma-3-270m
+  nibble pull lexicon-en             the words of English; lexicon-de, lexicon-fr and lexicon-es too
   nibble pull ./my-model.gguf        packs a file of your own; --model ./my-model.gguf then starts at once
   NIBBLE_MODELS=~/gguf nibble pull   takes the file from ~/gguf instead of the network, if it is there")]
 pub struct Args {
     /// Names from `nibble models`, or GGUF files; without any, the default model
     #[arg(value_name = "NAME|FILE.gguf")]
-    models: Vec<String>,
-    /// Every model of the registry
-    #[arg(long, conflicts_with = "models")]
+    names: Vec<String>,
+    /// Every model of the registry, but no word lists
+    #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// Fetches and packs again what is already there
+    /// Fetches, packs and builds again what is already there
     #[arg(long)]
     force: bool,
-    /// Fetches only; the model is packed when it is first used
+    /// Fetches only; the model is packed when it is first used. Word lists are always built
     #[arg(long)]
     no_pack: bool,
-    /// Prints one JSON object a model
+    /// Prints one JSON object a model or word list
     #[arg(long)]
     json: bool,
 }
@@ -43,12 +45,16 @@ impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let (registry, store) = (Registry::load()?, Store::new());
-        let models = match (self.all, self.models.as_slice()) {
+        let names = match (self.all, self.names.as_slice()) {
             (true, _) => registry.entries().iter().map(|e| e.name.clone()).collect(),
             (false, []) => vec![registry.default_entry().name.clone()],
             (false, named) => named.to_vec(),
         };
-        for name in models {
+        for name in names {
+            if let Some(list) = registry.word_list(&name) {
+                self.build(&store, list)?;
+                continue;
+            }
             let (file, fetched) = match registry.find(&name) {
                 Some(entry) => fetch::ensure(&store, entry.wanted(), self.force)?,
                 None => (model::existing_file(&registry, &name)?, false),
@@ -66,7 +72,9 @@ impl Args {
             };
             let mut out = stdout().lock();
             if self.json {
-                let done = json!({ "name": name, "file": file, "fetched": fetched, "packed": packed, "made": made });
+                let done = json!({
+                    "kind": "model", "name": name, "file": file, "fetched": fetched, "packed": packed, "made": made,
+                });
                 writeln!(out, "{done}")?;
                 continue;
             }
@@ -79,5 +87,21 @@ impl Args {
             writeln!(out, "{name} {what}: {}", packed.unwrap_or(file).display())?;
         }
         Ok(())
+    }
+
+    fn build(&self, store: &Store, list: &WordList) -> Result<()> {
+        let Built { file, fetched, made } = lexicon::ensure(store, list, self.force)?;
+        let mut out = stdout().lock();
+        let name = &list.name;
+        if self.json {
+            let done = json!({ "kind": "lexicon", "name": name, "file": file, "fetched": fetched, "made": made });
+            return Ok(writeln!(out, "{done}")?);
+        }
+        let what = match (fetched, made) {
+            (true, _) => "fetched, verified and built",
+            (false, true) => "built",
+            (false, false) => "is already here",
+        };
+        Ok(writeln!(out, "{name} {what}: {}", file.display())?)
     }
 }

@@ -75,11 +75,19 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<String>) {
 
 /// A registry whose one model, `tiny`, is the file `tiny.gguf` with this content.
 pub fn registry(content: &[u8], sources: &str) -> String {
+    let file = file_of_registry("tiny.gguf", content);
+    format!(
+        "[[model]]\nname = \"tiny\"\ntitle = \"Tiny\"\n{file}languages = [\"en\"]\nchat = false\ndefault = true\n{sources}"
+    )
+}
+
+/// What a registry says of a file with this content.
+pub fn file_of_registry(name: &str, content: &[u8]) -> String {
     let sha256 = hexadecimal(&Sha256::digest(content));
     let size = content.len();
     format!(
-        "[[model]]\nname = \"tiny\"\ntitle = \"Tiny\"\nfile = \"tiny.gguf\"\nsize = {size}\nsha256 = \"{sha256}\"\n\
-         licence = \"CC0-1.0\"\nlicence_url = \"https://example.org/cc0\"\nlanguages = [\"en\"]\nchat = false\ndefault = true\n{sources}"
+        "file = \"{name}\"\nsize = {size}\nsha256 = \"{sha256}\"\n\
+         licence = \"CC0-1.0\"\nlicence_url = \"https://example.org/cc0\"\n"
     )
 }
 
