@@ -4419,6 +4419,10 @@ public enum SuggestionKind: Equatable, Hashable {
      * It is what was typed.
      */
     case literal
+    /**
+     * It mends what was typed, and perhaps goes on with it.
+     */
+    case correction
 
 
 
@@ -4446,6 +4450,8 @@ public struct FfiConverterTypeSuggestionKind: FfiConverterRustBuffer {
         
         case 3: return .literal
         
+        case 4: return .correction
+        
         default: throw UniffiInternalError.unexpectedEnumCase
         }
     }
@@ -4464,6 +4470,10 @@ public struct FfiConverterTypeSuggestionKind: FfiConverterRustBuffer {
         
         case .literal:
             writeInt(&buf, Int32(3))
+        
+        
+        case .correction:
+            writeInt(&buf, Int32(4))
         
         }
     }

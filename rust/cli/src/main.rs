@@ -16,6 +16,7 @@ mod registry;
 mod sampling;
 mod store;
 mod terminal;
+mod words;
 
 use std::io::{Write, stderr};
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use common::{Workplace, feed, outcome};
-use serde_json::Value;
+use serde_json::{Value, json as object};
 
 const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const BASE_MODEL: &str = "gemma-3-270m-q4_k_m.gguf";
@@ -86,7 +86,8 @@ fn the_keyboard_answers_every_line_whatever_it_holds() {
         b"",
         good,
     ];
-    let out = success(&feed(&mut nibble(&["keyboard", "--jsonl"]), &lines.join(&b'\n')));
+    let mut keyboard = nibble(&["keyboard", "--jsonl", "--lexicon", "none"]);
+    let out = success(&feed(&mut keyboard, &lines.join(&b'\n')));
     let answers: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(answers.len(), 8, "{out}");
     for (number, reason) in [(1, "not JSON"), (2, "byte 15"), (3, "NUL"), (4, "not a request"), (5, "too long")] {
@@ -96,6 +97,73 @@ fn the_keyboard_answers_every_line_whatever_it_holds() {
     assert!(words(&answers[0]).contains(&"tomorrow".to_owned()), "{}", answers[0]);
     assert_eq!(answers[0]["suggestions"][0]["kind"], "completion");
     assert_eq!(words(&answers[0]), words(&answers[7]), "nothing that came between changes an answer");
+}
+
+/// What the keyboard makes of words typed after a context, with the words of English.
+fn keyboard_answers(typed: &[(&str, &str)]) -> Vec<Value> {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+    let line = |(context, typed): &(&str, &str)| object!({ "context": context, "typed": typed }).to_string();
+    let lines = typed.iter().map(line).collect::<Vec<_>>().join("\n");
+    let out = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), lines.as_bytes()));
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn typing_errors_are_mended() {
+    let cases = [
+        ("I will see you ", "tomorow", "tomorrow"),
+        ("Can you ", "hekp", "help"),
+        ("Have a nice ", "dya", "day"),
+        ("I love ", "LODNON", "LONDON"),
+        ("I live in ", "lodnon", "London"),
+        ("I think that ", "teh", "the"),
+    ];
+    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
+    for (answer, (_, typed, word)) in keyboard_answers(&typed).iter().zip(cases) {
+        assert_eq!((answer["autocorrect"].as_str(), words(answer)[0].as_str()), (Some(word), word), "{typed}");
+        assert_eq!(answer["suggestions"][0]["kind"], "correction", "{typed}");
+    }
+    let answers = keyboard_answers(&[("thanks ", "forthe"), ("I ", "dont")]);
+    assert_eq!([&words(&answers[0])[0], &words(&answers[1])[0]], ["for the", "don't"]);
+}
+
+/// What people complain about most: words that they meant, changed.
+#[test]
+fn words_addresses_and_code_are_never_changed() {
+    let cases = [
+        ("Please ", "switch"),
+        ("the door ", "knob"),
+        ("Do ", "u"),
+        ("What the ", "fuck"),
+        ("see https://exmaple.com/", "teh"),
+        ("write to ", "jon@exmaple"),
+        ("call ", "getUesr"),
+        ("at ", "teh2"),
+        ("haha ", "lol"),
+    ];
+    for (answer, (_, typed)) in keyboard_answers(&cases).iter().zip(cases) {
+        assert_eq!(answer["autocorrect"], Value::Null, "{typed}");
+    }
+}
+
+#[test]
+fn where_a_key_was_hit_decides_between_words() {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+    // Between b and v, nearer to one or the other.
+    let line =
+        |x: f32| object!({ "context": "I hit the ball with a ", "typed": "bat", "touches": [[x, 2.5], null, null] });
+    let lines = format!("{}\n{}", line(5.95), line(5.55));
+    let out = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), lines.as_bytes()));
+    let share = |line: &str| {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        let bat = answer["suggestions"].as_array().unwrap().iter().find(|s| s["word"] == "bat").unwrap().clone();
+        bat["probability"].as_f64().unwrap()
+    };
+    let shares: Vec<f64> = out.lines().map(share).collect();
+    assert!(shares[0] > shares[1], "{shares:?}");
+    let bad = br#"{"context": "", "layout": {"keys": []}}"#;
+    let answer = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), bad));
+    assert!(answer.contains("no letter keys"), "{answer}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The models of the registry, through the project's own command.
+//! The models of the registry and the word list of English, through the project's own command.
 
 use crate::shell::{self, Result, WORKSPACE};
 use serde::Deserialize;
@@ -40,10 +40,13 @@ fn nibble_of(profile: &str) -> Command {
     nibble
 }
 
-/// Fetches and packs every model of the registry, with the command as tests compile it; what is there already is left alone.
+/// Fetches and packs every model of the registry, and builds the word list that tests use, with the command as tests compile
+/// it; what is there already is left alone.
 pub fn pull_all() -> Result<Vec<Model>> {
     shell::run(shell::cargo().arg("build").args(WORKSPACE))?;
-    pull(shell::command(shell::this()?.with_file_name("nibble").with_extension(consts::EXE_EXTENSION)), "--all")
+    let nibble = shell::this()?.with_file_name("nibble").with_extension(consts::EXE_EXTENSION);
+    shell::run(shell::command(&nibble).args(["pull", "lexicon-en"]))?;
+    pull(shell::command(nibble), "--all")
 }
 
 /// Fetches and packs one model of the registry, or packs a GGUF file.

@@ -4,8 +4,9 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Share};
-use nibble_tasks::keyboard::{Keyboard, Options};
+use nibble_engine::SplitMix64;
+use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Share, Typist};
+use nibble_tasks::keyboard::noise::Noise;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::input;
 use crate::interrupt::Section;
 use crate::model::{ModelArgs, Runner};
 use crate::terminal::{Align, Paint, Table, millis, note, step_bar};
+use crate::words::WordArgs;
 
 /// Measures how good predictions are on messages that people wrote
 #[derive(clap::Args)]
@@ -34,7 +36,11 @@ FILE is a text file with a message a line, or JSON lines with a chat each: {\"tu
 every turn is a message, typed after the turns before it.
 
 next word       the word is first, or among three, before its first letter is typed
-completion      it is among three after so many letters, of the words that were not complete by then
+completion      it is among three after so many letters, of the words that were not complete by then; with an error: after
+                three touches that do not spell how it begins
+autocorrection  every word is typed to its end by somebody who errs, and a space: of the words that are changed, the share
+                that become what was meant; of those with an error, the share that is mended; of those without, the
+                share that is changed
 keys saved      share of keys, where a word is taken as soon as that saves one
 first paint     what is there at once; refined: the answer that replaces it, measured from the same key
 calibration     mean distance of the probability that the first word claims from how often it is right
@@ -54,9 +60,20 @@ struct KeyboardArgs {
     /// Earlier turns of a chat that are in front of the person
     #[arg(long, value_name = "N", default_value_t = 8)]
     turns: u8,
+    /// How often every word is typed by somebody who makes errors; 0 leaves that out
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    errors: u8,
+    /// How far that person's touches fall from the middle of a key: the deviation, in key sizes
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0 / 6.0)]
+    sigma: f32,
+    /// Where the errors come from: the same seed, the same errors
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Prints a JSON array, an object a file
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    words: WordArgs,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -77,7 +94,7 @@ impl KeyboardArgs {
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
-            let (evaluation, finished) = evaluate(&mut runner, messages)?;
+            let (evaluation, finished) = self.evaluate(&mut runner, messages)?;
             found.push((path.display().to_string(), evaluation));
             if !finished {
                 whole = false;
@@ -93,6 +110,32 @@ impl KeyboardArgs {
             print(&mut out, &found)?;
         }
         if whole { Ok(()) } else { Err(Failure::Cancelled) }
+    }
+
+    /// Types the messages; says also whether nobody stopped it.
+    fn evaluate(&self, runner: &mut Runner, messages: &[Message]) -> Result<(Evaluation, bool)> {
+        let section = Section::begin(runner.cancel_token());
+        let bar = step_bar("typing");
+        bar.set_length(messages.len() as u64);
+        let mut keyboard = self.words.keyboard()?;
+        let noise = Noise { sigma: self.sigma, ..Noise::default() };
+        let times = if keyboard.mends_errors() { usize::from(self.errors) } else { 0 };
+        let mut typist = Typist { layout: self.words.layout()?, noise, chance: SplitMix64(self.seed), times };
+        let mut evaluation = Evaluation::default();
+        for message in messages {
+            let typed = evaluation.add(&mut keyboard, runner.model(), message);
+            let typed = typed.and_then(|()| evaluation.add_errors(&mut keyboard, runner.model(), message, &mut typist));
+            match typed {
+                Err(nibble_engine::Error::Cancelled) => {}
+                outcome => outcome?,
+            }
+            if section.interrupted() {
+                break;
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok((evaluation, !section.interrupted()))
     }
 
     /// The messages of a file, or a sample of them.
@@ -155,27 +198,6 @@ fn sample(messages: Vec<Message>, count: usize) -> Vec<Message> {
     messages.into_iter().enumerate().filter_map(|(i, message)| chosen(i).then_some(message)).collect()
 }
 
-/// Types the messages; says also whether nobody stopped it.
-fn evaluate(runner: &mut Runner, messages: &[Message]) -> Result<(Evaluation, bool)> {
-    let section = Section::begin(runner.cancel_token());
-    let bar = step_bar("typing");
-    bar.set_length(messages.len() as u64);
-    let mut keyboard = Keyboard::new(Options::default());
-    let mut evaluation = Evaluation::default();
-    for message in messages {
-        match evaluation.add(&mut keyboard, runner.model(), message) {
-            Err(nibble_engine::Error::Cancelled) => {}
-            outcome => outcome?,
-        }
-        if section.interrupted() {
-            break;
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    Ok((evaluation, !section.interrupted()))
-}
-
 /// The times that 50, 95 and 99 of a hundred are within; 0 where there are none.
 fn percentiles(times: &[Duration]) -> [Duration; 3] {
     let mut times = times.to_vec();
@@ -199,10 +221,19 @@ fn print(out: &mut dyn Write, found: &[(String, Evaluation)]) -> Result<()> {
         for (letters, &found) in (1..).zip(&e.completion_top3) {
             row(&format!("completion after {letters}, among three"), share(found));
         }
+        if e.corrections.wrong + e.corrections.right > 0 {
+            row("completion after 3 with an error, among three", share(e.noisy_top3));
+            row("words with an error / without", format!("{} / {}", e.corrections.wrong, e.corrections.right));
+            row("autocorrection, precision", percent(e.corrections.precision()));
+            row("autocorrection, recall", percent(e.corrections.recall()));
+            row("words changed that were right", format!("{:.2} %", e.corrections.false_changes() * 100.0));
+        }
         row("keys saved", percent(e.keystroke_savings()));
         row("calibration error", format!("{:.3}", e.calibration_error()));
         row("first paint, p50 / p95 / p99", times(&e.first_paint));
         row("refined, p50 / p95 / p99", times(&e.refined));
+        row("strips with something worth showing", share(e.shown));
+        row("the word among that", share(e.shown_right));
         row("forward passes a key", format!("{:.2}", e.forward_passes as f64 / e.refined.len().max(1) as f64));
         row("first paint without one", share(e.instant));
         table.write(out, Paint::stdout())?;
@@ -224,7 +255,16 @@ fn as_json(name: &str, e: &Evaluation) -> Value {
         "next_word_top1": round(e.next_word_top1.ratio()),
         "next_word_top3": round(e.next_word_top3.ratio()),
         "completion_top3": e.completion_top3.map(|share| round(share.ratio())),
+        "noisy_completion_top3": round(e.noisy_top3.ratio()),
+        "autocorrection": {
+            "precision": round(e.corrections.precision()), "recall": round(e.corrections.recall()),
+            "false_changes": round(e.corrections.false_changes()),
+            "wrong": e.corrections.wrong, "mended": e.corrections.mended, "missed": e.corrections.missed,
+            "right": e.corrections.right, "spoiled": e.corrections.spoiled,
+        },
         "keystroke_savings": round(e.keystroke_savings()),
+        "shown": round(e.shown.ratio()),
+        "shown_right": round(e.shown_right.ratio()),
         "calibration_error": round(e.calibration_error()),
         "reliability": e.calibration.iter().filter(|bin| bin.right.of > 0).map(|bin| json!({
             "claimed": round(bin.claimed / bin.right.of as f64), "right": round(bin.right.ratio()), "of": bin.right.of,

@@ -3,13 +3,15 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
-use nibble_tasks::keyboard::{Keyboard, Kind, Options, Query, Suggestion};
-use serde::de::IgnoredAny;
+use nibble_tasks::keyboard::gate::is_worth_showing;
+use nibble_tasks::keyboard::layout::{Key, Layout, Point};
+use nibble_tasks::keyboard::{Keyboard, Kind, Query, Suggestion, Suggestions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
 use crate::model::{ModelArgs, Runner};
+use crate::words::{WordArgs, no_layout};
 
 /// Longest line that is read; a keyboard knows a few hundred characters.
 const MAX_LINE: usize = 64 * 1024;
@@ -17,19 +19,29 @@ const MAX_LINE: usize = 64 * 1024;
 /// Answers keystrokes, one JSON object a line
 #[derive(clap::Args)]
 #[command(after_help = "\
-In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N}         typed and top may be left out
-Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"micros\": N}
+In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N, \"touches\": [[X, Y]], \"layout\": LAYOUT, \"gate\": BOOL}
+Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"autocorrect\": WORD or null, \"micros\": N}
       {\"error\": TEXT} for a line that cannot be answered; the next line is read all the same
 
-context is the text before the word, with the space that ends it. touches, layout and gate are accepted, and
-not used yet. Every answer is flushed at once.
+context      the text before the word, with the space that ends it
+typed        the letters of the word so far; what follows may be left out as well
+touches      where each key was hit, one entry a character of typed; null for what is not known
+layout       a name, or {\"keys\": [{\"key\", \"x\", \"y\", \"width\", \"height\"}]}, and stays until the next; the unit of touches is
+             the layout's. The four that have names have keys of one by one, the first one's corner at (0, 0)
+gate         true leaves out what is not worth showing; false, as without it, gives the best whatever their probability
+autocorrect  the word that takes the place of what was typed when space is pressed; needs a word list
+
+Every answer is flushed at once.
 
 Examples:
-  echo '{\"context\": \"See you \", \"typed\": \"to\"}' | nibble keyboard --jsonl")]
+  echo '{\"context\": \"See you \", \"typed\": \"tomor\"}' | nibble keyboard --jsonl
+  echo '{\"context\": \"See you \", \"typed\": \"tomoreow\"}' | nibble keyboard --jsonl | jq .autocorrect")]
 pub struct Args {
     /// JSON lines, the one protocol there is
     #[arg(long, required = true)]
     jsonl: bool,
+    #[command(flatten)]
+    words: WordArgs,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -42,12 +54,27 @@ struct Request {
     typed: String,
     #[serde(default = "three")]
     top: u8,
-    #[serde(default, rename = "touches")]
-    _touches: Option<IgnoredAny>,
-    #[serde(default, rename = "layout")]
-    _layout: Option<IgnoredAny>,
-    #[serde(default, rename = "gate")]
-    _gate: Option<IgnoredAny>,
+    touches: Option<Vec<Option<[f32; 2]>>>,
+    layout: Option<LayoutField>,
+    #[serde(default)]
+    gate: bool,
+}
+
+/// A layout, by name or by its keys.
+#[derive(Deserialize, Clone, PartialEq)]
+#[serde(untagged)]
+enum LayoutField {
+    Name(String),
+    Keys { keys: Vec<Key> },
+}
+
+impl LayoutField {
+    fn resolve(self) -> Result<Layout, String> {
+        match self {
+            Self::Name(name) => Layout::shipped(&name).ok_or_else(no_layout),
+            Self::Keys { keys } => Layout::new(keys).map_err(|error| error.to_string()),
+        }
+    }
 }
 
 fn three() -> u8 {
@@ -58,6 +85,7 @@ fn three() -> u8 {
 #[derive(Serialize)]
 pub struct Answer<'a> {
     suggestions: Vec<Word<'a>>,
+    autocorrect: Option<&'a str>,
     micros: u64,
 }
 
@@ -69,10 +97,14 @@ struct Word<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Of these suggestions, which took so long.
-    pub fn new(suggestions: &'a [Suggestion], took: Duration) -> Self {
+    /// Of what was found, which took so long.
+    pub fn new(found: &'a Suggestions, took: Duration) -> Self {
         let word = |s: &'a Suggestion| Word { word: &s.word, probability: s.probability, kind: &s.kind };
-        Self { suggestions: suggestions.iter().map(word).collect(), micros: took.as_micros() as u64 }
+        Self {
+            suggestions: found.suggestions.iter().map(word).collect(),
+            autocorrect: found.autocorrect.as_deref(),
+            micros: took.as_micros() as u64,
+        }
     }
 }
 
@@ -80,13 +112,13 @@ impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut runner = self.model.open()?;
-        let mut keyboard = Keyboard::new(Options::default());
+        let mut state = State { keyboard: self.words.keyboard()?, layout: None };
         let (mut input, mut out) = (stdin().lock(), stdout().lock());
         while let Some(line) = read_line(&mut input, MAX_LINE)? {
             if line.as_ref().is_ok_and(|l| l.trim_ascii().is_empty()) {
                 continue;
             }
-            match line.and_then(|line| answer(&mut keyboard, &mut runner, &line)) {
+            match line.and_then(|line| state.answer(&mut runner, &line)) {
                 Ok(answer) => writeln!(out, "{answer}")?,
                 Err(why) => writeln!(out, "{}", json!({ "error": why }))?,
             }
@@ -96,12 +128,35 @@ impl Args {
     }
 }
 
-fn answer(keyboard: &mut Keyboard, runner: &mut Runner, line: &[u8]) -> Result<String, String> {
-    let request = parse(line)?;
-    let query = Query { context: &request.context, typed: &request.typed, touches: &[], top: usize::from(request.top) };
-    let start = Instant::now();
-    let found = keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?;
-    serde_json::to_string(&Answer::new(&found.suggestions, start.elapsed())).map_err(|e| e.to_string())
+/// What stays from line to line.
+struct State {
+    keyboard: Keyboard,
+    /// The layout that a line has given.
+    layout: Option<LayoutField>,
+}
+
+impl State {
+    fn answer(&mut self, runner: &mut Runner, line: &[u8]) -> Result<String, String> {
+        let request = parse(line)?;
+        if let Some(layout) = request.layout.filter(|layout| self.layout.as_ref() != Some(layout)) {
+            self.keyboard.set_layout(layout.clone().resolve()?);
+            self.layout = Some(layout);
+        }
+        let touch = |touch: Option<[f32; 2]>| touch.map(|[x, y]| Point { x, y });
+        let touches: Vec<Option<Point>> = request.touches.into_iter().flatten().map(touch).collect();
+        let query = Query {
+            context: &request.context,
+            typed: &request.typed,
+            touches: &touches,
+            top: usize::from(request.top),
+        };
+        let start = Instant::now();
+        let mut found = self.keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?;
+        if request.gate {
+            found.suggestions.retain(|suggestion| is_worth_showing(suggestion, &request.typed));
+        }
+        serde_json::to_string(&Answer::new(&found, start.elapsed())).map_err(|e| e.to_string())
+    }
 }
 
 /// The messages name places, never what was typed.
@@ -126,6 +181,14 @@ fn parse(line: &[u8]) -> Result<Request, String> {
     }
     if request.typed.contains(char::is_whitespace) {
         return Err("\"typed\" is part of one word; text with spaces belongs in \"context\"".to_owned());
+    }
+    if let Some(touches) = &request.touches {
+        if touches.len() > request.typed.chars().count() {
+            return Err("\"touches\" has more entries than \"typed\" has characters; send one for each".to_owned());
+        }
+        if touches.iter().flatten().flatten().any(|number| !number.is_finite()) {
+            return Err("\"touches\" holds numbers, [X, Y]".to_owned());
+        }
     }
     if !(1..=20).contains(&request.top) {
         return Err("\"top\" is from 1 to 20".to_owned());
@@ -198,6 +261,19 @@ mod tests {
             let why = why(line);
             assert!(!why.contains("secret") && !why.is_empty(), "{why}");
         }
-        assert!(parse(br#"{"context": "a ", "touches": [[1, 2]], "layout": {}, "gate": false}"#).is_ok());
+        for line in [
+            &br#"{"context": "a ", "typed": "a", "touches": [[1, 2], null]}"#[..],
+            br#"{"context": "a ", "typed": "a", "touches": [[1]]}"#,
+            br#"{"context": "a ", "layout": {"keys": [{"key": "secret"}]}}"#,
+        ] {
+            assert!(!why(line).contains("secret"), "{line:?}");
+        }
+        let whole =
+            br#"{"context": "a ", "typed": "ab", "touches": [[1, 2.5], null], "layout": "qwertz", "gate": true}"#;
+        assert!(parse(whole).is_ok_and(|request| request.gate));
+        let overlapping = r#"{"keys": [{"key": "a", "x": 0, "y": 0, "width": 1, "height": 1}, {"key": "b", "x": 0, "y": 0, "width": 1, "height": 1}]}"#;
+        let layout = |text| serde_json::from_str::<LayoutField>(text).unwrap().resolve();
+        assert!(layout(overlapping).is_err_and(|why| why.contains("overlap")) && layout("\"abc\"").is_err());
+        assert!(layout("\"dvorak\"").is_ok());
     }
 }

@@ -27,7 +27,7 @@ pub struct Args {
     /// How many words
     #[arg(short = 'n', long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     top: u8,
-    /// Prints what `nibble keyboard` prints: {suggestions: [{word, probability, kind}], micros}
+    /// Prints what `nibble keyboard` prints: {suggestions: [{word, probability, kind}], autocorrect, micros}
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -46,16 +46,16 @@ impl Args {
         let mut keyboard = Keyboard::new(Options::default());
         let query = Query { context: &self.context, typed: &self.typed, touches: &[], top: usize::from(self.top) };
         let start = Instant::now();
-        let suggestions = keyboard.suggest(runner.model(), &query)?.suggestions;
+        let found = keyboard.suggest(runner.model(), &query)?;
         let took = start.elapsed();
 
         let (mut out, paint) = (stdout().lock(), Paint::stdout());
         if self.json {
-            serde_json::to_writer(&mut out, &Answer::new(&suggestions, took))?;
+            serde_json::to_writer(&mut out, &Answer::new(&found, took))?;
             return Ok(writeln!(out)?);
         }
         let mut table = Table::new(&[("WORD", Align::Left), ("PROBABILITY", Align::Right), ("KIND", Align::Left)]);
-        for s in &suggestions {
+        for s in &found.suggestions {
             table.row([s.word.clone(), format!("{:.1} %", s.probability * 100.0), kind(s.kind).to_owned()]);
         }
         table.write(&mut out, paint)?;

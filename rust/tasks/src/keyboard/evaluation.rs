@@ -4,6 +4,10 @@
 //! kebbie protocol's `next_word_prediction` and `auto_completion`; letters are typed without errors here, and every word is asked
 //! after each of its first letters, not after a random number of them), and keystroke savings with three suggestions, taken as
 //! soon as taking one saves a key. Case does not count.
+//!
+//! A [`Typist`] errs as `noise.rs` says. Completion after an error is asked after three touches that do not spell the beginning of the
+//! word. For autocorrection (the protocol's `auto_correction`) precision is stricter than there: a change that gives another wrong
+//! word counts against it.
 
 use std::time::{Duration, Instant};
 
@@ -325,7 +329,10 @@ fn same(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::keyboard::Options;
+    use crate::keyboard::lexicon::{Lexicon, Word};
     use crate::testing::Fake;
 
     #[test]
@@ -371,6 +378,30 @@ mod tests {
         }
         assert_eq!(evaluation.keys_without - evaluation.keys_with, saved);
         assert!((evaluation.keystroke_savings() - saved as f64 / 12.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn errors_are_those_of_the_seed_and_every_word_is_counted() {
+        let layout = Layout::shipped("qwerty").unwrap();
+        let words = ["cab", "abba", "bat"].map(|word| (word.to_owned(), Word { cost: 300, listed: true }));
+        let lexicon = Arc::new(Lexicon::of(words));
+        let message = Message { context: String::new(), text: "Abba bat, 2nite CAB".into() };
+        let count = |noise: Noise, seed| {
+            let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(lexicon.clone(), layout.clone());
+            let mut typist = Typist { layout: layout.clone(), noise, chance: SplitMix64(seed), times: 20 };
+            let mut evaluation = Evaluation::default();
+            evaluation.add_errors(&mut keyboard, &mut Fake::lettered(3), &message, &mut typist).unwrap();
+            (evaluation.noisy_top3, evaluation.corrections)
+        };
+        let careful = Noise { sigma: 0.0, transposition: 0.0, omission: 0.0, doubling: 0.0, omission_of_joiner: 0.0 };
+        let (noisy, corrections) = count(careful, 1);
+        assert_eq!((noisy.of, corrections), (0, Corrections { right: 60, ..Corrections::default() }));
+        let careless = Noise { sigma: 0.4, ..Noise::default() };
+        let (noisy, corrections) = count(careless.clone(), 1);
+        assert_eq!((noisy.of, corrections.right + corrections.wrong), (20, 60), "one word has four letters");
+        assert!(corrections.wrong > 10 && corrections.mended > corrections.missed, "{corrections:?}");
+        assert_eq!(count(careless.clone(), 1), (noisy, corrections));
+        assert_ne!(count(careless, 2).1, corrections);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum LexiconError {
     #[error(transparent)]
     File(#[from] nibble_engine::Error),
     /// The file is no list of words, is damaged, or is of another version.
-    #[error("cannot use the word list {path}: {why}; fetch it again: nibble pull lexicon-en", path = path.display())]
+    #[error("cannot use the word list {path}: {why}; fetch it again: nibble pull --force lexicon-en", path = path.display())]
     Unfit {
         /// The file.
         path: PathBuf,

@@ -22,7 +22,9 @@ use super::{Kind, Options, Place, Suggestion, Suggestions};
 use crate::logits::log_sum_exp;
 
 /// The share of the word list in P(word | context), chosen by `nibble eval keyboard` on chats and text messages.
-const MIX: f64 = 0.3;
+const MIX: f64 = 0.1;
+/// The same for exactly what was typed, which a person may well have meant.
+const MIX_AS_TYPED: f64 = 0.3;
 
 /// Readings that the model is asked about.
 const READINGS: usize = 48;
@@ -228,7 +230,8 @@ impl Search<'_> {
         let (form, best) = forms.into_iter().max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
         let behind =
             if second.is_empty() { 0.0 } else { lexicon.get(second).map_or(-f64::from(MAX_COST), Word::log_frequency) };
-        let mixed = |model: f64| log_add((1.0 - MIX).ln() + model - all + behind, MIX.ln() + reading.log_frequency);
+        let mix = if reading.word == folded(typed) { MIX_AS_TYPED } else { MIX };
+        let mixed = |model: f64| log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
         let logp = mixed(sum);
         let word = if second.is_empty() { form } else { [&form, " ", second].concat() };
         Some(Candidate {
@@ -372,15 +375,21 @@ mod tests {
 
     #[test]
     fn an_error_is_mended_and_says_so() {
-        for (typed, meant) in
-            [("teh", "the"), ("hwllo", "hello"), ("helo", "hello"), ("dont", "don't"), ("helloworld", "hello world")]
-        {
+        for (typed, meant) in [("teh", "the"), ("hwllo", "hello"), ("helo", "hello"), ("dont", "don't")] {
             let answer = ask("say ", typed);
             let corrected = answer.autocorrect.unwrap_or_default();
             assert!(corrected.eq_ignore_ascii_case(meant), "{typed}: {corrected}");
             let first = &answer.suggestions[0];
             assert_eq!((first.kind, &first.word, answer.replaces), (Kind::Correction, &corrected, typed.len()));
         }
+    }
+
+    #[test]
+    fn two_words_without_their_space_are_offered() {
+        let query = Query { context: "say ", typed: "helloworld", touches: &[], top: 100 };
+        let answer = keyboard().suggest(&mut Fake::lettered(5), &query).unwrap();
+        let both = answer.suggestions.iter().find(|suggestion| suggestion.word.eq_ignore_ascii_case("hello world"));
+        assert_eq!(both.unwrap().kind, Kind::Correction);
     }
 
     /// Switch to stretch, knob to innovation, and what else keyboards are hated for.

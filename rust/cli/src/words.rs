@@ -1,0 +1,83 @@
+//! The word list and the layout of a keyboard, as options of the commands that have one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nibble_tasks::keyboard::layout::Layout;
+use nibble_tasks::keyboard::lexicon::Lexicon;
+use nibble_tasks::keyboard::{Keyboard, Options};
+
+use crate::failure::{Failure, Result};
+use crate::lexicon;
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::terminal::note;
+
+/// The word list of commands without `--lexicon`, if it was pulled.
+const DEFAULT: &str = "en";
+/// What stands for no word list at all.
+const NONE: &str = "none";
+
+/// Which words there are, and where the keys.
+#[derive(clap::Args)]
+pub struct WordArgs {
+    /// Word list to see through typing errors with: a language, a file, or "none"; without it, English if it was pulled
+    #[arg(long, value_name = "NAME|FILE.fst")]
+    lexicon: Option<String>,
+    /// Where the keys are: qwerty, qwertz, azerty, dvorak, or a file of {"keys": [{"key", "x", "y", "width", "height"}]}
+    #[arg(long, value_name = "NAME|FILE.json", default_value = "qwerty")]
+    layout: String,
+}
+
+impl WordArgs {
+    /// A keyboard with these words.
+    pub fn keyboard(&self) -> Result<Keyboard> {
+        let keyboard = Keyboard::new(Options::default());
+        let Some(path) = self.file()? else { return Ok(keyboard) };
+        let lexicon = Lexicon::open(&path).map_err(|error| Failure::Failed(error.to_string()))?;
+        Ok(keyboard.with_lexicon(Arc::new(lexicon), self.layout()?))
+    }
+
+    /// The file of the words; none if there are to be none, or the default ones were never pulled.
+    fn file(&self) -> Result<Option<PathBuf>> {
+        let (registry, store) = (Registry::load()?, Store::new());
+        match self.lexicon.as_deref() {
+            Some(NONE) => Ok(None),
+            Some(name) => match registry.word_list(name) {
+                Some(list) => lexicon::find(&store, list)
+                    .map(Some)
+                    .ok_or_else(|| Failure::Failed(format!("{} is not here; fetch it: nibble pull {0}", list.name))),
+                None if PathBuf::from(name).is_file() => Ok(Some(name.into())),
+                None => Err(Failure::Failed(format!(
+                    "there is no word list and no file called {name:?}; `nibble models` lists the word lists"
+                ))),
+            },
+            None => {
+                let found = registry.word_list(DEFAULT).and_then(|list| lexicon::find(&store, list));
+                if found.is_none() {
+                    note("typing errors are not seen through without a word list; fetch one: nibble pull lexicon-en");
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> Result<Layout> {
+        if let Some(layout) = Layout::shipped(&self.layout) {
+            return Ok(layout);
+        }
+        let path = PathBuf::from(&self.layout);
+        if !path.is_file() {
+            return Err(Failure::Failed(no_layout()));
+        }
+        let text = crate::input::file(&path)?;
+        Layout::from_json(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    }
+}
+
+/// What to say of a layout that is none.
+pub fn no_layout() -> String {
+    let names: Vec<_> = Layout::names().collect();
+    format!("there is no layout of that name; there are {}, and any other can be given by its keys", names.join(", "))
+}
