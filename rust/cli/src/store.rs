@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -151,7 +151,10 @@ impl Store {
         let mut hashes = self.read_hashes();
         hashes.insert(key, seen);
         hashes.retain(|path, _| Path::new(path).exists());
-        write_atomically(&self.root.join("hashes.json"), &serde_json::to_vec_pretty(&hashes)?)
+        // Under one name, so that what a killed process leaves is written over by the next.
+        let part = self.root.join("hashes.json.part");
+        fs::write(&part, serde_json::to_vec_pretty(&hashes)?).map_err(|e| Failure::io("write", &part, &e))?;
+        publish(&part, &self.root.join("hashes.json"))
     }
 }
 
@@ -167,16 +170,6 @@ pub fn hash_file(path: &Path) -> io::Result<String> {
         }
     }
     Ok(hexadecimal(&hasher.finalize()))
-}
-
-/// Replaces `path` as a whole or not at all.
-fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
-    let failed = |e: io::Error| Failure::io("write", path, &e);
-    let folder = path.parent().expect("a file in the cache has a folder");
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(content).map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    Ok(())
 }
 
 /// Moves the finished `part` to its final name, once its bytes are on the disk.
