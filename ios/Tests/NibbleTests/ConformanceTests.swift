@@ -240,6 +240,7 @@ private func suiteName(of kind: Keyboard.Suggestion.Kind) -> String {
     case .nextWord: "next_word"
     case .completion: "completion"
     case .literal: "literal"
+    case .correction: "correction"
     }
 }
 
