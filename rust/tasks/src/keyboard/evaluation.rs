@@ -16,7 +16,7 @@ use nibble_engine::{LanguageModel, Result, SplitMix64};
 use super::gate::is_worth_showing;
 use super::layout::{Layout, Point};
 use super::noise::{Noise, Typing};
-use super::{Keyboard, Kind, Query, spelling};
+use super::{Keyboard, Kind, Query, Suggestion, spelling};
 
 /// Suggestions on the strip.
 const STRIP: usize = 3;
@@ -257,15 +257,12 @@ impl Evaluation {
         self.refined.push(start.elapsed());
         self.forward_passes += glance.forward_passes + answer.forward_passes;
         self.instant.count(glance.forward_passes == 0);
-        let mut shown = answer
-            .suggestions
-            .iter()
-            .filter(|suggestion| suggestion.kind != Kind::Literal && is_worth_showing(suggestion, query.typed));
-        if let Some(first) = shown.next() {
-            self.shown.count(true);
-            self.shown_right.count([first].into_iter().chain(shown).any(|suggestion| same(&suggestion.word, word)));
-        } else {
-            self.shown.count(false);
+        let worth =
+            |suggestion: &&Suggestion| suggestion.kind != Kind::Literal && is_worth_showing(suggestion, query.typed);
+        let shown: Vec<&Suggestion> = answer.suggestions.iter().filter(worth).collect();
+        self.shown.count(!shown.is_empty());
+        if !shown.is_empty() {
+            self.shown_right.count(shown.iter().any(|suggestion| same(&suggestion.word, word)));
         }
         let rank = answer.suggestions.iter().position(|suggestion| same(&suggestion.word, word));
         if let ("", Some(first)) = (query.typed, answer.suggestions.first()) {

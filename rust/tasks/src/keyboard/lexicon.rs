@@ -136,8 +136,13 @@ impl Word {
 
     /// ln of its frequency.
     pub fn log_frequency(self) -> f64 {
-        -f64::from(self.cost) / 100.0 * std::f64::consts::LN_10
+        -nats(self.cost)
     }
+}
+
+/// A cost in nats.
+pub(super) fn nats(cost: u16) -> f64 {
+    f64::from(cost) / 100.0 * std::f64::consts::LN_10
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! letter adds one, a backspace takes one away.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use fst::raw::{CompiledAddr, Node};
 
@@ -28,6 +28,11 @@ impl Touch {
     /// Of a character in any case, and any apostrophe.
     pub fn new(character: char, point: Option<Point>) -> Self {
         Self { letter: text::folded(character), point }
+    }
+
+    /// Where it was hit, or the middle of its key.
+    fn place(self, layout: &Layout) -> Option<Point> {
+        self.point.or_else(|| layout.centre(plain(self.letter)))
     }
 }
 
@@ -341,7 +346,7 @@ impl State {
 /// The cheapest [`BEAM`] of the states, one for the same letters.
 fn best(mut states: Vec<State>) -> Vec<State> {
     states.sort_unstable_by(|a, b| a.rank().total_cmp(&b.rank()).then(a.hash.cmp(&b.hash)));
-    let mut seen = std::collections::HashSet::with_capacity(2 * BEAM);
+    let mut seen = HashSet::with_capacity(2 * BEAM);
     states.retain(|state| seen.len() < BEAM && seen.insert(state.hash));
     states
 }
@@ -387,32 +392,27 @@ impl<'a> Walk<'a> {
     /// not matter.
     fn other(&self, touch: Touch, letter: char) -> Option<f32> {
         let letters = self.layout.key(plain(letter)).is_some() && touch.letter.is_alphabetic();
-        letters.then(|| COSTS.substitution + self.slip(touch, touch.letter).unwrap_or(0.0))
+        letters.then(|| COSTS.substitution + slip(self.layout, touch, touch.letter).unwrap_or(0.0))
     }
 
     /// What it costs that the finger went for `letter`; none if it cannot have.
     fn hit(&self, touch: Touch, letter: char) -> Option<f32> {
         if touch.letter == letter {
-            return Some(self.slip(touch, letter).unwrap_or(0.0));
+            return Some(slip(self.layout, touch, letter).unwrap_or(0.0));
         }
         let plain = plain(letter);
         let accent = if plain == letter { 0.0 } else { COSTS.accent };
-        Some(accent + self.slip(touch, plain).filter(|&cost| cost <= MAX_SLIP)?)
-    }
-
-    fn slip(&self, touch: Touch, letter: char) -> Option<f32> {
-        slip(self.layout, touch, letter)
+        Some(accent + slip(self.layout, touch, plain).filter(|&cost| cost <= MAX_SLIP)?)
     }
 
     /// The square of the distance of a touch from the key of another, in key sizes.
     fn apart(&self, touch: Touch, other: Touch) -> Option<f32> {
-        let point = touch.point.or_else(|| self.layout.centre(plain(touch.letter)))?;
-        Some(self.layout.key(plain(other.letter))?.distance_squared(point))
+        Some(self.layout.key(plain(other.letter))?.distance_squared(touch.place(self.layout)?))
     }
 
     /// What it costs that `touch` was meant for the space bar.
     fn space(&self, touch: Touch) -> Option<f32> {
-        Some(COSTS.neighbour_of_space + self.slip(touch, ' ')?)
+        Some(COSTS.neighbour_of_space + slip(self.layout, touch, ' ')?)
     }
 
     /// The state before a second word, if a first one may end here.
@@ -429,11 +429,8 @@ impl<'a> Walk<'a> {
 /// What it costs that the key of `letter` was missed by as much as that.
 fn slip(layout: &Layout, touch: Touch, letter: char) -> Option<f32> {
     let key = layout.key(letter)?;
-    let (point, sigma) = match touch.point {
-        Some(point) => (point, COSTS.sigma),
-        None => (layout.centre(plain(touch.letter))?, COSTS.sigma_of_key),
-    };
-    Some(key.distance_squared(point) / (2.0 * sigma * sigma))
+    let sigma = if touch.point.is_some() { COSTS.sigma } else { COSTS.sigma_of_key };
+    Some(key.distance_squared(touch.place(layout)?) / (2.0 * sigma * sigma))
 }
 
 /// A state from which words are still looked for.

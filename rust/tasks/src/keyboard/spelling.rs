@@ -1,10 +1,10 @@
 //! Which of the words that the touches may spell the model would write here, and whether one should take the place of what was
 //! typed.
 //!
-//! A word's score is ln P(touches | word) + ln P(word | context). The second is the model's,
-//! summed over the cases in which the word may be written, with a share `MIX` of the frequency in the word list: a model may never have
-//! seen a word that people write in messages every day. How the tokens of a word go on behind the first is asked of the
-//! model for the words that it may bring onto the strip; for the others it is taken from their frequencies.
+//! A word's score is ln P(touches | word) + ln P(word | context). The second is the model's, summed over the cases in which the
+//! word may be written, with a share `MIX` of the frequency in the word list: a model may never have seen a word that people
+//! write in messages every day. How the tokens of a word go on behind the first is asked of the model for the words that it may
+//! bring onto the strip; for the others it is taken from their frequencies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,14 +12,13 @@ use std::sync::Arc;
 use nibble_engine::{LanguageModel, Result};
 
 use super::layout::Layout;
-use super::lexicon::{Lexicon, MAX_COST, Word};
+use super::lexicon::{Lexicon, MAX_COST, Word, nats};
 use super::rates::EndRates;
 use super::readings::{Reading, Readings, Touch};
 use super::table::WordTable;
 use super::text::{self, Cut};
 use super::tree::{Open, Target};
 use super::{Kind, Options, Place, Suggestion, Suggestions};
-use crate::logits::log_sum_exp;
 
 /// The share of the word list in P(word | context), chosen by `nibble eval keyboard` on chats and text messages.
 const MIX: f64 = 0.1;
@@ -52,6 +51,16 @@ pub(super) struct Asked<'a> {
     pub touches: Vec<Touch>,
     pub top: usize,
     pub batches: usize,
+}
+
+/// What was typed of the word, in the ways in which it is looked at.
+struct Typed<'a> {
+    /// What stands before the word since the last white space.
+    opening: &'a str,
+    /// As it was typed.
+    word: &'a str,
+    /// As word lists have it.
+    literal: String,
 }
 
 /// What it works with.
@@ -88,15 +97,18 @@ impl Speller {
 
     /// Words for what was typed, which is [plain](is_plain).
     pub fn suggest(&mut self, mut search: Search, asked: &Asked, mut answer: Suggestions) -> Result<Suggestions> {
-        let typed = &asked.cut.typed[asked.cut.word..];
+        let (opening, word) = asked.cut.typed.split_at(asked.cut.word);
+        let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
+        let typed = Typed { opening, word, literal: folded(word) };
         let mut readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
-        self.add_model_words(&mut readings, &mut search, asked);
-        self.add_literal(&mut readings, asked);
+        self.add_model_words(&mut readings, &mut search, asked, cost);
+        // A person may mean what was typed, whatever it is.
+        self.add(&mut readings, typed.literal.clone(), cost, 0);
         let all = search.mass_of_gap();
         let mut spent = 0;
         let mut candidates = loop {
             let mut candidates: Vec<Candidate> =
-                readings.iter().filter_map(|reading| search.weigh(&self.lexicon, asked, reading, typed, all)).collect();
+                readings.iter().filter_map(|reading| search.weigh(&self.lexicon, reading, &typed, all)).collect();
             candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
             let place = &mut *search.place;
             let afford = place.batches < search.options.batches_per_word;
@@ -120,7 +132,7 @@ impl Speller {
             answer.forward_passes += 1;
         };
         answer.proven = false;
-        answer.autocorrect = self.correction(&candidates, asked, typed);
+        answer.autocorrect = self.correction(&candidates, &typed);
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.truncate(asked.top);
         answer.suggestions = candidates
@@ -128,7 +140,7 @@ impl Speller {
             .map(|candidate| Suggestion {
                 probability: (candidate.score - total).exp(),
                 joint: candidate.logp.exp().min(1.0),
-                kind: match candidate.reading.word.strip_prefix(&folded(typed)) {
+                kind: match candidate.reading.word.strip_prefix(&typed.literal) {
                     Some("") => Kind::Literal,
                     Some(_) => Kind::Completion,
                     None => Kind::Correction,
@@ -141,8 +153,7 @@ impl Speller {
     }
 
     /// Adds what the model would go on with from exactly what was typed, as far as it was asked: no list has every word.
-    fn add_model_words(&self, readings: &mut Vec<Reading>, search: &mut Search, asked: &Asked) {
-        let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
+    fn add_model_words(&self, readings: &mut Vec<Reading>, search: &mut Search, asked: &Asked, cost: f64) {
         let bytes = [&search.place.given, asked.cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: search.place.given.len() + asked.cut.word };
         let opened = search.place.open(search.model, search.table, target, f64::NEG_INFINITY, 1);
@@ -156,12 +167,6 @@ impl Speller {
         }
     }
 
-    /// Adds what was typed: a person may mean it whatever it is.
-    fn add_literal(&self, readings: &mut Vec<Reading>, asked: &Asked) {
-        let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
-        self.add(readings, folded(&asked.cut.typed[asked.cut.word..]), cost, 0);
-    }
-
     fn add(&self, readings: &mut Vec<Reading>, word: String, cost: f64, missing: usize) {
         if readings.iter().all(|reading| reading.word != word) {
             let known = self.lexicon.get(&word).unwrap_or(Word { cost: UNKNOWN_COST, listed: false });
@@ -170,15 +175,17 @@ impl Speller {
     }
 
     /// The word that should take the place of what was typed.
-    fn correction(&self, candidates: &[Candidate], asked: &Asked, typed: &str) -> Option<String> {
-        let literal = folded(typed);
-        let opening = &asked.cut.typed[..asked.cut.word];
-        if opening.contains(|c: char| c.is_alphanumeric() || matches!(c, '@' | '/' | '.' | '#' | '_' | '\\' | ':')) {
+    fn correction(&self, candidates: &[Candidate], typed: &Typed) -> Option<String> {
+        let literal = &typed.literal;
+        if typed
+            .opening
+            .contains(|c: char| c.is_alphanumeric() || matches!(c, '@' | '/' | '.' | '#' | '_' | '\\' | ':'))
+        {
             return None;
         }
         let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
-        let best = whole.next().filter(|best| best.reading.word != literal)?;
-        if self.is_known(&literal, &best.reading) || !(best.reading.listed || best.known(&self.lexicon)) {
+        let best = whole.next().filter(|best| best.reading.word != *literal)?;
+        if self.is_known(literal, &best.reading) || !(best.reading.listed || best.known(&self.lexicon)) {
             return None;
         }
         let others = log_sum(whole.map(|candidate| candidate.score));
@@ -209,19 +216,11 @@ impl Search<'_> {
     }
 
     /// The score of one reading; none if no path of tokens spells it.
-    fn weigh(
-        &mut self,
-        lexicon: &Lexicon,
-        asked: &Asked,
-        reading: &Reading,
-        typed: &str,
-        all: f64,
-    ) -> Option<Candidate> {
-        let opening = &asked.cut.typed[..asked.cut.word];
+    fn weigh(&mut self, lexicon: &Lexicon, reading: &Reading, typed: &Typed, all: f64) -> Option<Candidate> {
         let (first, second) = reading.word.split_once(' ').unwrap_or((&reading.word, ""));
         let mut forms: Vec<(String, Weighed)> = Vec::new();
-        for form in cases(first, typed) {
-            if let Some(weighed) = self.weigh_form(lexicon, opening, &form) {
+        for form in cases(first, typed.word) {
+            if let Some(weighed) = self.weigh_form(lexicon, typed.opening, &form) {
                 forms.push((form, weighed));
             }
         }
@@ -229,8 +228,8 @@ impl Search<'_> {
         let bound = log_sum(forms.iter().map(|(_, weighed)| weighed.bound));
         let (form, best) = forms.into_iter().max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
         let behind =
-            if second.is_empty() { 0.0 } else { lexicon.get(second).map_or(-f64::from(MAX_COST), Word::log_frequency) };
-        let mix = if reading.word == folded(typed) { MIX_AS_TYPED } else { MIX };
+            if second.is_empty() { 0.0 } else { -nats(lexicon.get(second).map_or(MAX_COST, |word| word.cost)) };
+        let mix = if reading.word == typed.literal { MIX_AS_TYPED } else { MIX };
         let mixed = |model: f64| log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
         let logp = mixed(sum);
         let word = if second.is_empty() { form } else { [&form, " ", second].concat() };
@@ -239,7 +238,7 @@ impl Search<'_> {
             open: best.open.map(|open| (open, mixed(bound) - reading.cost)),
             exact: best.exact && second.is_empty(),
             logp,
-            word: with_case_of(&word, typed),
+            word: with_case_of(&word, typed.word),
             reading: reading.clone(),
         })
     }
@@ -258,7 +257,7 @@ impl Search<'_> {
         let begun = String::from_utf8_lossy(&form.as_bytes()[..spelled]).to_lowercase();
         let best = lexicon.least_cost(&begun).unwrap_or(UNKNOWN_COST);
         let own = lexicon.get(form).map_or(UNKNOWN_COST, |word| word.cost);
-        let share = -f64::from(own.saturating_sub(best)) / 100.0 * std::f64::consts::LN_10 - std::f64::consts::LN_2;
+        let share = -nats(own.saturating_sub(best)) - std::f64::consts::LN_2;
         Some(Weighed { logp: followed.logp + share, bound: followed.logp, exact: false, open: followed.open })
     }
 }
@@ -336,9 +335,9 @@ fn log_add(a: f64, b: f64) -> f64 {
     if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() }
 }
 
+/// ln Σ e^value; minus infinity if there are none.
 fn log_sum(values: impl Iterator<Item = f64>) -> f64 {
-    let values: Vec<f32> = values.map(|value| value as f32).collect();
-    if values.is_empty() { f64::NEG_INFINITY } else { log_sum_exp(&values) }
+    values.fold(f64::NEG_INFINITY, log_add)
 }
 
 #[cfg(test)]
