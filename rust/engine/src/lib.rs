@@ -58,7 +58,7 @@ pub use hexadecimal::hexadecimal;
 pub use language_model::{LanguageModel, Message, Node, TokenId};
 pub use memory::MemoryPlan;
 pub use merges::{Merge, Merges};
-pub use mmap::{Table, map_file};
+pub use mmap::{Table, map_file, map_part};
 pub use model::{FormatShare, Model};
 pub use model_store::{InstalledModel, ModelStore};
 pub use packed::{OpenOptions, PackProgress, VERSION as PACKED_VERSION, Verify, pack, pack_expecting};

@@ -107,11 +107,23 @@ impl MappedFile {
 /// # Errors
 /// [`Error::Io`] if the file cannot be opened or mapped, or is too long.
 pub fn map_file(path: &Path) -> Result<Table<u8>> {
-    let failed = |doing, source| Error::Io { doing, path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| failed("open", source))?;
-    let mapped = MappedFile::new(&file, path)?;
-    let too_long = || failed("map", std::io::Error::from(std::io::ErrorKind::FileTooLarge));
-    mapped.table(0, mapped.len()).ok_or_else(too_long)
+    let file = File::open(path).map_err(|source| Error::Io { doing: "open", path: path.to_owned(), source })?;
+    whole(&MappedFile::new(&file, path)?, path)
+}
+
+/// As [`map_file`], some bytes of an open file, wherever they begin; `name` is what it is called in errors.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be mapped or the part is too long, [`Error::BadModelFile`] if the part is not within it.
+pub fn map_part(file: &File, part: Range<u64>, name: &Path) -> Result<Table<u8>> {
+    whole(&MappedFile::part(file, name, part)?, name)
+}
+
+fn whole(mapped: &MappedFile, path: &Path) -> Result<Table<u8>> {
+    mapped.table(0, mapped.len()).ok_or_else(|| {
+        let source = std::io::Error::from(std::io::ErrorKind::FileTooLarge);
+        Error::Io { doing: "map", path: path.to_owned(), source }
+    })
 }
 
 /// Types of which every bit pattern is a value.

@@ -1,6 +1,6 @@
 //! What is worth showing: a blank strip beats a weak one.
 
-use super::{Kind, Suggestion};
+use super::{Kind, Suggestion, Suggestions};
 
 /// A next word is shown if it is right about once in eight times.
 const NEXT_WORD: f64 = 0.12;
@@ -22,6 +22,15 @@ pub fn is_worth_showing(suggestion: &Suggestion, typed: &str) -> bool {
     }
 }
 
+/// Leaves out of an answer what is not worth a look, when so much of the word at the cursor was typed. What a space will put
+/// there is always worth one: nobody should be surprised by it.
+pub fn leave_out_the_weak(found: &mut Suggestions, typed: &str) {
+    let Suggestions { suggestions, autocorrect, .. } = found;
+    suggestions.retain(|suggestion| {
+        is_worth_showing(suggestion, typed) || autocorrect.as_ref().is_some_and(|word| *word == suggestion.word)
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +46,22 @@ mod tests {
         assert!(!shown("thence", 0.1, Kind::Completion, "th"));
         assert!(shown("the", 0.3, Kind::Correction, "teh") && !shown("tech", 0.1, Kind::Correction, "teh"));
         assert!(shown("teh", 0.0, Kind::Literal, "teh"));
+    }
+
+    #[test]
+    fn what_a_space_will_put_there_is_shown_however_weak() {
+        let weak = |word: &str| {
+            let word = word.to_owned();
+            Suggestion { word, probability: 0.1, joint: 0.1, kind: Kind::Correction, exact: true }
+        };
+        let mut found = Suggestions {
+            suggestions: vec![weak("the"), weak("tech")],
+            replaces: 3,
+            forward_passes: 0,
+            proven: false,
+            autocorrect: Some("the".to_owned()),
+        };
+        leave_out_the_weak(&mut found, "teh");
+        assert_eq!(found.suggestions, [weak("the")]);
     }
 }

@@ -4,6 +4,8 @@
 //! keeps the smallest of the numbers behind a node on the way to it, so that walking down from the root shows at every letter how
 //! frequent the best word is that can still be reached; the search for typing errors lives on that.
 
+use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use fst::raw::{Builder, Fst};
@@ -54,6 +56,20 @@ impl Lexicon {
     pub fn open(path: &Path) -> Result<Self, LexiconError> {
         let unfit = |why: String| LexiconError::Unfit { path: path.to_owned(), why };
         Self::over(nibble_engine::map_file(path)?).map_err(unfit)
+    }
+
+    /// As [`open`](Self::open), the bytes `part` of a file that is open already: an asset in an app's package. `name` is what it is
+    /// called in errors.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_part(file: &File, part: Range<u64>, name: &Path) -> Result<Self, LexiconError> {
+        let unfit = |why: String| LexiconError::Unfit { path: name.to_owned(), why };
+        let bytes = nibble_engine::map_part(file, part, name).map_err(|error| match error {
+            nibble_engine::Error::BadModelFile { why, .. } => unfit(why),
+            error => error.into(),
+        })?;
+        Self::over(bytes).map_err(unfit)
     }
 
     /// The words of a file that is in memory already.
@@ -196,5 +212,20 @@ mod tests {
             assert!(error.contains("words.fst") && error.contains(why), "{error}");
         }
         assert!(matches!(Lexicon::open(&folder.path().join("none")), Err(LexiconError::File(_))));
+    }
+
+    #[test]
+    fn a_list_may_lie_in_a_larger_file() {
+        let list = Lexicon::build([word("one", 300, true), word("two", 310, true)]);
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&path, [b"head", &list[..], b"tail"].concat()).unwrap();
+        let open = |part| Lexicon::open_part(&File::open(&path).unwrap(), part, Path::new("in the open file"));
+        let end = 4 + list.len() as u64;
+        assert!(open(4..end).unwrap().get("two").is_some());
+        for part in [0..end, 4..end + 1, 4..end - 1, end..4, 4..1 << 40] {
+            let error = open(part.clone()).err().unwrap();
+            let named = error.to_string().contains("in the open file");
+            assert!(named && matches!(error, LexiconError::Unfit { .. }), "{part:?}: {error}");
+        }
     }
 }

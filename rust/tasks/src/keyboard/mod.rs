@@ -17,6 +17,7 @@
 //! words found are the best ones as soon as no such path is above them.
 
 pub mod evaluation;
+pub mod field;
 pub mod gate;
 pub mod layout;
 pub mod lexicon;
