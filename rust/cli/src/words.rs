@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nibble_tasks::keyboard::layout::Layout;
+use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
+use nibble_tasks::keyboard::primer::primer;
 use nibble_tasks::keyboard::{Keyboard, Options};
 
 use crate::failure::{Failure, Result};
@@ -27,15 +29,43 @@ pub struct WordArgs {
     /// Where the keys are: qwerty, qwertz, azerty, dvorak, or a file of {"keys": [{"key", "x", "y", "width", "height"}]}
     #[arg(long, value_name = "NAME|FILE.json", default_value = "qwerty")]
     layout: String,
+    /// Language of the few messages that the model reads before the text, or "none"; without it, that of the word list
+    #[arg(long, value_name = "en|de|es|fr|none")]
+    primer: Option<String>,
+    /// File of what the person has written, which is made if there is none; learning events are kept there
+    #[arg(long, value_name = "FILE")]
+    learned: Option<PathBuf>,
 }
 
 impl WordArgs {
     /// A keyboard with these words.
     pub fn keyboard(&self) -> Result<Keyboard> {
-        let keyboard = Keyboard::new(Options::default());
-        let Some(path) = self.file()? else { return Ok(keyboard) };
-        let lexicon = Lexicon::open(&path).map_err(|error| Failure::Failed(error.to_string()))?;
-        Ok(keyboard.with_lexicon(Arc::new(lexicon), self.layout()?))
+        let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+        let mut keyboard = Keyboard::new(Options::messages(&self.language()?));
+        if let Some(path) = self.file()? {
+            let lexicon = Lexicon::open(&path).map_err(|error| failed(&error))?;
+            keyboard = keyboard.with_lexicon(Arc::new(lexicon), self.layout()?);
+        }
+        match &self.learned {
+            Some(path) => Ok(keyboard.with_learner(Learner::open(path, None).map_err(|error| failed(&error))?)),
+            None => Ok(keyboard),
+        }
+    }
+
+    /// The language of the primer.
+    fn language(&self) -> Result<String> {
+        let lexicon = self.lexicon.as_deref().unwrap_or(DEFAULT);
+        match self.primer.as_deref() {
+            // A keyboard without a word list, or with one of somebody's own, is taken for English as far as nobody says otherwise.
+            None => {
+                Ok(lexicon.rsplit('-').next().filter(|name| !primer(name).is_empty()).unwrap_or(DEFAULT).to_owned())
+            }
+            Some(NONE) => Ok(String::new()),
+            Some(language) if primer(language).is_empty() => {
+                Err(Failure::Failed("--primer is en, de, es, fr, or none".to_owned()))
+            }
+            Some(language) => Ok(language.to_owned()),
+        }
     }
 
     /// The file of the words; none if there are to be none, or the default ones were never pulled.

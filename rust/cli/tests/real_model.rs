@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -101,11 +102,116 @@ fn the_keyboard_answers_every_line_whatever_it_holds() {
 
 /// What the keyboard makes of words typed after a context, with the words of English.
 fn keyboard_answers(typed: &[(&str, &str)]) -> Vec<Value> {
+    let lines: Vec<_> = typed.iter().map(|(context, typed)| object!({ "context": context, "typed": typed })).collect();
+    keyboard_lines(&[], &lines)
+}
+
+/// What it answers to these lines.
+fn keyboard_lines(options: &[&str], lines: &[Value]) -> Vec<Value> {
     success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
-    let line = |(context, typed): &(&str, &str)| object!({ "context": context, "typed": typed }).to_string();
-    let lines = typed.iter().map(line).collect::<Vec<_>>().join("\n");
-    let out = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), lines.as_bytes()));
-    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    let mut keyboard = nibble(&[&["keyboard", "--jsonl", "--lexicon", "en"], options].concat());
+    let answers = success(&feed(&mut keyboard, text.as_bytes()));
+    let answers: Vec<_> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), lines.len());
+    answers
+}
+
+#[test]
+fn what_a_person_writes_is_learned_kept_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("learned");
+    let learned = ["--learned", file.to_str().unwrap()];
+    let typed = |typed: &str| object!({ "context": "I am with ", "typed": typed });
+    let committed = |word: &str| object!({ "event": "committed", "context": "I am with ", "word": word });
+    let before = [typed("Zorb"), typed("zorblat"), typed("teh")];
+    let found = keyboard_lines(&learned, &before);
+    assert!(!words(&found[0]).contains(&"Zorblatt".to_owned()));
+    assert_eq!(found[2]["autocorrect"], "the");
+    let events = [
+        committed("Zorblatt"),
+        object!({ "event": "accepted", "context": "I am with ", "word": "Zorblatt" }),
+        object!({ "event": "reverted", "typed": "teh", "word": "the" }),
+        object!({ "event": "committed", "context": "my code: ", "word": "471123" }),
+        object!({ "event": "committed", "context": "", "word": "Geheim", "field": "password" }),
+        object!({ "event": "committed", "context": "", "word": "Geheim", "field": "no-learning" }),
+    ];
+    let counts: Vec<_> =
+        keyboard_lines(&learned, &events).iter().map(|answer| answer["words"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [1; 6]);
+
+    let after =
+        keyboard_lines(&learned, &[typed(""), typed("Zorb"), typed("zorblatt"), typed("Zorvlatt"), typed("teh")]);
+    assert!(words(&after[0]).contains(&"Zorblatt".to_owned()) && words(&after[1])[0] == "Zorblatt", "{after:?}");
+    let corrections: Vec<_> = after[2..].iter().map(|answer| answer["autocorrect"].as_str()).collect();
+    assert_eq!(corrections, [None, Some("Zorblatt"), None], "a name of theirs, a slip in it, and what was taken back");
+    let forgotten =
+        [object!({ "event": "forgotten", "word": "zorblatt" }), typed("Zorb"), object!({ "event": "wiped" })];
+    let answers = keyboard_lines(&learned, &forgotten);
+    assert_eq!(answers[0]["words"], 0);
+    assert!(!words(&answers[1]).contains(&"Zorblatt".to_owned()));
+    assert_eq!(keyboard_lines(&learned, &[typed("teh")])[0]["autocorrect"], "the");
+}
+
+#[test]
+fn secrets_are_not_predicted_and_addresses_not_mended() {
+    let line = |field: &str| object!({ "context": "I think that ", "typed": "teh", "field": field });
+    let fields = ["text", "search", "no-learning", "email", "url", "password", "number", "code"];
+    let answers = keyboard_lines(&[], &fields.map(line));
+    let found: Vec<_> =
+        answers.iter().map(|answer| (!words(answer).is_empty(), answer["autocorrect"].is_string())).collect();
+    let (text, address, secret) = ((true, true), (true, false), (false, false));
+    assert_eq!(found, [text, text, text, address, address, secret, secret, secret]);
+}
+
+/// Writes words into the file until it is killed, after so many answers; says how many it has confirmed.
+#[cfg(unix)]
+fn kill_while_learning(file: &Path, answers: usize, round: usize) -> u64 {
+    let mut command = nibble(&["keyboard", "--jsonl", "--lexicon", "none", "--learned", file.to_str().unwrap()]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        for word in 0..400_usize {
+            let letters: String = [round, word / 20, word % 20].map(|i| char::from(b'a' + i as u8)).iter().collect();
+            let line = object!({ "event": "committed", "context": "so ", "word": format!("w{letters}") });
+            // It ends when the process does.
+            if writeln!(input, "{line}").is_err() {
+                return;
+            }
+        }
+    });
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let last = output.by_ref().take(answers).last().unwrap().unwrap();
+    child.kill().unwrap();
+    writer.join().unwrap();
+    // What it had written before it was killed has been confirmed too.
+    let last = output.map_while(Result::ok).last().unwrap_or(last);
+    assert!(!child.wait().unwrap().success(), "it was killed while it was at work");
+    let answer: Value = serde_json::from_str(&last).unwrap();
+    answer["words"].as_u64().unwrap()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_killed_keyboard_has_kept_what_it_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("learned");
+    for round in 0..8 {
+        let confirmed = kill_while_learning(&file, 1 + 7 * round, round);
+        let learner = nibble_tasks::keyboard::learning::Learner::open(&file, None).unwrap();
+        let kept = learner.len() as u64;
+        assert!(kept == confirmed || kept == confirmed + 1, "{kept} words in the file, {confirmed} were confirmed");
+    }
+}
+
+#[test]
+fn a_damaged_file_of_learned_words_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("learned");
+    fs::write(&file, "this is no store").unwrap();
+    let error = fails(&nibble(&["keyboard", "--jsonl", "--learned", file.to_str().unwrap()]).output().unwrap());
+    assert!(error.contains("learned") && error.contains("Delete it"), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), b"this is no store");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nibble_engine::SplitMix64;
 use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Share, Typist};
+use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::noise::Noise;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -57,6 +58,9 @@ struct KeyboardArgs {
     /// Messages of each file that are typed; without it, all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
+    /// First messages of each file, which are not typed: the keyboard has learned from them before
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    learn: u32,
     /// Earlier turns of a chat that are in front of the person
     #[arg(long, value_name = "N", default_value_t = 8)]
     turns: u8,
@@ -94,7 +98,7 @@ impl KeyboardArgs {
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
-            let (evaluation, finished) = self.evaluate(&mut runner, messages)?;
+            let (evaluation, finished) = self.evaluate(&mut runner, path, messages)?;
             found.push((path.display().to_string(), evaluation));
             if !finished {
                 whole = false;
@@ -113,11 +117,27 @@ impl KeyboardArgs {
     }
 
     /// Types the messages; says also whether nobody stopped it.
-    fn evaluate(&self, runner: &mut Runner, messages: &[Message]) -> Result<(Evaluation, bool)> {
+    fn evaluate(&self, runner: &mut Runner, path: &Path, messages: &[Message]) -> Result<(Evaluation, bool)> {
+        let Some((learned, messages)) =
+            messages.split_at_checked(self.learn as usize).filter(|(_, rest)| !rest.is_empty())
+        else {
+            let why =
+                format!("{} has {} messages; of which --learn leaves none to type", path.display(), messages.len());
+            return Err(Failure::Failed(why));
+        };
+        let messages = sample(messages, self.sample.map_or(usize::MAX, |n| n as usize));
         let section = Section::begin(runner.cancel_token());
         let bar = step_bar("typing");
         bar.set_length(messages.len() as u64);
         let mut keyboard = self.words.keyboard()?;
+        if !learned.is_empty() {
+            let mut learner = Learner::new();
+            learned
+                .iter()
+                .try_for_each(|message| message.teach(&mut learner))
+                .map_err(|e| Failure::Failed(e.to_string()))?;
+            keyboard = keyboard.with_learner(learner);
+        }
         let noise = Noise { sigma: self.sigma, ..Noise::default() };
         let times = if keyboard.mends_errors() { usize::from(self.errors) } else { 0 };
         let mut typist = Typist { layout: self.words.layout()?, noise, chance: SplitMix64(self.seed), times };
@@ -138,7 +158,7 @@ impl KeyboardArgs {
         Ok((evaluation, !section.interrupted()))
     }
 
-    /// The messages of a file, or a sample of them.
+    /// The messages of a file.
     fn messages(&self, path: &Path) -> Result<Vec<Message>> {
         let text = input::file(path)?;
         let is_json = path.extension().is_some_and(|extension| extension == "jsonl");
@@ -151,7 +171,7 @@ impl KeyboardArgs {
         if messages.is_empty() {
             return Err(Failure::Failed(format!("{} has no messages; give one a line", path.display())));
         }
-        Ok(sample(messages, self.sample.map_or(usize::MAX, |n| n as usize)))
+        Ok(messages)
     }
 }
 
@@ -189,13 +209,10 @@ fn chats(text: &str, before: usize) -> Result<Vec<Message>, String> {
 }
 
 /// `count` of the messages, spread evenly.
-fn sample(messages: Vec<Message>, count: usize) -> Vec<Message> {
+fn sample(messages: &[Message], count: usize) -> Vec<&Message> {
     let all = messages.len();
-    if count >= all {
-        return messages;
-    }
-    let chosen = |i: usize| i * count / all != (i + 1) * count / all;
-    messages.into_iter().enumerate().filter_map(|(i, message)| chosen(i).then_some(message)).collect()
+    let chosen = |i: usize| count >= all || i * count / all != (i + 1) * count / all;
+    messages.iter().enumerate().filter_map(|(i, message)| chosen(i).then_some(message)).collect()
 }
 
 /// The times that 50, 95 and 99 of a hundred are within; 0 where there are none.
@@ -294,10 +311,8 @@ mod tests {
     fn a_sample_is_spread_over_all() {
         let all = lines("a\nb\n\n c \nd\ne\n");
         assert_eq!(all.len(), 5);
-        let names = |messages: Vec<Message>| messages.into_iter().map(|m| m.text).collect::<String>();
-        assert_eq!(names(sample(all.clone(), 2)), "ce");
-        assert_eq!(names(sample(all.clone(), 9)), "abcde");
-        assert_eq!(names(sample(all, 1)), "e");
+        let names = |count| sample(&all, count).into_iter().map(|m| m.text.as_str()).collect::<String>();
+        assert_eq!([2, 9, 1].map(names), ["ce", "abcde", "e"]);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
+use nibble_tasks::keyboard::field::Field;
 use nibble_tasks::keyboard::gate::is_worth_showing;
 use nibble_tasks::keyboard::layout::{Key, Layout, Point};
+use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::{Keyboard, Kind, Query, Suggestion, Suggestions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,8 +21,11 @@ const MAX_LINE: usize = 64 * 1024;
 /// Answers keystrokes, one JSON object a line
 #[derive(clap::Args)]
 #[command(after_help = "\
-In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N, \"touches\": [[X, Y]], \"layout\": LAYOUT, \"gate\": BOOL}
+In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N, \"touches\": [[X, Y]], \"layout\": LAYOUT, \"gate\": BOOL,
+       \"field\": FIELD}
+      {\"event\": EVENT, \"context\": TEXT, \"typed\": TEXT, \"word\": WORD, \"field\": FIELD}
 Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"autocorrect\": WORD or null, \"micros\": N}
+      {\"words\": N} for an event: how many words are known of the person
       {\"error\": TEXT} for a line that cannot be answered; the next line is read all the same
 
 context      the text before the word, with the space that ends it
@@ -29,6 +34,11 @@ touches      where each key was hit, one entry a character of typed; null for wh
 layout       a name, or {\"keys\": [{\"key\", \"x\", \"y\", \"width\", \"height\"}]}, and stays until the next; the unit of touches is
              the layout's. The four that have names have keys of one by one, the first one's corner at (0, 0)
 gate         true leaves out what is not worth showing; false, as without it, gives the best whatever their probability
+field        text (as without it), no-learning, search, email, url, password, number or code: what is predicted, mended and
+             learned there
+event        committed: word was typed behind context, and ended; accepted: it was taken from the strip, or put in by the
+             space; reverted: it had been put in for typed, and was taken back; forgotten: word is to be forgotten; wiped:
+             all words are. Kept in the file of --learned, else until the end
 autocorrect  the word that takes the place of what was typed when space is pressed; needs a word list
 
 Every answer is flushed at once.
@@ -49,15 +59,30 @@ pub struct Args {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
-    context: String,
+    event: Option<Event>,
+    context: Option<String>,
     #[serde(default)]
     typed: String,
+    word: Option<String>,
+    #[serde(default)]
+    field: Field,
     #[serde(default = "three")]
     top: u8,
     touches: Option<Vec<Option<[f32; 2]>>>,
     layout: Option<LayoutField>,
     #[serde(default)]
     gate: bool,
+}
+
+/// What a person did with a word.
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Event {
+    Committed,
+    Accepted,
+    Reverted,
+    Forgotten,
+    Wiped,
 }
 
 /// A layout, by name or by its keys.
@@ -112,7 +137,11 @@ impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut runner = self.model.open()?;
-        let mut state = State { keyboard: self.words.keyboard()?, layout: None };
+        let mut keyboard = self.words.keyboard()?;
+        if keyboard.learner().is_none() {
+            keyboard = keyboard.with_learner(Learner::new());
+        }
+        let mut state = State { keyboard, layout: None };
         let (mut input, mut out) = (stdin().lock(), stdout().lock());
         while let Some(line) = read_line(&mut input, MAX_LINE)? {
             if line.as_ref().is_ok_and(|l| l.trim_ascii().is_empty()) {
@@ -138,6 +167,9 @@ struct State {
 impl State {
     fn answer(&mut self, runner: &mut Runner, line: &[u8]) -> Result<String, String> {
         let request = parse(line)?;
+        if let Some(event) = request.event {
+            return self.learn(event, &request);
+        }
         if let Some(layout) = request.layout.filter(|layout| self.layout.as_ref() != Some(layout)) {
             self.keyboard.set_layout(layout.clone().resolve()?);
             self.layout = Some(layout);
@@ -145,17 +177,38 @@ impl State {
         let touch = |touch: Option<[f32; 2]>| touch.map(|[x, y]| Point { x, y });
         let touches: Vec<Option<Point>> = request.touches.into_iter().flatten().map(touch).collect();
         let query = Query {
-            context: &request.context,
+            context: request.context.as_deref().unwrap_or_default(),
             typed: &request.typed,
             touches: &touches,
             top: usize::from(request.top),
         };
         let start = Instant::now();
-        let mut found = self.keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?;
+        let mut found = match request.field.predicts() {
+            true => self.keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?,
+            false => Suggestions::default(),
+        };
+        if !request.field.corrects() {
+            found.autocorrect = None;
+        }
         if request.gate {
             found.suggestions.retain(|suggestion| is_worth_showing(suggestion, &request.typed));
         }
         serde_json::to_string(&Answer::new(&found, start.elapsed())).map_err(|e| e.to_string())
+    }
+
+    fn learn(&mut self, event: Event, request: &Request) -> Result<String, String> {
+        let learner = self.keyboard.learner_mut().ok_or("this keyboard does not learn")?;
+        let (context, word) =
+            (request.context.as_deref().unwrap_or_default(), request.word.as_deref().unwrap_or_default());
+        match event {
+            Event::Committed | Event::Accepted if request.field.learns() => learner.committed(context, word),
+            Event::Reverted if request.field.learns() => learner.reverted(&request.typed, word),
+            Event::Committed | Event::Accepted | Event::Reverted => Ok(()),
+            Event::Forgotten => learner.forget(word).map(drop),
+            Event::Wiped => learner.wipe(),
+        }
+        .map_err(|error| error.to_string())?;
+        Ok(json!({ "words": learner.len() }).to_string())
     }
 }
 
@@ -176,8 +229,16 @@ fn parse(line: &[u8]) -> Result<Request, String> {
     if !text.trim_start().starts_with('{') {
         return Err(not_a_request(1));
     }
-    if request.context.contains('\0') || request.typed.contains('\0') {
+    let texts = [request.context.as_ref(), request.word.as_ref(), Some(&request.typed)];
+    if texts.into_iter().flatten().any(|text| text.contains('\0')) {
         return Err("a NUL is not text; remove it".to_owned());
+    }
+    match request.event {
+        None if request.context.is_none() || request.word.is_some() => return Err(not_a_request(1)),
+        Some(event) if event != Event::Wiped && request.word.is_none() => {
+            return Err("an event is about a \"word\"; send it".to_owned());
+        }
+        _ => {}
     }
     if request.typed.contains(char::is_whitespace) {
         return Err("\"typed\" is part of one word; text with spaces belongs in \"context\"".to_owned());
@@ -253,6 +314,10 @@ mod tests {
             b"{\"context\": \"\", \"typed\": \"secret word\"}",
             b"{\"context\": 1, \"typed\": \"secret\"}",
             b"{\"secret\": \"\"}",
+            b"{\"typed\": \"secret\"}",
+            b"{\"event\": \"secret\", \"word\": \"secret\"}",
+            b"{\"event\": \"committed\", \"context\": \"secret\"}",
+            b"{\"context\": \"secret\", \"field\": \"secret\"}",
             b"[\"secret\"]",
             b"{\"context\": \"secret\xff\"}",
             b"{\"context\": \"secret\", \"top\": 0}",

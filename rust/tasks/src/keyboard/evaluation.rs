@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use nibble_engine::{LanguageModel, Result, SplitMix64};
 
+use super::diary::DiaryError;
 use super::gate::is_worth_showing;
 use super::layout::{Layout, Point};
+use super::learning::Learner;
 use super::noise::{Noise, Typing};
 use super::{Keyboard, Kind, Query, Suggestion, spelling};
 
@@ -275,6 +277,14 @@ impl Evaluation {
 }
 
 impl Message {
+    /// Has a keyboard learn the words of the message, as if somebody had just written it.
+    ///
+    /// # Errors
+    /// As [`Learner::committed`].
+    pub fn teach(&self, learner: &mut Learner) -> std::result::Result<(), DiaryError> {
+        words(&self.text).try_for_each(|spot| learner.committed(&self.before(spot.before), spot.word))
+    }
+
     /// All the text before a word, of which `before` is in the message itself.
     fn before(&self, before: &str) -> String {
         match self.context.as_str() {

@@ -3,10 +3,13 @@
 //! * `text.rs`: what a word is, and where the text before the cursor is cut;
 //! * `table.rs`: what every token is to a word, made once per model;
 //! * `window.rs`: which part of a long text the model reads;
+//! * `primer.rs`: what it reads before that;
 //! * `tree.rs`: the paths of tokens that spell words, their probabilities, and the rows kept from key to key;
 //! * `layout.rs`: where the keys are;
 //! * `readings.rs`: the words that a row of touches may have been meant to spell;
 //! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
+//! * `learning.rs`: what this person writes, and `diary.rs`: the file that it is kept in;
+//! * `blend.rs`: the model's words and the person's on one strip;
 //! * `gate.rs`: what is worth showing;
 //! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
 //! * `lexicon.rs`: the words of a language and their frequencies;
@@ -16,12 +19,16 @@
 //! The search is best first with an exact stop: a path that was not followed is bounded by its own probability, so the
 //! words found are the best ones as soon as no such path is above them.
 
+mod blend;
+pub mod diary;
 pub mod evaluation;
 pub mod field;
 pub mod gate;
 pub mod layout;
+pub mod learning;
 pub mod lexicon;
 pub mod noise;
+pub mod primer;
 mod rates;
 mod readings;
 mod spelling;
@@ -38,6 +45,7 @@ use std::sync::Arc;
 use nibble_engine::{LanguageModel, Result};
 
 use layout::{Layout, Point};
+use learning::{Learner, Said};
 use lexicon::Lexicon;
 use rates::EndRates;
 use readings::Touch;
@@ -61,6 +69,8 @@ pub struct Options {
     pub batches_per_word: usize,
     /// Words less probable than this, given what was typed, are not looked for.
     pub min_probability: f64,
+    /// What the model reads before the text; empty, or whole lines.
+    pub primer: &'static str,
 }
 
 impl Default for Options {
@@ -72,11 +82,17 @@ impl Default for Options {
             batches_per_call: 2,
             batches_per_word: 4,
             min_probability: 1e-4,
+            primer: "",
         }
     }
 }
 
 impl Options {
+    /// For messages in a language (ISO 639-1): with its [primer](primer::primer).
+    pub fn messages(language: &str) -> Self {
+        Self { primer: primer::primer(language), ..Self::default() }
+    }
+
     /// Searches on until the answer is proven, as long as the model's token tree has room.
     pub fn exact() -> Self {
         Self { batches_per_call: usize::MAX, batches_per_word: usize::MAX, ..Self::default() }
@@ -128,7 +144,7 @@ pub struct Suggestion {
 }
 
 /// The answer to a [`Query`], best first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Suggestions {
     /// At most as many as were asked for, no two the same but for case.
     pub suggestions: Vec<Suggestion>,
@@ -156,6 +172,7 @@ pub struct Keyboard {
     rates: EndRates,
     place: Option<Place>,
     speller: Option<Speller>,
+    learner: Option<Learner>,
 }
 
 /// What is known at one word boundary.
@@ -166,6 +183,8 @@ struct Place {
     /// What comes between the prefix and the typed text.
     given: Vec<u8>,
     tree: Tree,
+    /// ln of the mass of all words, until the tree grows.
+    all: Option<f64>,
     /// The room that the model had left when it was last used from here.
     room: usize,
     batches: usize,
@@ -182,12 +201,27 @@ impl Keyboard {
     /// A keyboard that has seen nothing yet.
     pub fn new(options: Options) -> Self {
         let window = Window::new(options.context_tokens, options.context_kept);
-        Self { options, window, table: None, rates: EndRates::default(), place: None, speller: None }
+        Self { options, window, table: None, rates: EndRates::default(), place: None, speller: None, learner: None }
     }
 
     /// The same keyboard with the words of a language and the places of the keys, by which it sees through typing errors.
     pub fn with_lexicon(self, lexicon: Arc<Lexicon>, layout: Layout) -> Self {
         Self { speller: Some(Speller::new(lexicon, layout)), ..self }
+    }
+
+    /// The same keyboard with what a person has written, to which [`learner_mut`](Self::learner_mut) can add.
+    pub fn with_learner(self, learner: Learner) -> Self {
+        Self { learner: Some(learner), ..self }
+    }
+
+    /// What it has learned.
+    pub fn learner(&self) -> Option<&Learner> {
+        self.learner.as_ref()
+    }
+
+    /// What it has learned, to tell it more, or to make it forget.
+    pub fn learner_mut(&mut self) -> Option<&mut Learner> {
+        self.learner.as_mut()
     }
 
     /// From now on the keys are there.
@@ -220,7 +254,7 @@ impl Keyboard {
     }
 
     fn search(&mut self, model: &mut dyn LanguageModel, query: &Query, batches: usize) -> Result<Suggestions> {
-        let text = [query.context, query.typed].concat();
+        let text = [self.options.primer, query.context, query.typed].concat();
         let cut = text::cut(&text);
         let typed = &cut.typed[cut.word..];
         let mut answer = Suggestions {
@@ -236,10 +270,13 @@ impl Keyboard {
         answer.forward_passes += self.enter(model, &cut)?;
         let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
 
+        let said = Said::before(&text[..text.len() - cut.typed.len()]);
+        let mut learner = self.learner.as_mut().filter(|learner| !learner.is_empty());
         if let Some(speller) = self.speller.as_mut().filter(|_| spelling::is_plain(typed)) {
-            let asked = spelling::Asked { cut: &cut, touches: touches_of(query, typed), top: query.top, batches };
+            let touches = touches_of(query, typed);
+            let asked = spelling::Asked { cut: &cut, said: &said, touches, learner, top: query.top, batches };
             let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
-            return speller.suggest(search, &asked, answer);
+            return speller.suggest(search, asked, answer);
         }
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
@@ -280,8 +317,15 @@ impl Keyboard {
         candidates.extend(alive.take(2 * query.top).map(|(candidate, _)| candidate));
         keep_best(&mut candidates, query.top, typed);
 
-        let gap = Target { bytes: &place.given, word: place.given.len() };
-        let all = if candidates.is_empty() { 0.0 } else { place.tree.mass(model, table, gap) };
+        let all = place.mass_of_gap(model, table);
+        let mut mass = mass;
+        if let Some(learner) = learner.take() {
+            let lexicon = self.speller.as_ref().map(Speller::lexicon);
+            let person = blend::Person { learner, said: &said, lexicon };
+            let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
+            mass = blend::blend(search, &person, &cut, &mut candidates, blend::Masses { typed: mass, all }, query.top);
+            keep_best(&mut candidates, query.top, typed);
+        }
         answer.suggestions = candidates
             .into_iter()
             .filter(|candidate| candidate.score - mass >= self.options.min_probability.ln())
@@ -312,12 +356,13 @@ impl Keyboard {
         let (context, gap) = (context.to_owned(), cut.gap.to_owned());
         if let Some(place) = self.place.as_mut().filter(|place| place.start == start) {
             (place.context, place.gap, place.given, place.batches) = (context, gap, given, 0);
+            place.all = None;
             return Ok(0);
         }
         self.place = None;
         let logits = model.sync(&start.prefix)?.to_vec();
         let tree = Tree::new(model, table, &start, &logits);
-        self.place = Some(Place { context, gap, start, given, tree, room: model.room(), batches: 0 });
+        self.place = Some(Place { context, gap, start, given, tree, all: None, room: model.room(), batches: 0 });
         Ok(1)
     }
 }
@@ -383,6 +428,7 @@ impl Place {
         if stale {
             let logits = model.sync(&self.start.prefix)?.to_vec();
             self.tree = Tree::new(model, table, &self.start, &logits);
+            self.all = None;
             self.room = model.room();
         }
         Ok(stale)
@@ -396,12 +442,21 @@ impl Place {
         rates: &mut EndRates,
     ) -> Result<()> {
         let ends = self.tree.expand(model, table, batch, self.given.len());
+        self.all = None;
         self.room = model.room();
         for (open, ends) in batch.iter().zip(ends?) {
             rates.learn(open.token, ends);
         }
         self.batches += 1;
         Ok(())
+    }
+}
+
+impl Place {
+    /// ln of the mass of all words.
+    fn mass_of_gap(&mut self, model: &dyn LanguageModel, table: &WordTable) -> f64 {
+        let target = Target { bytes: &self.given, word: self.given.len() };
+        *self.all.get_or_insert_with(|| self.tree.mass(model, table, target))
     }
 }
 

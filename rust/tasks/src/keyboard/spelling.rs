@@ -12,11 +12,12 @@ use std::sync::Arc;
 use nibble_engine::{LanguageModel, Result};
 
 use super::layout::Layout;
+use super::learning::{Learner, Said};
 use super::lexicon::{Lexicon, MAX_COST, Word, nats};
 use super::rates::EndRates;
 use super::readings::{Reading, Readings, Touch};
 use super::table::WordTable;
-use super::text::{self, Cut};
+use super::text::{self, Cut, folded_word};
 use super::tree::{Open, Target};
 use super::{Kind, Options, Place, Suggestion, Suggestions};
 
@@ -42,13 +43,20 @@ pub(super) struct Speller {
     lexicon: Arc<Lexicon>,
     layout: Layout,
     readings: Readings,
+    /// Those among the person's own words, and the list of these that they were read from.
+    own_readings: Readings,
+    own_lexicon: Option<Arc<Lexicon>>,
 }
 
 /// What is asked of a speller.
 pub(super) struct Asked<'a> {
     pub cut: &'a Cut<'a>,
+    /// The words before it.
+    pub said: &'a Said,
     /// One a character of the word.
     pub touches: Vec<Touch>,
+    /// What this person writes, if anything is known of that.
+    pub learner: Option<&'a mut Learner>,
     pub top: usize,
     pub batches: usize,
 }
@@ -61,6 +69,14 @@ struct Typed<'a> {
     word: &'a str,
     /// As word lists have it.
     literal: String,
+}
+
+/// What all readings are weighed by.
+struct Given<'a> {
+    typed: &'a Typed<'a>,
+    /// ln of the mass of all words.
+    all: f64,
+    person: Option<(&'a Learner, &'a Said)>,
 }
 
 /// What it works with.
@@ -88,27 +104,37 @@ struct Candidate {
 
 impl Speller {
     pub fn new(lexicon: Arc<Lexicon>, layout: Layout) -> Self {
-        Self { lexicon, layout, readings: Readings::new() }
+        Self { lexicon, layout, readings: Readings::new(), own_readings: Readings::new(), own_lexicon: None }
     }
 
     pub fn set_layout(&mut self, layout: Layout) {
-        (self.layout, self.readings) = (layout, Readings::new());
+        (self.layout, self.readings, self.own_readings) = (layout, Readings::new(), Readings::new());
+    }
+
+    /// The words of the language.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
     }
 
     /// Words for what was typed, which is [plain](is_plain).
-    pub fn suggest(&mut self, mut search: Search, asked: &Asked, mut answer: Suggestions) -> Result<Suggestions> {
+    pub fn suggest(&mut self, mut search: Search, mut asked: Asked, mut answer: Suggestions) -> Result<Suggestions> {
         let (opening, word) = asked.cut.typed.split_at(asked.cut.word);
         let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
-        let typed = Typed { opening, word, literal: folded(word) };
+        let typed = Typed { opening, word, literal: folded_word(word) };
         let mut readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
-        self.add_model_words(&mut readings, &mut search, asked, cost);
+        if let Some(learner) = &mut asked.learner {
+            self.add_own_words(&mut readings, learner.lexicon(), &asked.touches);
+        }
+        self.add_model_words(&mut readings, &mut search, &asked, cost);
         // A person may mean what was typed, whatever it is.
         self.add(&mut readings, typed.literal.clone(), cost, 0);
-        let all = search.mass_of_gap();
+        let all = search.place.mass_of_gap(search.model, search.table);
+        let person = asked.learner.as_deref().map(|learner| (learner, asked.said));
+        let given = Given { typed: &typed, all, person };
         let mut spent = 0;
         let mut candidates = loop {
             let mut candidates: Vec<Candidate> =
-                readings.iter().filter_map(|reading| search.weigh(&self.lexicon, reading, &typed, all)).collect();
+                readings.iter().filter_map(|reading| search.weigh(&self.lexicon, reading, &given)).collect();
             candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
             let place = &mut *search.place;
             let afford = place.batches < search.options.batches_per_word;
@@ -132,7 +158,7 @@ impl Speller {
             answer.forward_passes += 1;
         };
         answer.proven = false;
-        answer.autocorrect = self.correction(&candidates, &typed);
+        answer.autocorrect = self.correction(&candidates, &typed, asked.learner.as_deref());
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.truncate(asked.top);
         answer.suggestions = candidates
@@ -163,7 +189,17 @@ impl Speller {
         let known: Vec<String> = exact.into_iter().chain(open.map(|spelled| spelled.word)).collect();
         for word in known.into_iter().filter(|word| super::may_show(word, "")) {
             let missing = word.chars().count().saturating_sub(asked.touches.len());
-            self.add(readings, folded(&word), cost, missing);
+            self.add(readings, folded_word(&word), cost, missing);
+        }
+    }
+
+    /// Adds the words of the person that these touches may spell. How frequent they are otherwise, the word list knows.
+    fn add_own_words(&mut self, readings: &mut Vec<Reading>, lexicon: Arc<Lexicon>, touches: &[Touch]) {
+        if self.own_lexicon.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &lexicon)) {
+            (self.own_readings, self.own_lexicon) = (Readings::new(), Some(Arc::clone(&lexicon)));
+        }
+        for own in self.own_readings.of(&lexicon, &self.layout, touches, READINGS) {
+            self.add(readings, own.word, own.cost, own.missing);
         }
     }
 
@@ -175,7 +211,7 @@ impl Speller {
     }
 
     /// The word that should take the place of what was typed.
-    fn correction(&self, candidates: &[Candidate], typed: &Typed) -> Option<String> {
+    fn correction(&self, candidates: &[Candidate], typed: &Typed, learner: Option<&Learner>) -> Option<String> {
         let literal = &typed.literal;
         if typed
             .opening
@@ -185,7 +221,12 @@ impl Speller {
         }
         let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
         let best = whole.next().filter(|best| best.reading.word != *literal)?;
-        if self.is_known(literal, &best.reading) || !(best.reading.listed || best.known(&self.lexicon)) {
+        let is_own = |word: &str| learner.is_some_and(|learner| learner.knows(word));
+        let is_word = |best: &Candidate| best.reading.listed || best.known(&self.lexicon) || is_own(&best.reading.word);
+        if is_own(literal) || self.is_known(literal, &best.reading) || !is_word(best) {
+            return None;
+        }
+        if learner.is_some_and(|learner| learner.refuses(literal, &best.reading.word)) {
             return None;
         }
         let others = log_sum(whole.map(|candidate| candidate.score));
@@ -209,14 +250,9 @@ impl Candidate {
 }
 
 impl Search<'_> {
-    /// ln of the mass of all words.
-    fn mass_of_gap(&mut self) -> f64 {
-        let given = self.place.given.clone();
-        self.place.tree.mass(self.model, self.table, Target { bytes: &given, word: given.len() })
-    }
-
     /// The score of one reading; none if no path of tokens spells it.
-    fn weigh(&mut self, lexicon: &Lexicon, reading: &Reading, typed: &Typed, all: f64) -> Option<Candidate> {
+    fn weigh(&mut self, lexicon: &Lexicon, reading: &Reading, given: &Given) -> Option<Candidate> {
+        let Given { typed, all, person } = *given;
         let (first, second) = reading.word.split_once(' ').unwrap_or((&reading.word, ""));
         let mut forms: Vec<(String, Weighed)> = Vec::new();
         for form in cases(first, typed.word) {
@@ -230,9 +266,19 @@ impl Search<'_> {
         let behind =
             if second.is_empty() { 0.0 } else { -nats(lexicon.get(second).map_or(MAX_COST, |word| word.cost)) };
         let mix = if reading.word == typed.literal { MIX_AS_TYPED } else { MIX };
-        let mixed = |model: f64| log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
+        let mixed = |model: f64| {
+            let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
+            let Some((learner, said)) = person else { return anybody };
+            let (share, own) = (learner.share(said), learner.probability(said, &reading.word));
+            log_add((1.0 - share).ln() + anybody, (share * own).ln())
+        };
         let logp = mixed(sum);
-        let word = if second.is_empty() { form } else { [&form, " ", second].concat() };
+        let written = person.and_then(|(learner, _)| learner.form(&reading.word)).filter(|own| **own != reading.word);
+        let word = match (second, written) {
+            ("", Some(own)) => own.to_owned(),
+            ("", None) => form,
+            _ => [&form, " ", second].concat(),
+        };
         Some(Candidate {
             score: logp - reading.cost,
             open: best.open.map(|open| (open, mixed(bound) - reading.cost)),
@@ -319,14 +365,9 @@ fn is_shouted(typed: &str) -> bool {
     typed.chars().filter(|c| c.is_uppercase()).count() > 1
 }
 
-fn capitalised(word: &str) -> String {
+pub(super) fn capitalised(word: &str) -> String {
     let mut rest = word.chars();
     rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect())
-}
-
-/// A word as word lists have it.
-fn folded(word: &str) -> String {
-    word.chars().map(text::folded).collect()
 }
 
 /// ln (e^a + e^b).

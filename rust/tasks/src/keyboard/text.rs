@@ -22,6 +22,11 @@ pub(super) fn folded(c: char) -> char {
     }
 }
 
+/// A word as word lists have it.
+pub(super) fn folded_word(word: &str) -> String {
+    word.chars().map(folded).collect()
+}
+
 /// Letters, digits, marks, and the joiners of scripts that need them (ZWNJ in Persian, ZWJ in Indic scripts).
 pub(super) fn is_word(c: char) -> bool {
     if c.is_ascii() {

@@ -1,0 +1,79 @@
+//! The model's words and the person's on one strip, where nothing was typed yet or no word list reads the touches.
+//!
+//! P(w) = (1 − a) P_model(w) + a P_person(w), with the share a that the learner gives; both are probabilities of a word after the
+//! context, so the mixture is one too.
+
+use super::Candidate;
+use super::learning::{Learner, Said};
+use super::lexicon::Lexicon;
+use super::spelling::{Search, capitalised};
+use super::text::{self, Cut};
+
+/// The person, and where in the text they are.
+pub(super) struct Person<'a> {
+    pub learner: &'a Learner,
+    pub said: &'a Said,
+    pub lexicon: Option<&'a Lexicon>,
+}
+
+/// ln of the model's mass, with that of the whitespace before the word.
+#[derive(Clone, Copy)]
+pub(super) struct Masses {
+    /// Of what begins with what was typed.
+    pub typed: f64,
+    /// Of all words.
+    pub all: f64,
+}
+
+/// Words of the person that are looked at beyond those that the strip has room for.
+const MORE: usize = 9;
+
+/// Adds the person's words to the model's `candidates`, and scores all of them by the mixture; returns the ln of its mass of what
+/// begins with what was typed.
+pub(super) fn blend(
+    mut search: Search,
+    person: &Person,
+    cut: &Cut,
+    candidates: &mut Vec<Candidate>,
+    masses: Masses,
+    top: usize,
+) -> f64 {
+    let Person { learner, said, lexicon } = person;
+    let (opening, typed) = cut.typed.split_at(cut.word);
+    let prefix = text::folded_word(typed);
+    for form in learner.likely(said, &prefix, *lexicon, top + MORE) {
+        let word = text::folded_word(form);
+        if candidates.iter().all(|candidate| text::folded_word(&candidate.word) != word) {
+            let rest: String = form.chars().skip(typed.chars().count()).collect();
+            let written = [typed, &rest].concat();
+            let cases = [capitalised(&written), written];
+            let asked =
+                cases.into_iter().map(|case| search.ask(opening, case)).max_by(|a, b| a.score.total_cmp(&b.score));
+            candidates.extend(asked);
+        }
+    }
+    let share = learner.share(said);
+    let mix = |model: f64, own: f64| ((1.0 - share) * (model - masses.all).exp() + share * own).ln() + masses.all;
+    // A word that is there in several cases is the person's in the best of them alone.
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| b.word.cmp(&a.word)));
+    let mut seen = std::collections::HashSet::new();
+    for candidate in candidates {
+        let word = text::folded_word(&candidate.word);
+        let own = if seen.contains(&word) { 0.0 } else { learner.probability(said, &word) };
+        candidate.score = mix(candidate.score, own);
+        seen.insert(word);
+    }
+    mix(masses.typed, learner.mass(said, &prefix))
+}
+
+impl Search<'_> {
+    /// A word as a candidate, with what is known of its probability: none is, if the model was not asked along its way.
+    fn ask(&mut self, opening: &str, word: String) -> Candidate {
+        let bytes = [&self.place.given, opening.as_bytes(), word.as_bytes()].concat();
+        let followed = self.place.tree.follow(self.model, self.table, &bytes).filter(|way| way.covered >= bytes.len());
+        let score = followed.as_ref().map_or(f64::NEG_INFINITY, |way| {
+            way.logp + way.ends.unwrap_or_else(|| self.rates.expected(way.last, &word))
+        });
+        Candidate { word, score, exact: followed.is_some_and(|way| way.ends.is_some()) }
+    }
+}
