@@ -1,4 +1,5 @@
-//! Word lists: what wordfreq and pyspellchecker know of a language's words becomes one file that a keyboard maps.
+//! Word lists: what wordfreq and pyspellchecker know of a language's words becomes one file that a keyboard maps. Which of them
+//! are offensive is told by a third source, as `offensive.rs` reads it.
 //!
 //! * Every word of the dictionary is listed. What wordfreq alone has was only seen in text: it is kept if it is frequent enough
 //!   to be more than somebody's typing error, and unlisted.
@@ -12,7 +13,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -24,11 +25,12 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Result};
 use crate::fetch;
+use crate::offensive;
 use crate::registry::WordList;
 use crate::store::{Store, publish};
 
 /// Counts up with every change of the file's format or of the rules above, so that a newer Nibble builds its own.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Words of wordfreq alone that cost more than this are left out: one in ten million, where typing errors and names begin
 /// to outnumber words.
@@ -70,32 +72,42 @@ pub fn ensure(store: &Store, list: &WordList, force: bool) -> Result<Built> {
     }
     let (frequencies, fetched) = fetch::ensure(store, list.frequencies.wanted(), force)?;
     let (dictionary, fetched_too) = fetch::ensure(store, list.dictionary.wanted(), force)?;
-    let words = combine(read(&frequencies, parse_frequencies)?, read(&dictionary, parse_dictionary)?);
+    let (offensive, fetched_last) = fetch::ensure(store, list.offensive.wanted(), force)?;
+    let words = combine(unpack(&frequencies, parse_frequencies)?, unpack(&dictionary, parse_dictionary)?);
+    let entries = parsed(&offensive, offensive::parse)?;
+    let offensive = offensive::choose(entries, &list.spared, &list.added, words.iter().map(|(word, _)| word.as_str()));
 
     let part = path.with_extension("part");
-    fs::write(&part, Lexicon::build(words)).map_err(|error| {
+    fs::write(&part, Lexicon::build(words, &offensive)).map_err(|error| {
         // Half a list is of no use, least of all on a full disk; if it cannot be removed, the next pull replaces it.
         let _ = fs::remove_file(&part);
         Failure::io("write", &part, &error)
     })?;
     publish(&part, &path)?;
-    Ok(Built { file: path, fetched: fetched || fetched_too, made: true })
+    Ok(Built { file: path, fetched: fetched || fetched_too || fetched_last, made: true })
 }
 
-/// Names the sources, so that a list of other ones is another file.
+/// Names the sources and what the registry says of their words, so that a list of other ones is another file.
 fn file_name(list: &WordList) -> String {
-    let sources = Sha256::digest(list.sources().map(|wanted| wanted.sha256).concat());
+    let sources = list.sources().map(|wanted| wanted.sha256).concat();
+    let sources = Sha256::digest([sources, list.spared.join(" "), list.added.join(" ")].join("\n"));
     let sha12 = nibble_engine::hexadecimal(&sources[..6]);
     format!("{}-{sha12}.v{VERSION}.fst", list.name)
 }
 
-/// What `parse` makes of the gzip file at `path`.
-fn read<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
-    let unfit = |why: String| Failure::Failed(format!("cannot build a word list from {}: {why}", path.display()));
-    let file = File::open(path).map_err(|e| Failure::io("read", path, &e))?;
-    let mut bytes = Vec::new();
-    GzDecoder::new(file).read_to_end(&mut bytes).map_err(|e| unfit(format!("it is no whole gzip file ({e})")))?;
-    parse(&bytes).map_err(unfit)
+/// What `parse` makes of the file at `path`.
+fn parsed<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
+    let bytes = fs::read(path).map_err(|e| Failure::io("read", path, &e))?;
+    parse(&bytes).map_err(|why| Failure::Failed(format!("cannot build a word list from {}: {why}", path.display())))
+}
+
+/// What `parse` makes of what is in the gzip file at `path`.
+fn unpack<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
+    parsed(path, |packed| {
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut bytes).map_err(|e| format!("it is no whole gzip file ({e})"))?;
+        parse(&bytes)
+    })
 }
 
 /// Words and how frequent they are in text.
@@ -178,7 +190,7 @@ fn combine(text: Frequencies, dictionary: HashMap<String, u64>) -> Vec<(String, 
 }
 
 /// Without the letters that one of the sources writes as two.
-fn spelled_out(word: &str) -> String {
+pub fn spelled_out(word: &str) -> String {
     word.replace('ß', "ss").replace('œ', "oe").replace('æ', "ae")
 }
 
@@ -187,7 +199,7 @@ fn is_letter(word: &str) -> bool {
 }
 
 /// Whether it is made of letters, hyphens and apostrophes; others are numbers, symbols, and halves of addresses.
-fn is_spelled(word: &str) -> bool {
+pub fn is_spelled(word: &str) -> bool {
     word.chars().any(char::is_alphabetic) && word.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | '-'))
 }
 
@@ -264,10 +276,10 @@ mod tests {
         std::io::Write::write_all(&mut packed, br#"{"the": 7}"#).unwrap();
         let good = packed.finish().unwrap();
         fs::write(&path, &good).unwrap();
-        assert_eq!(read(&path, parse_dictionary).unwrap().len(), 1);
+        assert_eq!(unpack(&path, parse_dictionary).unwrap().len(), 1);
         for bad in [&good[..good.len() - 1], &good[..12], b"", br#"{"the": 7}"#] {
             fs::write(&path, bad).unwrap();
-            let error = read(&path, parse_dictionary).unwrap_err().to_string();
+            let error = unpack(&path, parse_dictionary).unwrap_err().to_string();
             assert!(error.contains("words.json.gz") && error.contains("no whole gzip file"), "{error}");
         }
     }

@@ -12,6 +12,7 @@ mod interrupt;
 mod lexicon;
 mod memory;
 mod model;
+mod offensive;
 mod registry;
 mod sampling;
 mod store;

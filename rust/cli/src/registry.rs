@@ -55,7 +55,7 @@ pub struct Entry {
     pub source: Vec<Source>,
 }
 
-/// The words of one language, built here from two files.
+/// The words of one language, built here from three files.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WordList {
@@ -73,6 +73,14 @@ pub struct WordList {
     pub frequencies: SourceFile,
     /// Which words are in a dictionary, as pyspellchecker packs it.
     pub dictionary: SourceFile,
+    /// Which words are offensive: a text of one a line.
+    pub offensive: SourceFile,
+    /// Words of that text, and beginnings of other words, that are innocent all the same.
+    #[serde(default)]
+    pub spared: Vec<String>,
+    /// Words that the text lacks.
+    #[serde(default)]
+    pub added: Vec<String>,
 }
 
 /// A file that something is built from.
@@ -242,8 +250,8 @@ impl Entry {
 
 impl WordList {
     /// The files that it is built from.
-    pub fn sources(&self) -> [Wanted<'_>; 2] {
-        [&self.frequencies, &self.dictionary].map(SourceFile::wanted)
+    pub fn sources(&self) -> [Wanted<'_>; 3] {
+        [&self.frequencies, &self.dictionary, &self.offensive].map(SourceFile::wanted)
     }
 }
 

@@ -35,13 +35,17 @@ pub struct WordArgs {
     /// File of what the person has written, which is made if there is none; learning events are kept there
     #[arg(long, value_name = "FILE")]
     learned: Option<PathBuf>,
+    /// Offers words too that the word list calls offensive; what is typed stays as it is in either case
+    #[arg(long)]
+    offensive: bool,
 }
 
 impl WordArgs {
     /// A keyboard with these words.
     pub fn keyboard(&self) -> Result<Keyboard> {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-        let mut keyboard = Keyboard::new(Options::messages(&self.language()?));
+        let options = Options { offensive: self.offensive, ..Options::messages(&self.language()?) };
+        let mut keyboard = Keyboard::new(options);
         if let Some(path) = self.file()? {
             let lexicon = Lexicon::open(&path).map_err(|error| failed(&error))?;
             keyboard = keyboard.with_lexicon(Arc::new(lexicon), self.layout()?);

@@ -331,7 +331,11 @@ fn frequencies(version: u32) -> Vec<u8> {
     gzip(&rmp_serde::to_vec(&steps).unwrap())
 }
 
-/// `nibble` with a registry of one word list, `lexicon-tt`, whose source files are in the wheels `frequent` and `dictionary`.
+/// A source file of offensive words.
+const OFFENSIVE: &[u8] = b"# A list\nteh\nrude\nthe\n";
+
+/// `nibble` with a registry of one word list, `lexicon-tt`, whose source files are in the wheels `frequent`, `dictionary` and
+/// `offensive`; the last is [`OFFENSIVE`], and put there.
 fn with_word_list(place: &Workplace, args: &[&str], frequencies: &[u8], dictionary: &[u8]) -> std::process::Command {
     let source = |table: &str, file: &str, wheel: &str, content: &[u8]| {
         let known = file_of_registry(file, content);
@@ -340,11 +344,14 @@ fn with_word_list(place: &Workplace, args: &[&str], frequencies: &[u8], dictiona
              packages = [{{ name = \"{wheel}\", version = \"1.0\", members = [\"data/words\"] }}]\n"
         )
     };
+    wheel(place, "offensive", "data/words", OFFENSIVE);
     let list = [
         "[[lexicon]]\nname = \"lexicon-tt\"\ntitle = \"Tiny\"\nlanguage = \"tt\"\n",
         "licence = \"CC0-1.0\"\nlicence_url = \"https://example.org/cc0\"\n",
+        "spared = [\"the\"]\nadded = [\"ruder\"]\n",
         &source("frequencies", "frequent.msgpack.gz", "frequent", frequencies),
         &source("dictionary", "dictionary.json.gz", "dictionary", dictionary),
+        &source("offensive", "offensive.txt", "offensive", OFFENSIVE),
     ];
     let path = place.path("registry.toml");
     fs::write(&path, registry(b"model", "source = []\n") + &list.concat()).unwrap();
@@ -354,7 +361,7 @@ fn with_word_list(place: &Workplace, args: &[&str], frequencies: &[u8], dictiona
 }
 
 #[test]
-fn a_word_list_is_built_once_from_two_wheels() {
+fn a_word_list_is_built_once_from_three_wheels() {
     let place = Workplace::new();
     let (frequent, dictionary) = (frequencies(1), gzip(br#"{"the": 7, "thee": 2}"#));
     wheel(&place, "frequent", "data/words", &frequent);
@@ -379,14 +386,16 @@ fn a_word_list_is_built_once_from_two_wheels() {
     assert_eq!(words.get("the"), Some(Word { cost: 1, listed: true }));
     assert_eq!(words.get("teh"), Some(Word { cost: 3, listed: false }));
     assert_eq!(words.get("thee"), Some(Word { cost: 4, listed: true }));
-    assert_eq!(words.len(), 3);
+    assert_eq!(words.len(), 5, "the offensive words are known too");
+    let offensive = ["the", "teh", "thee", "rude", "ruder"].map(|word| words.is_offensive(word));
+    assert_eq!(offensive, [false, true, false, true, true]);
     let files = place.files();
-    let [list, "models/dictionary.json.gz", "models/frequent.msgpack.gz"] =
+    let [list, "models/dictionary.json.gz", "models/frequent.msgpack.gz", "models/offensive.txt"] =
         files.iter().map(String::as_str).collect::<Vec<_>>()[..]
     else {
         panic!("{files:?}")
     };
-    assert!(list.starts_with("lexicons/lexicon-tt-") && list.ends_with(".v1.fst") && file.ends_with(list), "{list}");
+    assert!(list.starts_with("lexicons/lexicon-tt-") && list.ends_with(".v2.fst") && file.ends_with(list), "{list}");
     assert_eq!((&listing()[1]["present"], &listing()[1]["file"]), (&json!(true), &json!(file)));
     assert_eq!(&listing()[0]["kind"], &json!("model"));
 
@@ -411,6 +420,7 @@ fn a_word_list_is_built_without_a_network_from_a_folder_of_files() {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("frequent.msgpack.gz"), &frequent).unwrap();
     fs::write(folder.join("dictionary.json.gz"), &dictionary).unwrap();
+    fs::write(folder.join("offensive.txt"), OFFENSIVE).unwrap();
     let mut pull = with_word_list(&place, &["pull", "lexicon-tt"], &frequent, &dictionary);
     let (out, err, code) = outcome(&pull.env("NIBBLE_MODELS", &folder).output().unwrap());
     assert_eq!(code, Some(0), "{err}");

@@ -253,6 +253,29 @@ fn words_addresses_and_code_are_never_changed() {
 }
 
 #[test]
+fn an_offensive_word_is_only_offered_to_who_asks() {
+    let offered = |typed: &str, args: &[&str]| {
+        success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+        let line = object!({ "context": "What the ", "typed": typed, "top": 10 }).to_string();
+        let args = [&["keyboard", "--jsonl", "--lexicon", "en"], args].concat();
+        let answer: Value = serde_json::from_str(&success(&feed(&mut nibble(&args), line.as_bytes()))).unwrap();
+        (words(&answer), answer["autocorrect"].clone())
+    };
+    let has = |words: &[String], word: &str| words.iter().any(|other| other.eq_ignore_ascii_case(word));
+    for typed in ["fu", "fucj"] {
+        let (words, autocorrect) = offered(typed, &[]);
+        assert!(!has(&words, "fuck") && !has(&words, "fucking") && autocorrect.is_null(), "{typed}: {words:?}");
+    }
+    let (typed, autocorrect) = offered("fuck", &[]);
+    assert!(has(&typed, "fuck") && autocorrect.is_null(), "what was typed stays: {typed:?}");
+    let (all, autocorrect) = offered("fucj", &["--offensive"]);
+    assert!(has(&all, "fuck") && autocorrect == "fuck", "{all:?}");
+    for (typed, word) in [("clas", "class"), ("assu", "assume"), ("gay", "gay"), ("breas", "breast"), ("Dic", "Dick")] {
+        assert!(has(&offered(typed, &[]).0, word), "{typed} may become {word}");
+    }
+}
+
+#[test]
 fn where_a_key_was_hit_decides_between_words() {
     success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
     // Between b and v, nearer to one or the other.

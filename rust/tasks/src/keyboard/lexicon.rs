@@ -1,4 +1,4 @@
-//! A language's words and how frequent they are: a file that is mapped, not read.
+//! A language's words, how frequent they are and which of them are offensive: a file that is mapped, not read.
 //!
 //! The file is a finite-state transducer (the `fst` crate's map) from a word in lower case to its cost. A transducer
 //! keeps the smallest of the numbers behind a node on the way to it, so that walking down from the root shows at every letter how
@@ -6,13 +6,16 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use fst::raw::{Builder, Fst};
 use nibble_engine::Table;
 
+use super::text;
+
 /// What a file says it is: the letters `NIBLEX` and a version. Another version is another number.
-const KIND: u64 = u64::from_be_bytes(*b"NIBLEX\0\x01");
+const KIND: u64 = u64::from_be_bytes(*b"NIBLEX\0\x02");
 
 /// The least frequent that a word can be: below one in 10^10.
 pub const MAX_COST: u16 = 1023;
@@ -82,11 +85,15 @@ impl Lexicon {
         Ok(Self { words })
     }
 
-    /// A file of these words, which may come in any order. Of a word that comes twice, the more frequent one counts, and it is
-    /// listed if one of them is. What can be no word of a keyboard is left out: nothing, white space, control characters.
-    pub fn build(words: impl IntoIterator<Item = (String, Word)>) -> Vec<u8> {
+    /// A file of these words, which may come in any order, and of those that are offensive, which are in lower case. Of a word
+    /// that comes twice, the more frequent one counts, and it is listed if one of them is. An offensive word that is not among
+    /// the words is as rare as can be: a model may know it all the same. What can be no word of a keyboard is left out: nothing,
+    /// white space, control characters.
+    pub fn build(words: impl IntoIterator<Item = (String, Word)>, offensive: &HashSet<String>) -> Vec<u8> {
+        let rarest = Word { cost: MAX_COST, listed: false };
         let mut words: Vec<(String, Word)> = words
             .into_iter()
+            .chain(offensive.iter().map(|word| (word.clone(), rarest)))
             .filter(|(word, _)| !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c.is_control()))
             .map(|(word, known)| (word.to_lowercase(), known))
             .collect();
@@ -98,19 +105,35 @@ impl Lexicon {
         });
         let mut builder = Builder::new_type(Vec::new(), KIND).expect("memory takes what is written");
         for (word, known) in words {
-            builder.insert(&word, known.pack()).expect("the words are in order and memory takes what is written");
+            let packed = known.pack(offensive.contains(&word));
+            builder.insert(&word, packed).expect("the words are in order and memory takes what is written");
         }
         builder.into_inner().expect("memory takes what is written")
     }
 
-    /// The words themselves, without a file.
+    /// The words themselves, without a file; none is offensive.
     pub fn of(words: impl IntoIterator<Item = (String, Word)>) -> Self {
-        Self::over(Table::from(Self::build(words))).expect("what was just built is sound")
+        Self::with_offensive(words, &HashSet::new())
+    }
+
+    /// The words themselves and those that are offensive, as in [`build`](Self::build), without a file.
+    pub fn with_offensive(words: impl IntoIterator<Item = (String, Word)>, offensive: &HashSet<String>) -> Self {
+        Self::over(Table::from(Self::build(words, offensive))).expect("what was just built is sound")
     }
 
     /// What is known of a word; it is looked up in lower case and with straight apostrophes.
     pub fn get(&self, word: &str) -> Option<Word> {
-        self.words.get(word.to_lowercase().replace('’', "'")).map(|output| Word::unpack(output.value()))
+        self.packed(word).map(Word::unpack)
+    }
+
+    /// Whether a word is a slur or an obscenity, or is joined of parts one of which is: by an apostrophe, a hyphen or a space.
+    pub fn is_offensive(&self, word: &str) -> bool {
+        let marked = |word: &str| self.packed(word).is_some_and(|packed| packed & OFFENSIVE != 0);
+        marked(word) || word.split(|c| c == ' ' || text::is_joiner(c)).any(marked)
+    }
+
+    fn packed(&self, word: &str) -> Option<u64> {
+        self.words.get(word.to_lowercase().replace('’', "'")).map(|output| output.value())
     }
 
     /// The cost of the most frequent word that begins with `prefix`, which is in lower case.
@@ -140,14 +163,20 @@ impl Lexicon {
     }
 }
 
+/// The bits of what is packed of a word: its cost is above them.
+const UNLISTED: u64 = 1;
+const OFFENSIVE: u64 = 2;
+
 impl Word {
     /// The cost in the higher bits, so that the smallest of many numbers has the smallest cost.
-    fn pack(self) -> u64 {
-        u64::from(self.cost.min(MAX_COST)) << 1 | u64::from(!self.listed)
+    fn pack(self, offensive: bool) -> u64 {
+        let unlisted = if self.listed { 0 } else { UNLISTED };
+        let offensive = if offensive { OFFENSIVE } else { 0 };
+        u64::from(self.cost.min(MAX_COST)) << 2 | offensive | unlisted
     }
 
     pub(super) fn unpack(value: u64) -> Self {
-        Self { cost: (value >> 1).min(u64::from(MAX_COST)) as u16, listed: value & 1 == 0 }
+        Self { cost: (value >> 2).min(u64::from(MAX_COST)) as u16, listed: value & UNLISTED == 0 }
     }
 
     /// ln of its frequency.
@@ -191,18 +220,38 @@ mod tests {
     }
 
     #[test]
+    fn offensive_words_are_marked_in_every_case_and_as_parts() {
+        let offensive = ["scum", "pest", "rot"].map(str::to_owned).into();
+        let words =
+            [word("scum", 400, true), word("scummy", 500, true), word("rote", 450, false), word("rot", 470, true)];
+        let lexicon = Lexicon::with_offensive(words, &offensive);
+        for marked in ["scum", "SCUM", "scum's", "scum’s", "pest-free", "the scum", "rot"] {
+            assert!(lexicon.is_offensive(marked), "{marked}");
+        }
+        for innocent in ["scummy", "rote", "tempest", "none", ""] {
+            assert!(!lexicon.is_offensive(innocent), "{innocent}");
+        }
+        assert_eq!(lexicon.get("scum"), Some(Word { cost: 400, listed: true }), "it is a word like any other");
+        assert_eq!(lexicon.get("pest"), Some(Word { cost: MAX_COST, listed: false }), "it is known, and rare");
+        assert_eq!(lexicon.least_cost("sc"), Some(400));
+    }
+
+    #[test]
     fn a_file_that_is_no_word_list_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("words.fst");
-        let good = Lexicon::build([word("one", 300, true), word("two", 310, true)]);
+        let good = Lexicon::build([word("one", 300, true), word("two", 310, true)], &HashSet::new());
         std::fs::write(&path, &good).unwrap();
         assert_eq!(Lexicon::open(&path).unwrap().len(), 2);
         let foreign = fst::Map::from_iter([("one", 1)]).unwrap().into_fst().into_inner();
+        let version_1 = u64::from_be_bytes(*b"NIBLEX\0\x01");
+        let earlier = Builder::new_type(Vec::new(), version_1).unwrap().into_inner().unwrap();
         let mut flipped = good.clone();
         flipped[20] ^= 0x40;
         for (bytes, why) in [
             (&good[..good.len() - 3], "word list"),
             (&foreign[..], "another kind"),
+            (&earlier[..], "version; fetch it again: nibble pull --force"),
             (&flipped[..], "damaged"),
             (b"", "word list"),
             (b"no list", "no word list"),

@@ -13,6 +13,7 @@
 //! * `gate.rs`: what is worth showing;
 //! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
 //! * `lexicon.rs`: the words of a language and their frequencies;
+//! * `offensive.rs`: which words are not suggested, lest they offend;
 //! * `noise.rs`: a person who makes typing errors, for the evaluation;
 //! * `evaluation.rs`: how good all of it is on given messages.
 //!
@@ -29,6 +30,7 @@ pub mod learning;
 pub mod lexicon;
 pub mod noise;
 pub mod primer;
+mod offensive;
 mod rates;
 mod readings;
 mod spelling;
@@ -71,6 +73,8 @@ pub struct Options {
     pub min_probability: f64,
     /// What the model reads before the text; empty, or whole lines.
     pub primer: &'static str,
+    /// Whether words that the word list calls offensive are suggested too. What was typed stays in either case.
+    pub offensive: bool,
 }
 
 impl Default for Options {
@@ -83,6 +87,7 @@ impl Default for Options {
             batches_per_word: 4,
             min_probability: 1e-4,
             primer: "",
+            offensive: false,
         }
     }
 }
@@ -278,13 +283,15 @@ impl Keyboard {
             let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
             return speller.suggest(search, asked, answer);
         }
+        let lexicon = self.speller.as_ref().map(Speller::lexicon);
+        let may = |word: &str| may_show(word, typed) && offensive::may_suggest(&self.options, lexicon, word, typed);
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
         let mut spent = 0;
         let (mut candidates, open, mass) = loop {
             let mass = place.tree.mass(model, table, target);
             let mut exact: Vec<Candidate> = place.tree.exact(target).map(|s| Candidate::new(s, &self.rates)).collect();
-            keep_best(&mut exact, query.top, typed);
+            keep_best(&mut exact, query.top, may);
             let least = mass + self.options.min_probability.ln();
             let floor = exact.get(query.top - 1).map_or(least, |last| last.score.max(least));
             let open = place.open(model, table, target, floor, self.options.batch_rows);
@@ -315,16 +322,15 @@ impl Keyboard {
         // Twice as many as are shown: some differ by case alone.
         let alive = guesses.into_iter().filter(|(_, open)| place.tree.leads_on(model, open, target));
         candidates.extend(alive.take(2 * query.top).map(|(candidate, _)| candidate));
-        keep_best(&mut candidates, query.top, typed);
+        keep_best(&mut candidates, query.top, may);
 
         let all = place.mass_of_gap(model, table);
         let mut mass = mass;
         if let Some(learner) = learner.take() {
-            let lexicon = self.speller.as_ref().map(Speller::lexicon);
             let person = blend::Person { learner, said: &said, lexicon };
             let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
             mass = blend::blend(search, &person, &cut, &mut candidates, blend::Masses { typed: mass, all }, query.top);
-            keep_best(&mut candidates, query.top, typed);
+            keep_best(&mut candidates, query.top, may);
         }
         answer.suggestions = candidates
             .into_iter()
@@ -475,13 +481,12 @@ fn touches_of(query: &Query, typed: &str) -> Vec<Touch> {
     typed.chars().enumerate().map(|(i, letter)| Touch::new(letter, point(i))).collect()
 }
 
-/// Sorts the candidates, best first, and keeps the `top` of those that may be shown, one for each word whatever its case.
-fn keep_best(candidates: &mut Vec<Candidate>, top: usize, typed: &str) {
+/// Sorts the candidates, best first, and keeps the `top` of those that `may` be shown, one for each word whatever its case.
+fn keep_best(candidates: &mut Vec<Candidate>, top: usize, may: impl Fn(&str) -> bool) {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
     let mut seen = HashSet::new();
-    candidates.retain(|candidate| {
-        seen.len() < top && may_show(&candidate.word, typed) && seen.insert(candidate.word.to_lowercase())
-    });
+    candidates
+        .retain(|candidate| seen.len() < top && may(&candidate.word) && seen.insert(candidate.word.to_lowercase()));
 }
 
 /// Words have a letter, and do not end in the middle; but what was typed is never hidden.

@@ -19,7 +19,7 @@ use super::readings::{Reading, Readings, Touch};
 use super::table::WordTable;
 use super::text::{self, Cut, folded_word};
 use super::tree::{Open, Target};
-use super::{Kind, Options, Place, Suggestion, Suggestions};
+use super::{Kind, Options, Place, Suggestion, Suggestions, offensive};
 
 /// The share of the word list in P(word | context), chosen by `nibble eval keyboard` on chats and text messages.
 const MIX: f64 = 0.1;
@@ -158,8 +158,11 @@ impl Speller {
             answer.forward_passes += 1;
         };
         answer.proven = false;
-        answer.autocorrect = self.correction(&candidates, &typed, asked.learner.as_deref());
+        let may = |word: &str| offensive::may_suggest(search.options, Some(&self.lexicon), word, &typed.literal);
+        // An offensive word that was meant is not changed into what is next to it.
+        answer.autocorrect = self.correction(&candidates, &typed, asked.learner.as_deref()).filter(|word| may(word));
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
+        candidates.retain(|candidate| may(&candidate.reading.word));
         candidates.truncate(asked.top);
         answer.suggestions = candidates
             .into_iter()
@@ -239,7 +242,7 @@ impl Speller {
         let joined = best.word.replace(text::is_joiner, "");
         let lacks_apostrophe = joined == literal
             && self.lexicon.get(&best.word).is_some_and(|word| word.cost + APOSTROPHE_COST <= known.cost);
-        known.listed || known.cost <= KNOWN_COST && !lacks_apostrophe
+        known.listed || self.lexicon.is_offensive(literal) || known.cost <= KNOWN_COST && !lacks_apostrophe
     }
 }
 
