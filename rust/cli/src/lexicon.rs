@@ -39,7 +39,7 @@ const MAX_UNLISTED: u16 = 700;
 /// A letter by itself that costs more than this, by the dictionary's own counts, is not listed.
 const MAX_LETTER: u16 = 450;
 
-/// A word list on this machine.
+/// A list on this machine, of words or of emoji.
 pub struct Built {
     /// Its file.
     pub file: PathBuf,
@@ -51,7 +51,7 @@ pub struct Built {
 
 /// The file of `list`, if it was built.
 pub fn find(store: &Store, list: &WordList) -> Option<PathBuf> {
-    Some(store.lexicon_path(&file_name(list))).filter(|path| path.is_file())
+    find_file(store, &file_name(list))
 }
 
 /// Fetches the sources of `list` and builds it, unless it is there; also if it is there with `force`.
@@ -59,50 +59,72 @@ pub fn find(store: &Store, list: &WordList) -> Option<PathBuf> {
 /// # Errors
 /// As [`fetch::ensure`]; and if a source is no file of its kind, naming it. A list that was there stays as it was.
 pub fn ensure(store: &Store, list: &WordList, force: bool) -> Result<Built> {
-    let here = || find(store, list).filter(|_| !force).map(|file| Built { file, fetched: false, made: false });
+    ensure_file(store, &file_name(list), force, || {
+        let (frequencies, fetched) = fetch::ensure(store, list.frequencies.wanted(), force)?;
+        let (dictionary, fetched_too) = fetch::ensure(store, list.dictionary.wanted(), force)?;
+        let (offensive, fetched_last) = fetch::ensure(store, list.offensive.wanted(), force)?;
+        let words = combine(unpack(&frequencies, parse_frequencies)?, unpack(&dictionary, parse_dictionary)?);
+        let entries = parsed(&offensive, offensive::parse)?;
+        let offensive =
+            offensive::choose(entries, &list.spared, &list.added, words.iter().map(|(word, _)| word.as_str()));
+        Ok((Lexicon::build(words, &offensive), fetched || fetched_too || fetched_last))
+    })
+}
+
+/// The list in the file `name`, if it was built.
+pub fn find_file(store: &Store, name: &str) -> Option<PathBuf> {
+    Some(store.lexicon_path(name)).filter(|path| path.is_file())
+}
+
+/// Writes what `make` makes, and says whether it had to fetch something for it, to the list's file `name`; unless it is there, or
+/// although it is there with `force`.
+pub fn ensure_file(
+    store: &Store,
+    name: &str,
+    force: bool,
+    make: impl FnOnce() -> Result<(Vec<u8>, bool)>,
+) -> Result<Built> {
+    let here = || find_file(store, name).filter(|_| !force).map(|file| Built { file, fetched: false, made: false });
     if let Some(built) = here() {
         return Ok(built);
     }
-    let name = file_name(list);
-    let path = store.lexicons()?.join(&name);
-    let _lock = store.lock(&name)?;
+    let path = store.lexicons()?.join(name);
+    let _lock = store.lock(name)?;
     // Whoever held the lock may have built it.
     if let Some(built) = here() {
         return Ok(built);
     }
-    let (frequencies, fetched) = fetch::ensure(store, list.frequencies.wanted(), force)?;
-    let (dictionary, fetched_too) = fetch::ensure(store, list.dictionary.wanted(), force)?;
-    let (offensive, fetched_last) = fetch::ensure(store, list.offensive.wanted(), force)?;
-    let words = combine(unpack(&frequencies, parse_frequencies)?, unpack(&dictionary, parse_dictionary)?);
-    let entries = parsed(&offensive, offensive::parse)?;
-    let offensive = offensive::choose(entries, &list.spared, &list.added, words.iter().map(|(word, _)| word.as_str()));
-
+    let (list, fetched) = make()?;
     let part = path.with_extension("part");
-    fs::write(&part, Lexicon::build(words, &offensive)).map_err(|error| {
+    fs::write(&part, list).map_err(|error| {
         // Half a list is of no use, least of all on a full disk; if it cannot be removed, the next pull replaces it.
         let _ = fs::remove_file(&part);
         Failure::io("write", &part, &error)
     })?;
     publish(&part, &path)?;
-    Ok(Built { file: path, fetched: fetched || fetched_too || fetched_last, made: true })
+    Ok(Built { file: path, fetched, made: true })
 }
 
-/// Names the sources and what the registry says of their words, so that a list of other ones is another file.
 fn file_name(list: &WordList) -> String {
-    let sources = list.sources().map(|wanted| wanted.sha256).concat();
-    let sources = Sha256::digest([sources, list.spared.join(" "), list.added.join(" ")].join("\n"));
-    let sha12 = nibble_engine::hexadecimal(&sources[..6]);
-    format!("{}-{sha12}.v{VERSION}.fst", list.name)
+    let sources = list.sources().map(|wanted| wanted.sha256);
+    let verdicts = [list.spared.join(" "), list.added.join(" ")];
+    name_of(&list.name, &[&sources[..], &verdicts.each_ref().map(String::as_str)].concat(), VERSION)
+}
+
+/// Names what a list is made of, so that a list of something else is another file.
+pub fn name_of(list: &str, made_of: &[&str], version: u32) -> String {
+    let sha12 = nibble_engine::hexadecimal(&Sha256::digest(made_of.join("\n"))[..6]);
+    format!("{list}-{sha12}.v{version}.fst")
 }
 
 /// What `parse` makes of the file at `path`.
-fn parsed<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
+pub fn parsed<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
     let bytes = fs::read(path).map_err(|e| Failure::io("read", path, &e))?;
-    parse(&bytes).map_err(|why| Failure::Failed(format!("cannot build a word list from {}: {why}", path.display())))
+    parse(&bytes).map_err(|why| Failure::Failed(format!("cannot build a list from {}: {why}", path.display())))
 }
 
 /// What `parse` makes of what is in the gzip file at `path`.
-fn unpack<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
+pub fn unpack<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<T> {
     parsed(path, |packed| {
         let mut bytes = Vec::new();
         GzDecoder::new(packed).read_to_end(&mut bytes).map_err(|e| format!("it is no whole gzip file ({e})"))?;
@@ -112,15 +134,22 @@ fn unpack<T>(path: &Path, parse: impl Fn(&[u8]) -> Result<T, String>) -> Result<
 
 /// Words and how frequent they are in text.
 #[derive(Debug)]
-struct Frequencies {
+pub struct Frequencies {
     /// -100 log10 of the frequency.
-    costs: HashMap<String, u16>,
+    pub costs: HashMap<String, u16>,
     /// What a word costs at least that is not in it.
-    rarest: u16,
+    pub rarest: u16,
+}
+
+impl Frequencies {
+    /// What a word costs.
+    pub fn cost(&self, word: &str) -> u16 {
+        self.costs.get(word).copied().unwrap_or(self.rarest)
+    }
 }
 
 /// wordfreq's packing, in MessagePack: after a header, the words that cost 0, the words that cost 1, and so on.
-fn parse_frequencies(bytes: &[u8]) -> Result<Frequencies, String> {
+pub fn parse_frequencies(bytes: &[u8]) -> Result<Frequencies, String> {
     rmp_serde::from_slice(bytes).map_err(|e| format!("it is no list of frequencies ({e})"))
 }
 

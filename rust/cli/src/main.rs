@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod emoji;
 mod failure;
 mod fetch;
 mod input;

@@ -1,18 +1,26 @@
-//! The registry: which models and word lists there are, what they are under, and where their files come from.
+//! The registry: which models, word lists and emoji lists there are, what they are under, and where their files come from.
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::emoji::Packing;
 use crate::failure::{Failure, Result};
 
 /// What every Nibble knows.
-const BUILT_IN: &str = concat!(include_str!("../models.toml"), "\n", include_str!("../lexicons.toml"));
+const BUILT_IN: &str = concat!(
+    include_str!("../models.toml"),
+    "\n",
+    include_str!("../lexicons.toml"),
+    "\n",
+    include_str!("../emoji.toml")
+);
 
-/// The models and word lists of a registry, in its order.
+/// The models, word lists and emoji lists of a registry, in its order.
 pub struct Registry {
     entries: Vec<Entry>,
     word_lists: Vec<WordList>,
+    emoji_lists: Vec<EmojiList>,
 }
 
 #[derive(Deserialize)]
@@ -21,6 +29,8 @@ struct File {
     model: Vec<Entry>,
     #[serde(default)]
     lexicon: Vec<WordList>,
+    #[serde(default)]
+    emoji: Vec<EmojiList>,
 }
 
 /// One model.
@@ -81,6 +91,26 @@ pub struct WordList {
     /// Words that the text lacks.
     #[serde(default)]
     pub added: Vec<String>,
+}
+
+/// The emoji of one language's words, built here from a file of names and from the frequencies of the word list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmojiList {
+    /// What `nibble pull` takes.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// The language, as in BCP 47. There is a word list of it.
+    pub language: String,
+    /// SPDX expression for the list that is built.
+    pub licence: String,
+    /// Where the terms are.
+    pub licence_url: String,
+    /// How the file of names is packed.
+    pub packing: Packing,
+    /// What emoji are called.
+    pub names: SourceFile,
 }
 
 /// A file that something is built from.
@@ -156,9 +186,12 @@ impl Registry {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let File { model: entries, lexicon: word_lists } = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+        let File { model: entries, lexicon: word_lists, emoji: emoji_lists } =
+            toml::from_str(text).map_err(|e| e.message().to_owned())?;
         let models = entries.iter().map(Entry::wanted);
-        for wanted in models.chain(word_lists.iter().flat_map(WordList::sources)) {
+        let of_lists =
+            word_lists.iter().flat_map(WordList::sources).chain(emoji_lists.iter().map(|e| e.names.wanted()));
+        for wanted in models.chain(of_lists) {
             let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
             if wanted.sha256.len() != 64 || !wanted.sha256.chars().all(hex) {
                 return Err(format!("the sha256 of {} is not 64 lower-case hexadecimal digits", wanted.name));
@@ -167,13 +200,18 @@ impl Registry {
                 return Err(format!("the file of {} is not a plain file name", wanted.name));
             }
         }
-        if let Some(list) = word_lists.iter().find(|list| !is_plain(&list.name)) {
-            return Err(format!("the name of the word list {} is not a plain file name", list.name));
+        let mut lists = word_lists.iter().map(|list| &list.name).chain(emoji_lists.iter().map(|list| &list.name));
+        if let Some(name) = lists.find(|name| !is_plain(name)) {
+            return Err(format!("the name of the list {name} is not a plain file name"));
+        }
+        let without = |list: &&EmojiList| word_lists.iter().all(|words| words.language != list.language);
+        if let Some(list) = emoji_lists.iter().find(without) {
+            return Err(format!("there is no word list of the language of {}", list.name));
         }
         if entries.iter().filter(|e| e.default).count() != 1 {
             return Err("exactly one model must have `default = true`".to_owned());
         }
-        Ok(Self { entries, word_lists })
+        Ok(Self { entries, word_lists, emoji_lists })
     }
 
     /// All models, in the file's order.
@@ -184,6 +222,11 @@ impl Registry {
     /// All word lists, in the file's order.
     pub fn word_lists(&self) -> &[WordList] {
         &self.word_lists
+    }
+
+    /// All emoji lists, in the file's order, each with the word list of its language.
+    pub fn emoji_lists(&self) -> impl Iterator<Item = (&EmojiList, &WordList)> {
+        self.emoji_lists.iter().filter_map(|list| Some((list, self.word_list(&list.language)?)))
     }
 
     /// The model of commands without `--model`.
@@ -201,6 +244,11 @@ impl Registry {
         self.word_lists.iter().find(|list| [&list.name, &list.language].iter().any(|n| n.eq_ignore_ascii_case(name)))
     }
 
+    /// The emoji list called `name`, in any case, with the word list of its language.
+    pub fn emoji_list(&self, name: &str) -> Option<(&EmojiList, &WordList)> {
+        self.emoji_lists().find(|(list, _)| list.name.eq_ignore_ascii_case(name))
+    }
+
     /// What to say of a name that is not there.
     pub fn unknown(&self, name: &str) -> Failure {
         let lower = name.to_lowercase();
@@ -209,6 +257,13 @@ impl Registry {
             return Failure::Failed(match self.word_list(name) {
                 Some(list) => format!("{} is a word list, not a model; `nibble models` lists both", list.name),
                 None => format!("no word list is called {name:?}; there are: {}", names.join(", ")),
+            });
+        }
+        if lower.starts_with("emoji") && !self.emoji_lists.is_empty() {
+            let names: Vec<_> = self.emoji_lists.iter().map(|list| list.name.as_str()).collect();
+            return Failure::Failed(match self.emoji_list(name) {
+                Some((list, _)) => format!("{} is an emoji list, not a model; `nibble models` lists both", list.name),
+                None => format!("no emoji list is called {name:?}; there are: {}", names.join(", ")),
             });
         }
         let nearest = self
@@ -308,6 +363,24 @@ mod tests {
     }
 
     #[test]
+    fn every_emoji_list_has_a_word_list() {
+        let registry = built_in();
+        let names: Vec<_> = registry.emoji_lists().map(|(list, _)| list.name.as_str()).collect();
+        assert_eq!(names, ["emoji-en", "emoji-de", "emoji-fr", "emoji-es"]);
+        for (list, words) in registry.emoji_lists() {
+            assert_eq!((&list.name, &words.language), (&format!("emoji-{}", list.language), &list.language));
+            assert!(registry.find(&list.name).is_none() && registry.word_list(&list.name).is_none());
+        }
+        assert!(registry.unknown("emoji-xx").to_string().contains("there are: emoji-en, emoji-de, emoji-fr, emoji-es"));
+        assert!(registry.unknown("emoji-en").to_string().contains("is an emoji list, not a model"));
+        let without = BUILT_IN.replace(
+            "language = \"fr\"\nlicence = \"CC-BY-SA-4.0 AND BSD",
+            "language = \"xx\"\nlicence = \"CC-BY-SA-4.0 AND BSD",
+        );
+        assert!(Registry::parse(&without).err().unwrap().contains("no word list of the language of emoji-fr"));
+    }
+
+    #[test]
     fn names_are_found_in_any_case_and_by_alias() {
         let registry = built_in();
         assert_eq!(registry.find("SmolLM2").unwrap().name, "smollm2-135m-instruct");
@@ -336,6 +409,6 @@ mod tests {
         assert!(with("licence_url", "licence_uri").contains("licence_uri"));
         assert!(with("dffae8", "DFFAE8").contains("the sha256 of wordfreq-3.1.1-large_en.msgpack.gz"));
         assert!(with("file = \"pyspellchecker", "file = \"../pyspellchecker").contains("plain file name"));
-        assert!(with("name = \"lexicon-en", "name = \"../en").contains("the name of the word list"));
+        assert!(with("name = \"lexicon-en", "name = \"../en").contains("the name of the list"));
     }
 }

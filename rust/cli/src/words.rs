@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::layout::Layout;
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::primer::primer;
 use nibble_tasks::keyboard::{Keyboard, Options};
 
+use crate::emoji;
 use crate::failure::{Failure, Result};
 use crate::lexicon;
 use crate::registry::Registry;
@@ -70,6 +72,19 @@ impl WordArgs {
             }
             Some(language) => Ok(language.to_owned()),
         }
+    }
+
+    /// The emoji of the words' language; of English, if there are no words or they are in a file.
+    pub fn emoji(&self) -> Result<Emoji> {
+        let (registry, store) = (Registry::load()?, Store::new());
+        let language = self.lexicon.as_deref().and_then(|name| registry.word_list(name));
+        let language = language.map_or(DEFAULT, |list| &list.language);
+        let (list, words) = registry
+            .emoji_list(&format!("emoji-{language}"))
+            .ok_or_else(|| Failure::Failed(format!("there is no emoji list of the language {language:?}")))?;
+        let file = emoji::find(&store, list, words)
+            .ok_or_else(|| Failure::Failed(format!("{} is not here; fetch it: nibble pull {0}", list.name)))?;
+        Emoji::open(&file).map_err(|error| Failure::Failed(error.to_string()))
     }
 
     /// The file of the words; none if there are to be none, or the default ones were never pulled.

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use common::{Behaviour::*, Server, Workplace, content, file_of_registry, outcome, registry, url_source};
+use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::lexicon::{Lexicon, Word};
 use serde_json::json;
 
@@ -451,9 +452,50 @@ fn a_word_list_of_another_or_unknown_source_is_not_built() {
         let mut pull = with_word_list(&place, &["pull", "lexicon-tt"], &frequent, &dictionary);
         let (out, err, code) = outcome(&pull.output().unwrap());
         assert_eq!((out.as_str(), code), ("", Some(1)));
-        assert!(err.contains("cannot build a word list from") && err.contains(why), "{err}");
+        assert!(err.contains("cannot build a list from") && err.contains(why), "{err}");
         assert!(place.files().iter().all(|file| !file.starts_with("lexicons/")), "{:?}", place.files());
     }
+}
+
+#[test]
+fn an_emoji_list_is_built_from_names_and_the_frequencies_of_the_words() {
+    let place = Workplace::new();
+    let (frequent, dictionary) = (frequencies(1), gzip(br#"{"the": 7}"#));
+    let names = "🍕 pizza <small>(slice)</small>\n🫓 flatbread <small>(pizza)</small>\n";
+    wheel(&place, "frequent", "data/words", &frequent);
+    wheel(&place, "names", "data/names", names.as_bytes());
+    let command = |args: &[&str], names: &[u8]| {
+        let command = with_word_list(&place, args, &frequent, &dictionary);
+        let known = file_of_registry("names.csv", names);
+        let list = format!(
+            "[[emoji]]\nname = \"emoji-tt\"\ntitle = \"Tiny\"\nlanguage = \"tt\"\npacking = \"lines\"\nlicence = \"CC0-1.0\"\n\
+             licence_url = \"https://example.org/cc0\"\n[emoji.names]\n{known}[[emoji.names.source]]\nkind = \"pip\"\n\
+             packages = [{{ name = \"names\", version = \"1.0\", members = [\"data/names\"] }}]\n"
+        );
+        let path = place.path("registry.toml");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &list).unwrap();
+        command
+    };
+    let mut pull = command(&["pull", "emoji-tt"], names.as_bytes());
+    let (out, err, code) = outcome(&pull.output().unwrap());
+    assert_eq!(code, Some(0), "{err}");
+    let file =
+        out.trim_end().strip_prefix("emoji-tt fetched, verified and built: ").expect("it says where the list is");
+    let emoji = Emoji::open(file.as_ref()).unwrap();
+    assert_eq!(emoji.for_word("Pizzas", 3), ["🍕"], "the words here are all too frequent for the rest");
+    assert!(file.contains("lexicons") && file.ends_with(".v1.fst"), "{file}");
+    assert!(outcome(&pull.output().unwrap()).0.starts_with("emoji-tt is already here: "));
+
+    let list = command(&["models", "--json"], names.as_bytes()).output().unwrap();
+    let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!((&list[2]["kind"], &list[2]["name"]), (&json!("emoji"), &json!("emoji-tt")));
+    assert_eq!((&list[2]["present"], &list[2]["file"]), (&json!(true), &json!(file)));
+
+    wheel(&place, "names", "data/names", b"names");
+    let (_, err, code) = outcome(&command(&["pull", "--force", "emoji-tt"], b"names").output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(err.contains("names.csv: it is no list of emoji and names"), "{err}");
+    assert_eq!(Emoji::open(file.as_ref()).unwrap().for_word("pizza", 1), ["🍕"], "the list that was there stays");
 }
 
 #[test]

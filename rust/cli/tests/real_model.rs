@@ -276,6 +276,30 @@ fn an_offensive_word_is_only_offered_to_who_asks() {
 }
 
 #[test]
+fn emoji_are_there_for_who_asks() {
+    let lines = [
+        object!({ "context": "I want ", "typed": "pizza", "emoji": 2 }),
+        object!({ "context": "Happy birthday! ", "emoji": 1 }),
+        object!({ "context": "I want ", "typed": "zzxq", "emoji": 2 }),
+        object!({ "context": "I want ", "typed": "pizza" }),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let keyboard = |args: &[&str]| nibble(&[&["keyboard", "--jsonl", "--lexicon"], args].concat());
+    success(&nibble(&["pull", "emoji-en"]).output().unwrap());
+    let out = success(&feed(&mut keyboard(&["none"]), lines.as_bytes()));
+    let emoji: Vec<Value> =
+        out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["emoji"].clone()).collect();
+    assert_eq!(emoji, [object!(["🍕"]), object!(["🎂"]), object!([]), Value::Null]);
+
+    let place = Workplace::new();
+    let mut elsewhere = keyboard(&["none"]);
+    elsewhere.env("NIBBLE_CACHE", place.cache());
+    let out = success(&feed(&mut elsewhere, lines.as_bytes()));
+    assert!(out.lines().next().unwrap().contains("fetch it: nibble pull emoji-en"), "{out}");
+    assert!(out.lines().last().unwrap().contains("suggestions"), "{out}");
+}
+
+#[test]
 fn where_a_key_was_hit_decides_between_words() {
     success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
     // Between b and v, nearer to one or the other.

@@ -40,12 +40,11 @@ fn nibble_of(profile: &str) -> Command {
     nibble
 }
 
-/// Fetches and packs every model of the registry, and builds the word list that tests use, with the command as tests compile
-/// it; what is there already is left alone.
+/// Fetches and packs every model of the registry, and builds the lists that tests use, with the command as tests compile it; what is there already is left alone.
 pub fn pull_all() -> Result<Vec<Model>> {
     shell::run(shell::cargo().arg("build").args(WORKSPACE))?;
     let nibble = shell::this()?.with_file_name("nibble").with_extension(consts::EXE_EXTENSION);
-    shell::run(shell::command(&nibble).args(["pull", "lexicon-en"]))?;
+    shell::run(shell::command(&nibble).args(["pull", "lexicon-en", "emoji-en"]))?;
     pull(shell::command(nibble), "--all")
 }
 

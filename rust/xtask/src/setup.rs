@@ -222,7 +222,7 @@ impl Need {
             }
             Self::ArmJvm => "this takes Debian: its packages are unpacked, and not installed".to_owned(),
             Self::Swift => "install Swift 6 from swift.org, or Xcode 16".to_owned(),
-            Self::Models => "run `cargo nibble pull --all` and `cargo nibble pull lexicon-en`".to_owned(),
+            Self::Models => "run `cargo nibble pull --all` and `cargo nibble pull lexicon-en emoji-en`".to_owned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
+use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::field::Field;
 use nibble_tasks::keyboard::gate::is_worth_showing;
 use nibble_tasks::keyboard::layout::{Key, Layout, Point};
@@ -22,9 +23,10 @@ const MAX_LINE: usize = 64 * 1024;
 #[derive(clap::Args)]
 #[command(after_help = "\
 In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N, \"touches\": [[X, Y]], \"layout\": LAYOUT, \"gate\": BOOL,
-       \"field\": FIELD}
+       \"field\": FIELD, \"emoji\": N}
       {\"event\": EVENT, \"context\": TEXT, \"typed\": TEXT, \"word\": WORD, \"field\": FIELD}
-Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"autocorrect\": WORD or null, \"micros\": N}
+Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"autocorrect\": WORD or null, \"micros\": N,
+       \"emoji\": [TEXT]}
       {\"words\": N} for an event: how many words are known of the person
       {\"error\": TEXT} for a line that cannot be answered; the next line is read all the same
 
@@ -40,6 +42,8 @@ event        committed: word was typed behind context, and ended; accepted: it w
              space; reverted: it had been put in for typed, and was taken back; forgotten: word is to be forgotten; wiped:
              all words are. Kept in the file of --learned, else until the end
 autocorrect  the word that takes the place of what was typed when space is pressed; needs a word list
+emoji        how many are wanted for the word typed, or for the last one before the cursor when nothing is; without it, no
+             answer has any. Fetch them: nibble pull emoji-en
 
 Every answer is flushed at once.
 
@@ -72,6 +76,8 @@ struct Request {
     layout: Option<LayoutField>,
     #[serde(default)]
     gate: bool,
+    #[serde(default)]
+    emoji: u8,
 }
 
 /// What a person did with a word.
@@ -112,6 +118,8 @@ pub struct Answer<'a> {
     suggestions: Vec<Word<'a>>,
     autocorrect: Option<&'a str>,
     micros: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emoji: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +137,7 @@ impl<'a> Answer<'a> {
             suggestions: found.suggestions.iter().map(word).collect(),
             autocorrect: found.autocorrect.as_deref(),
             micros: took.as_micros() as u64,
+            emoji: None,
         }
     }
 }
@@ -141,7 +150,7 @@ impl Args {
         if keyboard.learner().is_none() {
             keyboard = keyboard.with_learner(Learner::new());
         }
-        let mut state = State { keyboard, layout: None };
+        let mut state = State { keyboard, words: self.words, layout: None, emoji: None };
         let (mut input, mut out) = (stdin().lock(), stdout().lock());
         while let Some(line) = read_line(&mut input, MAX_LINE)? {
             if line.as_ref().is_ok_and(|l| l.trim_ascii().is_empty()) {
@@ -160,11 +169,24 @@ impl Args {
 /// What stays from line to line.
 struct State {
     keyboard: Keyboard,
+    words: WordArgs,
     /// The layout that a line has given.
     layout: Option<LayoutField>,
+    /// Opened for the first line that asks for some.
+    emoji: Option<Emoji>,
 }
 
 impl State {
+    fn emoji(&mut self, text: &str, most: u8) -> Result<Option<Vec<String>>, String> {
+        if most == 0 {
+            return Ok(None);
+        }
+        if self.emoji.is_none() {
+            self.emoji = Some(self.words.emoji().map_err(|e| e.to_string())?);
+        }
+        Ok(self.emoji.as_ref().map(|emoji| emoji.at_end_of(text, usize::from(most))))
+    }
+
     fn answer(&mut self, runner: &mut Runner, line: &[u8]) -> Result<String, String> {
         let request = parse(line)?;
         if let Some(event) = request.event {
@@ -193,7 +215,9 @@ impl State {
         if request.gate {
             found.suggestions.retain(|suggestion| is_worth_showing(suggestion, &request.typed));
         }
-        serde_json::to_string(&Answer::new(&found, start.elapsed())).map_err(|e| e.to_string())
+        let wanted = if request.field.predicts() { request.emoji } else { 0 };
+        let emoji = self.emoji(&[query.context, query.typed].concat(), wanted)?;
+        serde_json::to_string(&Answer { emoji, ..Answer::new(&found, start.elapsed()) }).map_err(|e| e.to_string())
     }
 
     fn learn(&mut self, event: Event, request: &Request) -> Result<String, String> {
@@ -334,8 +358,8 @@ mod tests {
             assert!(!why(line).contains("secret"), "{line:?}");
         }
         let whole =
-            br#"{"context": "a ", "typed": "ab", "touches": [[1, 2.5], null], "layout": "qwertz", "gate": true}"#;
-        assert!(parse(whole).is_ok_and(|request| request.gate));
+            br#"{"context": "a ", "typed": "ab", "touches": [[1, 2.5], null], "layout": "qwertz", "gate": true, "emoji": 3}"#;
+        assert!(parse(whole).is_ok_and(|request| request.gate && request.emoji == 3));
         let overlapping = r#"{"keys": [{"key": "a", "x": 0, "y": 0, "width": 1, "height": 1}, {"key": "b", "x": 0, "y": 0, "width": 1, "height": 1}]}"#;
         let layout = |text| serde_json::from_str::<LayoutField>(text).unwrap().resolve();
         assert!(layout(overlapping).is_err_and(|why| why.contains("overlap")) && layout("\"abc\"").is_err());

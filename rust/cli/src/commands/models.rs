@@ -1,9 +1,11 @@
 //! `nibble models`: the registry, and what of it is on this machine.
 
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::emoji;
 use crate::failure::Result;
 use crate::fetch;
 use crate::lexicon;
@@ -11,7 +13,7 @@ use crate::registry::Registry;
 use crate::store::Store;
 use crate::terminal::{Align, Paint, Table, bytes};
 
-/// Lists the models and word lists that can be pulled, and which are here
+/// Lists the models, word lists and emoji lists that can be pulled, and which are here
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -61,26 +63,26 @@ impl Args {
                 here.to_owned(),
             ]);
         }
-        for entry in registry.word_lists() {
-            let file = lexicon::find(&store, entry);
-            // What has to be fetched: how long the list itself is, its builder decides.
-            let size = entry.sources().iter().map(|wanted| wanted.size).sum();
+        // Their size is what has to be fetched: how long the list itself is, its builder decides.
+        let mut built = |kind, file: Option<PathBuf>, size, [name, title, language, licence, url]: [&String; 5]| {
             let here = if file.is_some() { "built" } else { "-" };
             list.push(json!({
-                "kind": "lexicon",
-                "name": entry.name, "aliases": [], "title": entry.title, "default": false,
-                "size": size, "licence": entry.licence, "licence_url": entry.licence_url,
-                "languages": [entry.language], "chat": false,
+                "kind": kind, "name": name, "aliases": [], "title": title, "default": false,
+                "size": size, "licence": licence, "licence_url": url, "languages": [language], "chat": false,
                 "present": file.is_some(), "file": file,
             }));
-            table.row([
-                entry.name.clone(),
-                bytes(size),
-                entry.licence.clone(),
-                entry.language.clone(),
-                "-".to_owned(),
-                here.to_owned(),
-            ]);
+            let [name, language, licence] = [name, language, licence].map(String::clone);
+            table.row([name, bytes(size), licence, language, "-".to_owned(), here.to_owned()]);
+        };
+        for words in registry.word_lists() {
+            let size = words.sources().iter().map(|wanted| wanted.size).sum();
+            let about = [&words.name, &words.title, &words.language, &words.licence, &words.licence_url];
+            built("lexicon", lexicon::find(&store, words), size, about);
+        }
+        for (emoji, words) in registry.emoji_lists() {
+            let size = emoji.names.wanted().size + words.frequencies.wanted().size;
+            let about = [&emoji.name, &emoji.title, &emoji.language, &emoji.licence, &emoji.licence_url];
+            built("emoji", emoji::find(&store, emoji, words), size, about);
         }
         let (mut out, paint) = (stdout().lock(), Paint::stdout());
         if self.json {
@@ -88,8 +90,7 @@ impl Args {
             return Ok(writeln!(out)?);
         }
         table.write(&mut out, paint)?;
-        let legend =
-            "* the model of commands without --model; `nibble pull NAME` fetches one, or builds a word list (lexicon)";
+        let legend = "* the model of commands without --model; `nibble pull NAME` fetches one, or builds a list (lexicon, emoji)";
         Ok(writeln!(out, "\n{}", paint.dim(legend))?)
     }
 }

@@ -1,17 +1,18 @@
-//! `nibble pull`: a model of the registry is fetched, verified and packed, a word list is built; a GGUF of one's own is packed.
+//! `nibble pull`: a model of the registry is fetched, verified and packed, a list of words or emoji is built; a GGUF of one's own is packed.
 
 use std::io::{Write, stdout};
 
 use serde_json::json;
 
+use crate::emoji;
 use crate::failure::{Failure, Result};
 use crate::fetch;
 use crate::lexicon::{self, Built};
 use crate::model::{self, Packing};
-use crate::registry::{Registry, WordList};
+use crate::registry::Registry;
 use crate::store::Store;
 
-/// Fetches a model and packs it, builds a word list, or packs a GGUF file
+/// Fetches a model and packs it, builds a list of words or emoji, or packs a GGUF file
 #[derive(clap::Args)]
 #[command(after_help = "\
 Sources are tried in order; what arrives is refused unless its SHA-256 is the registry's. A pull that was
@@ -21,22 +22,23 @@ Examples:
   nibble pull                        the default model
   nibble pull gemma-3-270m
   nibble pull lexicon-en             the words of English; lexicon-de, lexicon-fr and lexicon-es too
+  nibble pull emoji-en               the emoji of its words; emoji-de, emoji-fr and emoji-es too
   nibble pull ./my-model.gguf        packs a file of your own; --model ./my-model.gguf then starts at once
   NIBBLE_MODELS=~/gguf nibble pull   takes the file from ~/gguf instead of the network, if it is there")]
 pub struct Args {
     /// Names from `nibble models`, or GGUF files; without any, the default model
     #[arg(value_name = "NAME|FILE.gguf")]
     names: Vec<String>,
-    /// Every model of the registry, but no word lists
+    /// Every model of the registry, but no lists
     #[arg(long, conflicts_with = "names")]
     all: bool,
     /// Fetches, packs and builds again what is already there
     #[arg(long)]
     force: bool,
-    /// Fetches only; the model is packed when it is first used. Word lists are always built
+    /// Fetches only; the model is packed when it is first used. Lists are always built
     #[arg(long)]
     no_pack: bool,
-    /// Prints one JSON object a model or word list
+    /// Prints one JSON object a model or list
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +54,11 @@ impl Args {
         };
         for name in names {
             if let Some(list) = registry.word_list(&name) {
-                self.build(&store, list)?;
+                self.say("lexicon", &list.name, lexicon::ensure(&store, list, self.force)?)?;
+                continue;
+            }
+            if let Some((list, words)) = registry.emoji_list(&name) {
+                self.say("emoji", &list.name, emoji::ensure(&store, list, words, self.force)?)?;
                 continue;
             }
             let (file, fetched) = match registry.find(&name) {
@@ -89,12 +95,10 @@ impl Args {
         Ok(())
     }
 
-    fn build(&self, store: &Store, list: &WordList) -> Result<()> {
-        let Built { file, fetched, made } = lexicon::ensure(store, list, self.force)?;
+    fn say(&self, kind: &str, name: &str, Built { file, fetched, made }: Built) -> Result<()> {
         let mut out = stdout().lock();
-        let name = &list.name;
         if self.json {
-            let done = json!({ "kind": "lexicon", "name": name, "file": file, "fetched": fetched, "made": made });
+            let done = json!({ "kind": kind, "name": name, "file": file, "fetched": fetched, "made": made });
             return Ok(writeln!(out, "{done}")?);
         }
         let what = match (fetched, made) {

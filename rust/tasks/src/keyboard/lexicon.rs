@@ -4,9 +4,9 @@
 //! keeps the smallest of the numbers behind a node on the way to it, so that walking down from the root shows at every letter how
 //! frequent the best word is that can still be reached; the search for typing errors lives on that.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use fst::raw::{Builder, Fst};

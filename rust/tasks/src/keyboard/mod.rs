@@ -14,6 +14,7 @@
 //! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
 //! * `lexicon.rs`: the words of a language and their frequencies;
 //! * `offensive.rs`: which words are not suggested, lest they offend;
+//! * `emoji.rs`: the emoji that a word calls to mind;
 //! * `noise.rs`: a person who makes typing errors, for the evaluation;
 //! * `evaluation.rs`: how good all of it is on given messages.
 //!
@@ -22,6 +23,7 @@
 
 mod blend;
 pub mod diary;
+pub mod emoji;
 pub mod evaluation;
 pub mod field;
 pub mod gate;
@@ -29,8 +31,8 @@ pub mod layout;
 pub mod learning;
 pub mod lexicon;
 pub mod noise;
-pub mod primer;
 mod offensive;
+pub mod primer;
 mod rates;
 mod readings;
 mod spelling;
