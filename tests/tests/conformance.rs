@@ -6,18 +6,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nibble_ffi::{
-    Finish, Generation, KvCache, Message, Model, ModelOptions, NibbleError, Overflow, Priority, Sampling, Session,
-    SessionOptions, SilenceReason, Stop, SuggestionKind, Turn,
+    Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout, Lexicon, Message,
+    Model, ModelOptions, NibbleError, Overflow, Priority, Sampling, Session, SessionOptions, SilenceReason, Stop,
+    SuggestionKind, Suggestions, Turn,
 };
+use nibble_tasks::keyboard::lexicon::Word;
 use nibble_tests::models::TestModel;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 type Outcome<T = Value> = Result<T, NibbleError>;
 
+/// A file of the suite.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance").join(name)
+}
+
+/// The word list of the suite, as it is built: a word of rank r is as frequent as 1/r of the most frequent one.
+fn word_list() -> Vec<u8> {
+    let words = fs::read_to_string(file("words.txt")).unwrap();
+    let ranked = (1..).zip(words.lines()).map(|(rank, word)| {
+        let cost = 127.0 + 100.0 * f64::from(rank).log10();
+        (word.to_owned(), Word { cost: cost as u16, listed: true })
+    });
+    nibble_tasks::keyboard::lexicon::Lexicon::build(ranked)
+}
+
+#[test]
+fn the_word_list_is_that_of_its_words() {
+    if std::env::var_os("NIBBLE_BLESS").is_some() {
+        fs::write(file("words.fst"), word_list()).unwrap();
+    }
+    assert_eq!(fs::read(file("words.fst")).unwrap(), word_list(), "words.fst is not made of words.txt");
+}
+
 #[test]
 fn every_case_gives_what_is_expected() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/smollm2-135m-instruct.json");
+    let path = file("smollm2-135m-instruct.json");
     let mut suite: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     let name = suite["model"].as_str().expect("a suite names its model");
     let file = TestModel::called(name).expect("a model of the tests").pack();
@@ -43,12 +67,6 @@ struct Runner {
     model: Arc<Model>,
     file: PathBuf,
     folder: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Key {
-    context: String,
-    typed: String,
 }
 
 impl Runner {
@@ -87,18 +105,15 @@ impl Runner {
                 Ok(json!({ "tokens": tokens, "error": name_of(&error), "again": again["tokens"] }))
             }
             "keyboard" => {
-                let keyboard = self.model.keyboard(0, None)?;
-                let keys: Vec<Key> = serde_json::from_value(case["keys"].clone()).expect("keys");
-                let strip = |Key { context, typed }| {
-                    let found = keyboard.suggest(keyboard.ticket(), context, typed, count(case))?;
-                    Ok(json!({
-                        "words": found.suggestions.iter().map(|s| &s.word).collect::<Vec<_>>(),
-                        "kinds": found.suggestions.iter().map(|s| kind(s.kind)).collect::<Vec<_>>(),
-                        "replaces": found.replaces,
-                        "proven": found.proven,
-                    }))
+                let keyboard = self.keyboard(case)?;
+                let keys = case["keys"].as_array().expect("keys").iter();
+                let strip = |key: &Value| {
+                    if !key["layout"].is_null() {
+                        keyboard.set_layout(layout(&key["layout"]))?;
+                    }
+                    Ok(strip(&keyboard.suggest(keyboard.ticket(), request(case, key))?))
                 };
-                Ok(json!({ "strips": keys.into_iter().map(strip).collect::<Outcome<Vec<_>>>()? }))
+                Ok(json!({ "strips": keys.map(strip).collect::<Outcome<Vec<_>>>()? }))
             }
             "replies" => {
                 let replier = self.model.replier(0, None)?;
@@ -122,10 +137,18 @@ impl Runner {
         self.model.session(session_options())
     }
 
+    fn keyboard(&self, case: &Value) -> Outcome<Arc<Keyboard>> {
+        let words = || Lexicon::open(file("words.fst").to_str().expect("a path in UTF-8").to_owned());
+        let lexicon = case["lexicon"].as_bool().unwrap_or(false).then(words).transpose()?;
+        let layout = layout(&case["layout"]);
+        self.model.keyboard(KeyboardOptions { lexicon, layout, threads: 0, memory_limit: None })
+    }
+
     /// Makes the situation, which is an error.
     fn provoke(&self, situation: &str) -> Outcome<()> {
         let empty = || json!({});
         let begin = |session: &Session| session.generate("Hello".into(), sampling(&empty()), stop(&empty()));
+        let h = || request(&json!({ "count": 3 }), &json!({ "context": "", "typed": "h" }));
         let turn = || vec![Turn { from_me: false, text: "Are you coming?".into() }];
         match situation {
             "missing file" => self.open_changed(None),
@@ -155,9 +178,9 @@ impl Runner {
                 generation.next().map(drop)
             }
             "closed keyboard" => {
-                let keyboard = self.model.keyboard(0, None)?;
+                let keyboard = self.keyboard(&empty())?;
                 keyboard.close();
-                keyboard.suggest(keyboard.ticket(), String::new(), "h".into(), 3).map(drop)
+                keyboard.suggest(keyboard.ticket(), h()).map(drop)
             }
             "closed replier" => {
                 let replier = self.model.replier(0, None)?;
@@ -165,9 +188,24 @@ impl Runner {
                 replier.suggest(replier.ticket(), turn(), 3).map(drop)
             }
             "superseded" => {
-                let keyboard = self.model.keyboard(0, None)?;
+                let keyboard = self.keyboard(&empty())?;
                 let (older, _newer) = (keyboard.ticket(), keyboard.ticket());
-                keyboard.suggest(older, String::new(), "h".into(), 3).map(drop)
+                keyboard.suggest(older, h()).map(drop)
+            }
+            "missing word list" => self.open_word_list(None),
+            "foreign word list" => self.open_word_list(Some(vec![120; 20_000])),
+            "cut word list" => {
+                let mut bytes = fs::read(file("words.fst")).unwrap();
+                bytes.truncate(1_000);
+                self.open_word_list(Some(bytes))
+            }
+            "too many touches" => {
+                let keyboard = self.keyboard(&empty())?;
+                keyboard.suggest(keyboard.ticket(), KeyboardRequest { touches: vec![0.0; 4], ..h() }).map(drop)
+            }
+            "overlapping keys" => {
+                let key = |key: &str| Key { key: key.into(), x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
+                self.keyboard(&empty())?.set_layout(Layout::Keys { keys: vec![key("a"), key("b")] })
             }
             "context overflow" => {
                 self.session()?.generate("word ".repeat(500), sampling(&empty()), stop(&empty()))?.next().map(drop)
@@ -202,6 +240,16 @@ impl Runner {
             None => drop(fs::remove_file(&path)),
         }
         open(&path, None).map(drop)
+    }
+
+    /// Opens a word list of these bytes, or one that is not there.
+    fn open_word_list(&self, bytes: Option<Vec<u8>>) -> Outcome<()> {
+        let path = self.folder.join("changed.fst");
+        match bytes {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => drop(fs::remove_file(&path)),
+        }
+        Lexicon::open(path.to_str().expect("a path in UTF-8").to_owned()).map(drop)
     }
 }
 
@@ -271,6 +319,66 @@ fn written(generation: &Generation) -> Outcome {
     Ok(json!({ "tokens": tokens, "text": text, "finish": finish }))
 }
 
+fn layout(value: &Value) -> Layout {
+    let number = |key: &Value, name: &str| key[name].as_f64().expect("a number") as f32;
+    let key = |key: &Value| Key {
+        key: text(key, "key"),
+        x: number(key, "x"),
+        y: number(key, "y"),
+        width: number(key, "width"),
+        height: number(key, "height"),
+    };
+    match value {
+        Value::Array(keys) => Layout::Keys { keys: keys.iter().map(key).collect() },
+        Value::Null => Layout::Qwerty,
+        value => match value.as_str().expect("a layout") {
+            "qwerty" => Layout::Qwerty,
+            "qwertz" => Layout::Qwertz,
+            "azerty" => Layout::Azerty,
+            "dvorak" => Layout::Dvorak,
+            other => panic!("there is no layout {other}"),
+        },
+    }
+}
+
+fn request(case: &Value, key: &Value) -> KeyboardRequest {
+    let unknown = [f32::NAN; 2];
+    let number = |value: &Value| value.as_f64().expect("a number") as f32;
+    let touch = |touch: &Value| touch.as_array().map_or(unknown, |point| [number(&point[0]), number(&point[1])]);
+    KeyboardRequest {
+        context: text(key, "context"),
+        typed: text(key, "typed"),
+        touches: key["touches"].as_array().into_iter().flatten().flat_map(touch).collect(),
+        count: count(case),
+        field: field(key["field"].as_str().unwrap_or("text")),
+        gate: case["gate"].as_bool().unwrap_or(true),
+    }
+}
+
+fn field(name: &str) -> Field {
+    match name {
+        "text" => Field::Text,
+        "no_learning" => Field::NoLearning,
+        "search" => Field::Search,
+        "email" => Field::Email,
+        "url" => Field::Url,
+        "password" => Field::Password,
+        "number" => Field::Number,
+        "code" => Field::Code,
+        other => panic!("there is no field {other}"),
+    }
+}
+
+fn strip(found: &Suggestions) -> Value {
+    json!({
+        "words": found.suggestions.iter().map(|s| &s.word).collect::<Vec<_>>(),
+        "kinds": found.suggestions.iter().map(|s| kind(s.kind)).collect::<Vec<_>>(),
+        "replaces": found.replaces,
+        "proven": found.proven,
+        "autocorrect": found.autocorrect,
+    })
+}
+
 fn kind(kind: SuggestionKind) -> &'static str {
     match kind {
         SuggestionKind::NextWord => "next_word",
@@ -299,6 +407,7 @@ fn name_of(error: &NibbleError) -> &'static str {
         NibbleError::ModelUnsupported { .. } => "model_unsupported",
         NibbleError::NoChatTemplate { .. } => "no_chat_template",
         NibbleError::SnapshotUnfit { .. } => "snapshot_unfit",
+        NibbleError::LexiconUnfit { .. } => "lexicon_unfit",
         NibbleError::ContextOverflow { .. } => "context_overflow",
         NibbleError::MemoryLimit { .. } => "memory_limit",
         NibbleError::StorageFull { .. } => "storage_full",

@@ -44,6 +44,12 @@ pub enum NibbleError {
         /// What does not fit.
         reason: String,
     },
+    /// There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
+    #[error("{reason}")]
+    LexiconUnfit {
+        /// Which file, and what is wrong with it.
+        reason: String,
+    },
     /// The text does not fit the session's context.
     #[error("{reason}")]
     ContextOverflow {

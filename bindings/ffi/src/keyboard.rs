@@ -1,13 +1,102 @@
-//! Word prediction for the word at the cursor.
+//! Word prediction for the word at the cursor, and what should take the place of what was typed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use nibble_tasks::keyboard::{Kind, Options, Query};
+use nibble_tasks::keyboard::layout::Point;
+use nibble_tasks::keyboard::{Kind, Options, Query, field, gate, layout};
 
-use crate::error::Result;
+use crate::error::{NibbleError, Result};
 use crate::latest::Latest;
+use crate::lexicon::Lexicon;
+use crate::lock;
 use crate::model::{MemoryPressure, Shared};
 use crate::timeline::{Settings, Timeline};
+
+/// How a keyboard is set up.
+#[derive(uniffi::Record)]
+pub struct KeyboardOptions {
+    /// The words with which it sees through typing errors; without them it only predicts.
+    pub lexicon: Option<Arc<Lexicon>>,
+    /// Where the keys are; of use with a lexicon only.
+    pub layout: Layout,
+    /// Threads that compute; 0 takes as many as suit the model and the device.
+    pub threads: u32,
+    /// Bytes that the keyboard may write to.
+    pub memory_limit: Option<u64>,
+}
+
+/// Where the keys are; x grows to the right and y downwards. In the four that have names, keys are one unit wide and high, the rows
+/// begin at y = 0, 1 and 2, and the space bar goes from x = 2.5 to 7.5 in the row below.
+#[derive(Clone, Debug, PartialEq, uniffi::Enum)]
+pub enum Layout {
+    /// English: `qwertyuiop` from x = 0, `asdfghjkl` from 0.5, `zxcvbnm` from 1.5.
+    Qwerty,
+    /// German: `qwertzuiopü` from x = 0, `asdfghjklöä` from 0, `yxcvbnm` from 2.
+    Qwertz,
+    /// French: `azertyuiop` from x = 0, `qsdfghjklm` from 0, `wxcvbn'` from 2.
+    Azerty,
+    /// Dvorak's: `'pyfgcrl` from x = 1, `aoeuidhtns` from 0, `qjkxbmwvz` from 1.
+    Dvorak,
+    /// One of the app's own, in any unit.
+    Keys {
+        /// The keys, none on another.
+        keys: Vec<Key>,
+    },
+}
+
+/// A key: what it types, and its rectangle.
+#[derive(Clone, Debug, PartialEq, uniffi::Record)]
+pub struct Key {
+    /// One character, in lower case; a space for the space bar.
+    pub key: String,
+    /// Left edge.
+    pub x: f32,
+    /// Upper edge.
+    pub y: f32,
+    /// Width, above 0.
+    pub width: f32,
+    /// Height, above 0.
+    pub height: f32,
+}
+
+/// What a text field is for, as the system tells the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Field {
+    /// Text of any kind.
+    Text,
+    /// Text of which nothing is to be kept.
+    NoLearning,
+    /// What is searched for.
+    Search,
+    /// An e-mail address: nothing is corrected.
+    Email,
+    /// The address of a page: nothing is corrected.
+    Url,
+    /// A password: nothing is suggested, and the text is not looked at.
+    Password,
+    /// A number or a date: as a password.
+    Number,
+    /// A one-time code: as a password.
+    Code,
+}
+
+/// What is asked at one key. One record, because every argument of a call costs a crossing of its own.
+#[derive(Clone, PartialEq, uniffi::Record)]
+pub struct KeyboardRequest {
+    /// The text before the word at the cursor.
+    pub context: String,
+    /// What was typed of that word.
+    pub typed: String,
+    /// Where each character of `typed` was hit, x and y one after the other, in the layout's unit. A pair with a number that is not
+    /// finite is not known; there may be fewer pairs than characters.
+    pub touches: Vec<f32>,
+    /// How many suggestions are wanted.
+    pub count: u32,
+    /// What the field is for.
+    pub field: Field,
+    /// Leaves out what is too improbable to be worth a look.
+    pub gate: bool,
+}
 
 /// What a suggestion is to what was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
@@ -34,7 +123,7 @@ pub struct Suggestion {
 }
 
 /// The words for the strip, best first.
-#[derive(Clone, Debug, PartialEq, uniffi::Record)]
+#[derive(Clone, Debug, Default, PartialEq, uniffi::Record)]
 pub struct Suggestions {
     /// At most as many as were asked for, no two the same but for case.
     pub suggestions: Vec<Suggestion>,
@@ -42,13 +131,37 @@ pub struct Suggestions {
     pub replaces: String,
     /// Whether it is proven that no other word is more probable.
     pub proven: bool,
+    /// The word that should take the place of `replaces` when a space is typed; none if what was typed stays.
+    pub autocorrect: Option<String>,
 }
 
 /// Predicts words. It keeps what it computed from one key to the next.
 #[derive(uniffi::Object)]
 pub struct Keyboard {
-    timeline: Arc<Timeline<nibble_tasks::Keyboard>>,
+    timeline: Arc<Timeline<Keyboards>>,
     requests: Latest,
+    keys: Arc<Mutex<Keys>>,
+}
+
+/// Two keyboards in turns over one session. One that was never asked takes no memory.
+struct Keyboards {
+    text: nibble_tasks::Keyboard,
+    /// For fields in which nothing is corrected: it has no words to do it with.
+    address: nibble_tasks::Keyboard,
+}
+
+/// Where the keys are, for a keyboard that is at work and for one that is made anew.
+struct Keys {
+    layout: layout::Layout,
+    /// Whether the keyboard at work still has to be told.
+    moved: bool,
+}
+
+impl Keys {
+    /// What the keyboard at work still has to be told.
+    fn news(&mut self) -> Option<layout::Layout> {
+        std::mem::take(&mut self.moved).then(|| self.layout.clone())
+    }
 }
 
 #[uniffi::export]
@@ -58,16 +171,22 @@ impl Keyboard {
         self.requests.ticket()
     }
 
-    /// The most probable words at the cursor. `context` is the text before the word at the cursor, `typed` what was typed of
-    /// that word.
-    pub fn suggest(&self, ticket: u64, context: String, typed: String, count: u32) -> Result<Suggestions> {
-        self.ask(ticket, &context, &typed, count, nibble_tasks::Keyboard::suggest)
+    /// The most probable words at the cursor.
+    pub fn suggest(&self, ticket: u64, request: KeyboardRequest) -> Result<Suggestions> {
+        self.ask(ticket, &request, nibble_tasks::Keyboard::suggest)
     }
 
     /// As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
     /// while `suggest` is at work.
-    pub fn glance(&self, ticket: u64, context: String, typed: String, count: u32) -> Result<Suggestions> {
-        self.ask(ticket, &context, &typed, count, nibble_tasks::Keyboard::glance)
+    pub fn glance(&self, ticket: u64, request: KeyboardRequest) -> Result<Suggestions> {
+        self.ask(ticket, &request, nibble_tasks::Keyboard::glance)
+    }
+
+    /// From the next request on the keys are there. Returns at once.
+    pub fn set_layout(&self, layout: Layout) -> Result<()> {
+        self.timeline.check_open()?;
+        *lock(&self.keys) = Keys { layout: layout.into_task()?, moved: true };
+        Ok(())
     }
 
     /// Stops the request with this ticket.
@@ -92,7 +211,8 @@ type Ask = fn(
 const CONTEXT: usize = 256;
 
 impl Keyboard {
-    pub(crate) fn open(model: &Arc<Shared>, threads: u32, memory_limit: Option<u64>) -> Result<Arc<Self>> {
+    pub(crate) fn open(model: &Arc<Shared>, options: KeyboardOptions) -> Result<Arc<Self>> {
+        let KeyboardOptions { lexicon, layout, threads, memory_limit } = options;
         let session = nibble_engine::SessionOptions {
             context: CONTEXT,
             threads: threads as usize,
@@ -100,21 +220,106 @@ impl Keyboard {
             ..nibble_engine::SessionOptions::default()
         };
         let settings = Settings { name: "keyboard", session, memory_limit, yields_at: MemoryPressure::Low };
-        let timeline = Timeline::open(model, settings, || nibble_tasks::Keyboard::new(Options::default()))?;
-        Ok(Arc::new(Self { timeline, requests: Latest::default() }))
+        let keys = Arc::new(Mutex::new(Keys { layout: layout.into_task()?, moved: false }));
+        let (words, places) = (lexicon.map(|lexicon| lexicon.words()), Arc::clone(&keys));
+        let timeline = Timeline::open(model, settings, move || {
+            let [text, address] = std::array::from_fn(|_| nibble_tasks::Keyboard::new(Options::default()));
+            let text = match &words {
+                Some(words) => text.with_lexicon(Arc::clone(words), lock(&places).layout.clone()),
+                None => text,
+            };
+            Keyboards { text, address }
+        })?;
+        Ok(Arc::new(Self { timeline, requests: Latest::default(), keys }))
     }
 
-    fn ask(&self, ticket: u64, context: &str, typed: &str, count: u32, ask: Ask) -> Result<Suggestions> {
-        let query = Query { context, typed, touches: &[], top: count as usize };
-        let found = self
-            .requests
-            .run(ticket, |cancel| self.timeline.run(cancel, |session, keyboard| Ok(ask(keyboard, session, &query)?)))?;
-        let text = [context, typed].concat();
+    fn ask(&self, ticket: u64, request: &KeyboardRequest, ask: Ask) -> Result<Suggestions> {
+        let KeyboardRequest { context, typed, touches, count, field, gate } = request;
+        let touches = points(touches, typed)?;
+        let query = Query { context, typed, touches: &touches, top: *count as usize };
+        let field = field::Field::from(*field);
+        if !field.predicts() {
+            return self.requests.run(ticket, |_| self.timeline.check_open().map(|()| Suggestions::default()));
+        }
+        let mut found = self.requests.run(ticket, |cancel| {
+            self.timeline.run(cancel, |session, Keyboards { text, address }| {
+                if let Some(layout) = lock(&self.keys).news() {
+                    text.set_layout(layout);
+                }
+                let keyboard = if field.corrects() || !text.mends_errors() { text } else { address };
+                Ok(ask(keyboard, session, &query)?)
+            })
+        })?;
+        let text = [context.as_str(), typed].concat();
+        let replaces = &text[text.len() - found.replaces..];
+        if *gate {
+            gate::leave_out_the_weak(&mut found, replaces);
+        }
         Ok(Suggestions {
-            replaces: text[text.len() - found.replaces..].to_owned(),
+            replaces: replaces.to_owned(),
             suggestions: found.suggestions.into_iter().map(Suggestion::from).collect(),
             proven: found.proven,
+            autocorrect: found.autocorrect,
         })
+    }
+}
+
+/// Where the characters of `typed` were hit.
+fn points(touches: &[f32], typed: &str) -> Result<Vec<Option<Point>>> {
+    let (pairs, odd) = touches.as_chunks::<2>();
+    if !odd.is_empty() {
+        return Err(NibbleError::invalid("touches has an odd number of numbers; give x and y of each"));
+    }
+    if pairs.len() > typed.chars().count() {
+        return Err(NibbleError::invalid(format!(
+            "there are {} touches and {} characters; give one for each Unicode code point that was typed, or fewer",
+            pairs.len(),
+            typed.chars().count()
+        )));
+    }
+    let point = |&[x, y]: &[f32; 2]| (x.is_finite() && y.is_finite()).then_some(Point { x, y });
+    Ok(pairs.iter().map(point).collect())
+}
+
+impl Layout {
+    fn into_task(self) -> Result<layout::Layout> {
+        let name = match self {
+            Self::Qwerty => "qwerty",
+            Self::Qwertz => "qwertz",
+            Self::Azerty => "azerty",
+            Self::Dvorak => "dvorak",
+            Self::Keys { keys } => {
+                let keys = keys.into_iter().map(Key::into_task).collect::<Result<_>>()?;
+                return layout::Layout::new(keys).map_err(|error| NibbleError::invalid(error.to_string()));
+            }
+        };
+        Ok(layout::Layout::shipped(name).expect("it is shipped"))
+    }
+}
+
+impl Key {
+    fn into_task(self) -> Result<layout::Key> {
+        let Self { key, x, y, width, height } = self;
+        let mut characters = key.chars();
+        match (characters.next(), characters.next()) {
+            (Some(key), None) if !key.is_uppercase() => Ok(layout::Key { key, x, y, width, height }),
+            _ => Err(NibbleError::invalid(format!("a key is {key:?}; it is one character, in lower case"))),
+        }
+    }
+}
+
+impl From<Field> for field::Field {
+    fn from(field: Field) -> Self {
+        match field {
+            Field::Text => Self::Text,
+            Field::NoLearning => Self::NoLearning,
+            Field::Search => Self::Search,
+            Field::Email => Self::Email,
+            Field::Url => Self::Url,
+            Field::Password => Self::Password,
+            Field::Number => Self::Number,
+            Field::Code => Self::Code,
+        }
     }
 }
 

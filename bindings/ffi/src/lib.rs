@@ -1,10 +1,11 @@
 //! What Kotlin, Swift and Python see of Nibble: one coarse and flat surface, made for the hand-written APIs on top of it.
 //!
 //! * `model.rs`: a model file, opened, and what is known about it;
-//! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks;
+//! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks; `lexicon.rs`: words for a keyboard;
 //! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
 //! * `packing.rs` and `store.rs`: model files on the device, before they are opened;
 //! * `power.rs` and `logging.rs`: what the device can spare, and what goes to its log;
+//! * `descriptor.rs`: files that the app has open already;
 //! * `latest.rs`: requests of which only the newest matters;
 //! * `error.rs`: everything that can go wrong, as one enum.
 //!
@@ -12,9 +13,11 @@
 //! Streams are pulled, one piece a call. Nothing here calls back. Text that a user typed is in no error and in no log.
 #![allow(unsafe_code, reason = "uniffi exports functions under names that the linker sees")]
 
+mod descriptor;
 mod error;
 mod keyboard;
 mod latest;
+mod lexicon;
 mod logging;
 mod model;
 mod packing;
@@ -29,7 +32,10 @@ mod timeline;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use error::NibbleError;
-pub use keyboard::{Keyboard, Suggestion, SuggestionKind, Suggestions};
+pub use keyboard::{
+    Field, Key, Keyboard, KeyboardOptions, KeyboardRequest, Layout, Suggestion, SuggestionKind, Suggestions,
+};
+pub use lexicon::Lexicon;
 pub use logging::{LogLevel, set_log_level};
 pub use model::{MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan};
 pub use packing::{PackProgress, Packing};

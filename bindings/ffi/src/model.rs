@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use nibble_engine::{OpenOptions, Verify, hexadecimal};
 
 use crate::error::{NibbleError, Result};
-use crate::keyboard::Keyboard;
+use crate::keyboard::{Keyboard, KeyboardOptions};
 use crate::reply::Replier;
 use crate::session::{Session, SessionOptions};
-use crate::{lock, logging};
+use crate::{descriptor, lock, logging};
 
 /// How a model file is opened.
 #[derive(Clone, Debug, uniffi::Record)]
@@ -84,7 +84,8 @@ impl Model {
     /// holds uncompressed. It is mapped from there, not copied. The descriptor is the caller's, who may close it afterwards.
     #[uniffi::constructor]
     pub fn open_descriptor(descriptor: i32, offset: u64, length: u64, options: ModelOptions) -> Result<Arc<Self>> {
-        Self::open_at(Place::part(descriptor, offset, length)?, &options)
+        let (file, part) = descriptor::part(descriptor, offset, length)?;
+        Self::open_at(Place::Part(file, part), &options)
     }
 
     /// What it is.
@@ -118,8 +119,8 @@ impl Model {
     }
 
     /// A new keyboard.
-    pub fn keyboard(&self, threads: u32, memory_limit: Option<u64>) -> Result<Arc<Keyboard>> {
-        Keyboard::open(&self.shared, threads, memory_limit)
+    pub fn keyboard(&self, options: KeyboardOptions) -> Result<Arc<Keyboard>> {
+        Keyboard::open(&self.shared, options)
     }
 
     /// A new replier.
@@ -207,34 +208,11 @@ enum Place {
 }
 
 impl Place {
-    #[cfg(unix)]
-    fn part(descriptor: i32, offset: u64, length: u64) -> Result<Self> {
-        use std::os::fd::BorrowedFd;
-
-        let end =
-            offset.checked_add(length).ok_or_else(|| NibbleError::invalid("offset and length exceed any file"))?;
-        if descriptor < 0 {
-            return Err(NibbleError::invalid("the descriptor is negative; give that of an open file"));
-        }
-        // SAFETY: it is only used for the next call, which duplicates it or says that it is not open. Whether it is the
-        // file that the caller means is the caller's affair, as with any descriptor.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
-        let owned = borrowed.try_clone_to_owned().map_err(|error| NibbleError::Io {
-            reason: format!("cannot use the descriptor {descriptor}: {error}; open the file anew"),
-        })?;
-        Ok(Self::Part(owned.into(), offset..end))
-    }
-
-    #[cfg(not(unix))]
-    fn part(_: i32, _: u64, _: u64) -> Result<Self> {
-        Err(NibbleError::invalid("this system has no descriptors; open the model by its path"))
-    }
-
     fn open(&self, options: &OpenOptions) -> Result<nibble_engine::Model> {
         Ok(match self {
             Self::Path(path) => nibble_engine::Model::open_with(path, options)?,
             Self::Part(file, part) => {
-                nibble_engine::Model::open_part(file, part.clone(), Path::new("in the open file"), options)?
+                nibble_engine::Model::open_part(file, part.clone(), Path::new(descriptor::NAME), options)?
             }
         })
     }

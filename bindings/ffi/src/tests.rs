@@ -8,6 +8,7 @@ use std::thread;
 
 use nibble_engine::testing::SyntheticModel;
 use nibble_engine::{CancelToken, Format, LanguageModel, Turn as CpuTurn};
+use nibble_tasks::keyboard::lexicon::Word;
 use tempfile::TempDir;
 
 use crate::*;
@@ -36,6 +37,21 @@ impl Fixture {
 
     fn session(&self) -> Arc<Session> {
         self.model.session(session_options()).unwrap()
+    }
+
+    fn keyboard(&self, lexicon: Option<Arc<Lexicon>>) -> Arc<Keyboard> {
+        self.model
+            .keyboard(KeyboardOptions { lexicon, layout: Layout::Qwerty, threads: 1, memory_limit: None })
+            .unwrap()
+    }
+
+    /// A file with a few words.
+    fn word_list(&self) -> PathBuf {
+        let path = self.folder.path().join("words.fst");
+        let words = ["hello", "help", "held", "jelly", "world"];
+        let known = |word: &str| (word.to_owned(), Word { cost: 300, listed: true });
+        fs::write(&path, nibble_tasks::keyboard::lexicon::Lexicon::build(words.map(known))).unwrap();
+        path
     }
 }
 
@@ -72,6 +88,18 @@ fn greedy() -> Sampling {
 
 fn tokens(count: u32) -> Stop {
     Stop { max_tokens: Some(count), strings: Vec::new() }
+}
+
+/// What is asked at a key where nothing special is known.
+fn request(context: &str, typed: &str) -> KeyboardRequest {
+    KeyboardRequest {
+        context: context.to_owned(),
+        typed: typed.to_owned(),
+        touches: Vec::new(),
+        count: 3,
+        field: Field::Text,
+        gate: false,
+    }
 }
 
 const PROMPT: &str = "a small model on a phone";
@@ -165,8 +193,8 @@ fn whatever_is_closed_says_so() {
     assert_eq!(generation.next(), Err(closed("session")));
     assert_eq!(session.generate(PROMPT.into(), greedy(), tokens(1)).err(), Some(closed("session")));
 
-    let (keyboard, replier) = (fixture.model.keyboard(1, None).unwrap(), fixture.model.replier(1, None).unwrap());
-    let ask = |keyboard: &Keyboard| keyboard.suggest(keyboard.ticket(), "How are ".into(), "y".into(), 3);
+    let (keyboard, replier) = (fixture.keyboard(None), fixture.model.replier(1, None).unwrap());
+    let ask = |keyboard: &Keyboard| keyboard.suggest(keyboard.ticket(), request("How are ", "y"));
     let turn = Turn { from_me: false, text: "Are you coming?".into() };
     keyboard.close();
     assert_eq!(ask(&keyboard).err(), Some(closed("keyboard")));
@@ -174,7 +202,7 @@ fn whatever_is_closed_says_so() {
     assert_eq!(replier.suggest(replier.ticket(), vec![turn.clone()], 3).err(), Some(closed("replier")));
     assert_eq!(replier.draft(vec![turn], greedy()).err(), Some(closed("replier")));
 
-    let (session, keyboard) = (fixture.session(), fixture.model.keyboard(1, None).unwrap());
+    let (session, keyboard) = (fixture.session(), fixture.keyboard(None));
     let generation = generate(&session, 8);
     fixture.model.close();
     assert_eq!(generation.next(), Err(closed("model")));
@@ -209,8 +237,8 @@ fn closing_ends_what_runs() {
 fn memory_that_was_given_back_comes_back_by_itself() {
     let fixture = Fixture::new();
     let session = fixture.session();
-    let keyboard = fixture.model.keyboard(1, None).unwrap();
-    let ask = || keyboard.suggest(keyboard.ticket(), "How are ".into(), "y".into(), 3);
+    let keyboard = fixture.keyboard(None);
+    let ask = || keyboard.suggest(keyboard.ticket(), request("How are ", "y"));
     let expected = rest(&generate(&session, 6)).unwrap();
     for pressure in [MemoryPressure::Moderate, MemoryPressure::Low, MemoryPressure::Critical] {
         let generation = generate(&session, 6);
@@ -391,16 +419,151 @@ fn sessions_of_one_model_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn a_word_list_that_is_none_is_refused_by_name() {
+    let fixture = Fixture::new();
+    let path = fixture.word_list();
+    assert_eq!(Lexicon::open(text(&path)).unwrap().size(), 5);
+    let mut changed = fs::read(&path).unwrap();
+    changed[20] ^= 0x40;
+    for (bytes, why) in [(None, "no such file"), (Some(&changed[..]), "damaged"), (Some(b""), "no word list")] {
+        match bytes {
+            Some(bytes) => fs::write(&path, bytes).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let Err(NibbleError::LexiconUnfit { reason }) = Lexicon::open(text(&path)) else { panic!("{why}") };
+        assert!(reason.contains("words.fst") && reason.contains(why) && reason.contains("without"), "{reason}");
+    }
+    let folder = Lexicon::open(text(fixture.folder.path()));
+    assert!(matches!(folder, Err(NibbleError::Io { .. })), "{:?}", folder.err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_word_list_may_lie_in_an_open_file() {
+    use std::os::fd::AsRawFd;
+
+    let fixture = Fixture::new();
+    let list = fs::read(fixture.word_list()).unwrap();
+    let path = fixture.folder.path().join("package");
+    fs::write(&path, [b"head", &list[..], b"tail"].concat()).unwrap();
+    let file = fs::File::open(path).unwrap();
+    let open = |offset, length| Lexicon::open_descriptor(file.as_raw_fd(), offset, length);
+    let length = list.len() as u64;
+    let lexicon = open(4, length).unwrap();
+    for (offset, length) in [(0, length), (4, length + 1), (4, length + 100)] {
+        assert!(matches!(open(offset, length), Err(NibbleError::LexiconUnfit { .. })), "{offset} {length}");
+    }
+    assert!(matches!(open(u64::MAX, 1), Err(NibbleError::InvalidArgument { .. })));
+    drop(file);
+    let keyboard = fixture.keyboard(Some(lexicon));
+    let found = keyboard.suggest(keyboard.ticket(), request("Say ", "helo")).unwrap();
+    assert!(found.suggestions.iter().any(|s| s.kind == SuggestionKind::Correction), "{found:?}");
+}
+
+/// The probability of a word after what was typed, 0 if it is not among the answers.
+fn probability(keyboard: &Keyboard, request: KeyboardRequest, word: &str) -> f64 {
+    let found = keyboard.suggest(keyboard.ticket(), KeyboardRequest { count: 20, ..request }).unwrap();
+    let same = |suggestion: &&Suggestion| suggestion.word.eq_ignore_ascii_case(word);
+    found.suggestions.iter().find(same).map_or(0.0, |suggestion| suggestion.probability)
+}
+
+#[test]
+fn touches_and_the_layout_decide_what_was_meant() {
+    let fixture = Fixture::new();
+    let lexicon = Lexicon::open(text(&fixture.word_list())).unwrap();
+    let keyboard = |layout| {
+        let lexicon = Some(Arc::clone(&lexicon));
+        fixture.model.keyboard(KeyboardOptions { lexicon, layout, threads: 1, memory_limit: None }).unwrap()
+    };
+    let of_jelly = |keyboard: &Keyboard, touches: &[f32]| {
+        probability(keyboard, KeyboardRequest { touches: touches.to_vec(), ..request("Say ", "helly") }, "jelly")
+    };
+    // What it has computed changes what it knows of other words, so each is asked once.
+    let touched = |touches: &[f32]| of_jelly(&keyboard(Layout::Qwerty), touches);
+    let unknown = touched(&[]);
+    // The edge of h towards j, and the one away from it.
+    let (near, far) = (touched(&[6.45, 1.5]), touched(&[5.55, 1.5]));
+    assert!(near > unknown && unknown > far, "{near} {unknown} {far}");
+    for no_point in [[f32::NAN, 1.5], [6.45, f32::INFINITY], [f32::NAN; 2]] {
+        assert_eq!(touched(&no_point), unknown, "{no_point:?}");
+    }
+    // h and j are far apart there.
+    let dvorak = of_jelly(&keyboard(Layout::Dvorak), &[]);
+    assert!(dvorak < unknown, "{dvorak} {unknown}");
+    let changed = keyboard(Layout::Qwerty);
+    changed.set_layout(Layout::Dvorak).unwrap();
+    assert_eq!(of_jelly(&changed, &[]), dvorak);
+    fixture.model.memory_pressure(MemoryPressure::Low);
+    assert_eq!(of_jelly(&changed, &[]), dvorak, "a keyboard that was made anew");
+}
+
+#[test]
+fn touches_and_keys_that_cannot_be_are_refused() {
+    let fixture = Fixture::new();
+    let keyboard = fixture.keyboard(None);
+    for touches in [vec![1.0], vec![0.0; 14]] {
+        let asked = keyboard.suggest(keyboard.ticket(), KeyboardRequest { touches, ..request("Say ", "secret") });
+        let Err(NibbleError::InvalidArgument { reason }) = asked else { panic!("{asked:?}") };
+        assert!(reason.contains("touches") && !reason.contains("secret"), "{reason}");
+    }
+    let key = |key: &str, x: f32| Key { key: key.to_owned(), x, y: 0.0, width: 1.0, height: 1.0 };
+    for keys in
+        [vec![], vec![key("ab", 0.0)], vec![key("", 0.0)], vec![key("A", 0.0)], vec![key("a", 0.0), key("b", 0.5)]]
+    {
+        let layout = Layout::Keys { keys };
+        let options = KeyboardOptions { lexicon: None, layout: layout.clone(), threads: 1, memory_limit: None };
+        assert!(matches!(fixture.model.keyboard(options), Err(NibbleError::InvalidArgument { .. })), "{layout:?}");
+        assert!(matches!(keyboard.set_layout(layout), Err(NibbleError::InvalidArgument { .. })));
+    }
+    for layout in
+        [Layout::Qwerty, Layout::Qwertz, Layout::Azerty, Layout::Dvorak, Layout::Keys { keys: vec![key("a", 0.0)] }]
+    {
+        keyboard.set_layout(layout).unwrap();
+    }
+    keyboard.close();
+    assert_eq!(keyboard.set_layout(Layout::Qwerty), Err(NibbleError::closed("keyboard")));
+}
+
+#[test]
+fn a_secret_does_not_even_reach_the_model() {
+    let fixture = Fixture::new();
+    let keyboard = fixture.keyboard(Some(Lexicon::open(text(&fixture.word_list())).unwrap()));
+    let ask = |field| keyboard.suggest(keyboard.ticket(), KeyboardRequest { field, ..request("Say ", "helo") });
+    // A model that is not there could not be asked.
+    fixture.model.memory_pressure(MemoryPressure::Critical);
+    fs::remove_file(fixture.path()).unwrap();
+    for field in [Field::Password, Field::Number, Field::Code] {
+        assert_eq!(ask(field), Ok(Suggestions::default()), "{field:?}");
+    }
+    assert!(matches!(ask(Field::Text), Err(NibbleError::ModelNotFound { .. })));
+    keyboard.close();
+    assert_eq!(ask(Field::Password), Err(NibbleError::closed("keyboard")));
+}
+
+#[test]
+fn an_address_is_not_corrected() {
+    let fixture = Fixture::new();
+    let keyboard = fixture.keyboard(Some(Lexicon::open(text(&fixture.word_list())).unwrap()));
+    for field in [Field::Text, Field::NoLearning, Field::Search, Field::Email, Field::Url] {
+        let asked = KeyboardRequest { field, count: 20, ..request("Say ", "helo") };
+        let found = keyboard.suggest(keyboard.ticket(), asked).unwrap();
+        let corrected = found.suggestions.iter().any(|s| s.kind == SuggestionKind::Correction);
+        assert_eq!(corrected, !matches!(field, Field::Email | Field::Url), "{field:?}");
+        assert!(found.suggestions.iter().any(|s| s.kind == SuggestionKind::Literal), "{field:?}");
+    }
+}
+
+#[test]
 fn many_threads_and_a_close_in_their_midst_give_answers_or_documented_errors() {
     let fixture = Fixture::new();
-    let keyboard = fixture.model.keyboard(1, None).unwrap();
+    let keyboard = fixture.keyboard(None);
     let session = fixture.session();
     thread::scope(|scope| {
         for i in 0..8 {
             let (keyboard, session) = (&keyboard, &session);
             scope.spawn(move || {
                 for typed in ["", "h", "he", "hel"] {
-                    let outcome = keyboard.suggest(keyboard.ticket(), format!("Line {i} "), typed.into(), 3).map(drop);
+                    let outcome = keyboard.suggest(keyboard.ticket(), request(&format!("Line {i} "), typed)).map(drop);
                     let expected = [Ok(()), Err(NibbleError::superseded()), Err(NibbleError::closed("keyboard"))];
                     assert!(expected.contains(&outcome), "{outcome:?}");
                     let outcome = session.generate(PROMPT.into(), greedy(), tokens(2)).and_then(|text| rest(&text));

@@ -110,7 +110,8 @@ impl<T: Send + 'static> Timeline<T> {
         self.sleep_if_idle();
     }
 
-    fn check_open(&self) -> Result<()> {
+    /// Says whether it is closed.
+    pub fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(NibbleError::closed(self.settings.name));
         }

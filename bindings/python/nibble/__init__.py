@@ -13,6 +13,7 @@ release the interpreter's lock while they compute, and every object may be used 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -20,8 +21,10 @@ from typing import Any
 
 from . import _ffi
 from ._ffi import (
+    Field,
     Finish,
     InstalledModel,
+    Key,
     KvCache,
     LogLevel,
     MemoryPlan,
@@ -47,11 +50,14 @@ from ._ffi import (
 )
 
 __all__ = [
+    "Field",
     "Finish",
     "Generation",
     "InstalledModel",
+    "Key",
     "Keyboard",
     "KvCache",
+    "Lexicon",
     "LogLevel",
     "MemoryPlan",
     "MemoryPressure",
@@ -76,6 +82,7 @@ __all__ = [
     "Turn",
     "memory_plan",
     "open",
+    "open_lexicon",
     "pack",
     "set_log_level",
     "set_power_state",
@@ -91,6 +98,14 @@ def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha
     """
     options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256)
     return Model(_ffi.Model.open(os.fspath(path), options))
+
+
+def open_lexicon(path: str | os.PathLike[str]) -> Lexicon:
+    """Opens a word list, as `nibble pull lexicon-en` makes it, with which keyboards see through typing errors.
+
+    `NibbleError.LexiconUnfit` where there is none, or it is damaged or of another version.
+    """
+    return Lexicon(_ffi.Lexicon.open(os.fspath(path)))
 
 
 def pack(
@@ -158,9 +173,24 @@ class Model(_Closing):
         """
         return Session(self._native.session(_session_options(**options)))
 
-    def keyboard(self, *, threads: int = 0, memory_limit: int | None = None) -> Keyboard:
-        """A new keyboard."""
-        return Keyboard(self._native.keyboard(threads, memory_limit))
+    def keyboard(
+        self,
+        *,
+        lexicon: Lexicon | None = None,
+        layout: str | Sequence[Key] = "qwerty",
+        threads: int = 0,
+        memory_limit: int | None = None,
+    ) -> Keyboard:
+        """A new keyboard.
+
+        `lexicon`: the words with which it sees through typing errors; without them it only predicts. `layout`: where the keys
+        are: "qwerty", "qwertz", "azerty", "dvorak", or a list of `Key`s.
+        """
+        words = None if lexicon is None else lexicon._native
+        options = _ffi.KeyboardOptions(
+            lexicon=words, layout=_layout(layout), threads=threads, memory_limit=memory_limit
+        )
+        return Keyboard(self._native.keyboard(options))
 
     def replier(self, *, threads: int = 0, memory_limit: int | None = None) -> Replier:
         """A new replier."""
@@ -230,16 +260,38 @@ class Generation(_Closing):
         return "".join(piece.text for piece in self)
 
 
+class Lexicon:
+    """The words of a language and how frequent they are, mapped from a file. Several keyboards may share one."""
+
+    def __init__(self, native: _ffi.Lexicon) -> None:
+        self._native = native
+
+    def __len__(self) -> int:
+        return self._native.size()
+
+
 class Keyboard(_Closing):
-    """Predicts words. A request stops the one before it, which ends as `NibbleError.Superseded`."""
+    """Predicts words and, with a lexicon, sees through typing errors.
 
-    def suggest(self, context: str, typed: str = "", count: int = 3) -> Suggestions:
-        """The most probable words at the cursor: after `context`, of which `typed` was typed."""
-        return self._native.suggest(self._native.ticket(), context, typed, count)
+    A request stops the one before it, which ends as `NibbleError.Superseded`.
+    """
 
-    def glance(self, context: str, typed: str = "", count: int = 3) -> Suggestions:
+    def suggest(self, context: str, typed: str = "", count: int = 3, **more: Any) -> Suggestions:
+        """The most probable words at the cursor: after `context`, of which `typed` was typed.
+
+        `touches`: where the key of each character of `typed` was hit, as (x, y) in the unit of the layout, or None where it is
+        not known; there may be fewer. `field`: what the text field is for (`Field.TEXT`). `gate`: leaves out words that are too
+        improbable to be worth a look (True).
+        """
+        return self._native.suggest(self._native.ticket(), _request(context, typed, count, **more))
+
+    def glance(self, context: str, typed: str = "", count: int = 3, **more: Any) -> Suggestions:
         """As `suggest`, from what is already known: the model runs once at most."""
-        return self._native.glance(self._native.ticket(), context, typed, count)
+        return self._native.glance(self._native.ticket(), _request(context, typed, count, **more))
+
+    def set_layout(self, layout: str | Sequence[Key]) -> None:
+        """From the next request on the keys are there: a name or a list of `Key`s, as in `Model.keyboard`."""
+        self._native.set_layout(_layout(layout))
 
 
 class Replier(_Closing):
@@ -315,6 +367,42 @@ def _session_options(
         priority=priority,
         kv_cache=kv_cache,
         memory_limit=memory_limit,
+    )
+
+
+def _layout(layout: str | Sequence[Key]) -> _ffi.Layout:
+    if not isinstance(layout, str):
+        return _ffi.Layout.KEYS(list(layout))
+    if layout not in _LAYOUTS:
+        raise NibbleError.InvalidArgument(f"there is no layout {layout!r}; there are {', '.join(_LAYOUTS)}, and lists of keys")
+    return _LAYOUTS[layout]()
+
+
+_LAYOUTS = {
+    "qwerty": _ffi.Layout.QWERTY,
+    "qwertz": _ffi.Layout.QWERTZ,
+    "azerty": _ffi.Layout.AZERTY,
+    "dvorak": _ffi.Layout.DVORAK,
+}
+
+
+def _request(
+    context: str,
+    typed: str,
+    count: int,
+    *,
+    touches: Sequence[tuple[float, float] | None] = (),
+    field: Field = Field.TEXT,
+    gate: bool = True,
+) -> _ffi.KeyboardRequest:
+    unknown = (math.nan, math.nan)
+    return _ffi.KeyboardRequest(
+        context=context,
+        typed=typed,
+        touches=[number for touch in touches for number in touch or unknown],
+        count=count,
+        field=field,
+        gate=gate,
     )
 
 

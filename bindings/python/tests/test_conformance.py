@@ -13,6 +13,7 @@ import nibble
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SUITE = json.loads((ROOT / "tests/conformance/smollm2-135m-instruct.json").read_text(encoding="utf-8"))
+WORDS = ROOT / "tests/conformance/words.fst"
 MODEL = os.environ["NIBBLE_TEST_MODEL"]
 
 
@@ -33,6 +34,10 @@ def written(generation):
         "text": "".join(piece.text for piece in pieces),
         "finish": generation.finish.name.lower(),
     }
+
+
+def layout(given):
+    return given if isinstance(given, str) else [nibble.Key(**key) for key in given]
 
 
 def turns(case):
@@ -88,15 +93,25 @@ class Conformance(unittest.TestCase):
 
     def keyboard(self, case):
         def strip(key):
-            found = keyboard.suggest(key["context"], key["typed"], case["count"])
+            if "layout" in key:
+                keyboard.set_layout(layout(key["layout"]))
+            # What a case does not say is what the API takes for itself.
+            more = {"gate": case["gate"]} if "gate" in case else {}
+            if "field" in key:
+                more["field"] = nibble.Field[key["field"].upper()]
+            found = keyboard.suggest(
+                key["context"], key["typed"], case["count"], touches=key.get("touches", []), **more
+            )
             return {
                 "words": [suggestion.word for suggestion in found.suggestions],
                 "kinds": [suggestion.kind.name.lower() for suggestion in found.suggestions],
                 "replaces": found.replaces,
                 "proven": found.proven,
+                "autocorrect": found.autocorrect,
             }
 
-        with self.model.keyboard() as keyboard:
+        lexicon = nibble.open_lexicon(WORDS) if case.get("lexicon") else None
+        with self.model.keyboard(lexicon=lexicon, layout=layout(case.get("layout", "qwerty"))) as keyboard:
             return {"strips": [strip(key) for key in case["keys"]]}
 
     def replies(self, case):
@@ -127,14 +142,14 @@ def newer():
     return data
 
 
-def opened(data):
+def opened(data, open_file=nibble.open):
     """Opens a file of these bytes."""
 
     def provoke(_):
         with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder, "changed.nibble")
+            path = pathlib.Path(folder, "changed")
             path.write_bytes(data())
-            nibble.open(path)
+            open_file(path)
 
     return provoke
 
@@ -154,7 +169,12 @@ def superseded(test):
     with test.model.keyboard() as keyboard:
         # What two threads do that ask one after the other and compute the other way round.
         older, _newer = keyboard._native.ticket(), keyboard._native.ticket()
-        keyboard._native.suggest(older, "", "h", 3)
+        keyboard._native.suggest(older, nibble._request("", "h", 3))
+
+
+def overlapping(test):
+    with test.model.keyboard() as keyboard:
+        keyboard.set_layout([nibble.Key(key=key, x=0, y=0, width=1, height=1) for key in "ab"])
 
 
 TURN = nibble.Turn(from_me=False, text="Are you coming?")
@@ -171,6 +191,11 @@ SITUATIONS = {
     "closed keyboard": closed(lambda test: test.model.keyboard(), lambda keyboard: keyboard.suggest("", "h")),
     "closed replier": closed(lambda test: test.model.replier(), lambda replier: replier.suggest([TURN])),
     "superseded": superseded,
+    "missing word list": lambda test: nibble.open_lexicon("no/such/file.fst"),
+    "foreign word list": opened(lambda: bytes([120]) * 20_000, nibble.open_lexicon),
+    "cut word list": opened(lambda: WORDS.read_bytes()[:1_000], nibble.open_lexicon),
+    "too many touches": lambda test: test.model.keyboard().suggest("", "h", touches=[(0, 0), (0, 0)]),
+    "overlapping keys": overlapping,
     "context overflow": lambda test: next(test.session().generate("word " * 500)),
     "memory limit": lambda test: test.session(memory_limit=1),
     "bad sampling": lambda test: test.session().generate("Hello", temperature=-1.0),

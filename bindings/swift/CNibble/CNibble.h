@@ -265,17 +265,47 @@ void uniffi_nibble_ffi_fn_method_keyboard_close(uint64_t ptr, RustCallStatus *_N
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_GLANCE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_GLANCE
-RustBuffer uniffi_nibble_ffi_fn_method_keyboard_glance(uint64_t ptr, uint64_t ticket, RustBuffer context, RustBuffer typed, uint32_t count, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_nibble_ffi_fn_method_keyboard_glance(uint64_t ptr, uint64_t ticket, RustBuffer request, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_SET_LAYOUT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_SET_LAYOUT
+void uniffi_nibble_ffi_fn_method_keyboard_set_layout(uint64_t ptr, RustBuffer layout, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_SUGGEST
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_SUGGEST
-RustBuffer uniffi_nibble_ffi_fn_method_keyboard_suggest(uint64_t ptr, uint64_t ticket, RustBuffer context, RustBuffer typed, uint32_t count, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_nibble_ffi_fn_method_keyboard_suggest(uint64_t ptr, uint64_t ticket, RustBuffer request, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_TICKET
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_TICKET
 uint64_t uniffi_nibble_ffi_fn_method_keyboard_ticket(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_LEXICON
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_LEXICON
+uint64_t uniffi_nibble_ffi_fn_clone_lexicon(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_LEXICON
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_LEXICON
+void uniffi_nibble_ffi_fn_free_lexicon(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEXICON_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEXICON_OPEN
+uint64_t uniffi_nibble_ffi_fn_constructor_lexicon_open(RustBuffer path, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEXICON_OPEN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEXICON_OPEN_DESCRIPTOR
+uint64_t uniffi_nibble_ffi_fn_constructor_lexicon_open_descriptor(int32_t descriptor, uint64_t offset, uint64_t length, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEXICON_SIZE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEXICON_SIZE
+uint64_t uniffi_nibble_ffi_fn_method_lexicon_size(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_MODEL
@@ -320,7 +350,7 @@ RustBuffer uniffi_nibble_ffi_fn_method_model_info(uint64_t ptr, RustCallStatus *
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_KEYBOARD
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_KEYBOARD
-uint64_t uniffi_nibble_ffi_fn_method_model_keyboard(uint64_t ptr, uint32_t threads, RustBuffer memory_limit, RustCallStatus *_Nonnull out_status
+uint64_t uniffi_nibble_ffi_fn_method_model_keyboard(uint64_t ptr, RustBuffer options, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_MEMORY_PLAN
@@ -848,6 +878,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_keyboard_glance(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_SET_LAYOUT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_SET_LAYOUT
+uint16_t uniffi_nibble_ffi_checksum_method_keyboard_set_layout(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_SUGGEST
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_SUGGEST
 uint16_t uniffi_nibble_ffi_checksum_method_keyboard_suggest(void
@@ -857,6 +893,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_keyboard_suggest(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_TICKET
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_TICKET
 uint16_t uniffi_nibble_ffi_checksum_method_keyboard_ticket(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEXICON_SIZE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEXICON_SIZE
+uint16_t uniffi_nibble_ffi_checksum_method_lexicon_size(void
     
 );
 #endif
@@ -1043,6 +1085,18 @@ uint16_t uniffi_nibble_ffi_checksum_method_modelstore_path(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
 uint16_t uniffi_nibble_ffi_checksum_method_modelstore_remove(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEXICON_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEXICON_OPEN
+uint16_t uniffi_nibble_ffi_checksum_constructor_lexicon_open(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEXICON_OPEN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEXICON_OPEN_DESCRIPTOR
+uint16_t uniffi_nibble_ffi_checksum_constructor_lexicon_open_descriptor(void
     
 );
 #endif

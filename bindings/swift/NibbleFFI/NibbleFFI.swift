@@ -812,13 +812,17 @@ public protocol KeyboardProtocol: AnyObject, Sendable {
      * As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
      * while `suggest` is at work.
      */
-    func glance(ticket: UInt64, context: String, typed: String, count: UInt32) throws  -> Suggestions
+    func glance(ticket: UInt64, request: KeyboardRequest) throws  -> Suggestions
     
     /**
-     * The most probable words at the cursor. `context` is the text before the word at the cursor, `typed` what was typed of
-     * that word.
+     * From the next request on the keys are there. Returns at once.
      */
-    func suggest(ticket: UInt64, context: String, typed: String, count: UInt32) throws  -> Suggestions
+    func setLayout(layout: Layout) throws 
+    
+    /**
+     * The most probable words at the cursor.
+     */
+    func suggest(ticket: UInt64, request: KeyboardRequest) throws  -> Suggestions
     
     /**
      * A ticket for one request. Taking it stops older requests, which end as superseded.
@@ -909,32 +913,39 @@ open func close()  {try! rustCall() {
      * As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
      * while `suggest` is at work.
      */
-open func glance(ticket: UInt64, context: String, typed: String, count: UInt32)throws  -> Suggestions  {
+open func glance(ticket: UInt64, request: KeyboardRequest)throws  -> Suggestions  {
     return try  FfiConverterTypeSuggestions_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_keyboard_glance(
             self.uniffiCloneHandle(),
         FfiConverterUInt64.lower(ticket),
-        FfiConverterString.lower(context),
-        FfiConverterString.lower(typed),
-        FfiConverterUInt32.lower(count),uniffiCallStatus
+        FfiConverterTypeKeyboardRequest_lower(request),uniffiCallStatus
     )
 })
 }
     
     /**
-     * The most probable words at the cursor. `context` is the text before the word at the cursor, `typed` what was typed of
-     * that word.
+     * From the next request on the keys are there. Returns at once.
      */
-open func suggest(ticket: UInt64, context: String, typed: String, count: UInt32)throws  -> Suggestions  {
+open func setLayout(layout: Layout)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_keyboard_set_layout(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeLayout_lower(layout),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * The most probable words at the cursor.
+     */
+open func suggest(ticket: UInt64, request: KeyboardRequest)throws  -> Suggestions  {
     return try  FfiConverterTypeSuggestions_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_keyboard_suggest(
             self.uniffiCloneHandle(),
         FfiConverterUInt64.lower(ticket),
-        FfiConverterString.lower(context),
-        FfiConverterString.lower(typed),
-        FfiConverterUInt32.lower(count),uniffiCallStatus
+        FfiConverterTypeKeyboardRequest_lower(request),uniffiCallStatus
     )
 })
 }
@@ -1002,6 +1013,162 @@ public func FfiConverterTypeKeyboard_lower(_ value: Keyboard) -> UInt64 {
 
 
 /**
+ * The words of a language and how frequent they are. Keyboards that are opened with it share it.
+ */
+public protocol LexiconProtocol: AnyObject, Sendable {
+    
+    /**
+     * How many words there are.
+     */
+    func size()  -> UInt64
+    
+}
+/**
+ * The words of a language and how frequent they are. Keyboards that are opened with it share it.
+ */
+open class Lexicon: LexiconProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_lexicon(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_lexicon(handle, $0) }
+    }
+
+    
+    /**
+     * Maps the word list at `path`, and reads it once to compare its checksum.
+     */
+public static func `open`(path: String)throws  -> Lexicon  {
+    return try  FfiConverterTypeLexicon_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_lexicon_open(
+        FfiConverterString.lower(path),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Maps the word list that lies in an open file, `length` bytes from `offset` on: an asset that an app's package holds
+     * uncompressed. The descriptor is the caller's, who may close it afterwards.
+     */
+public static func openDescriptor(descriptor: Int32, offset: UInt64, length: UInt64)throws  -> Lexicon  {
+    return try  FfiConverterTypeLexicon_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_lexicon_open_descriptor(
+        FfiConverterInt32.lower(descriptor),
+        FfiConverterUInt64.lower(offset),
+        FfiConverterUInt64.lower(length),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+    /**
+     * How many words there are.
+     */
+open func size() -> UInt64  {
+    return try!  FfiConverterUInt64.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_lexicon_size(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeLexicon: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Lexicon
+
+    public static func lift(_ handle: UInt64) throws -> Lexicon {
+        return Lexicon(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Lexicon) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Lexicon {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Lexicon, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLexicon_lift(_ handle: UInt64) throws -> Lexicon {
+    return try FfiConverterTypeLexicon.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLexicon_lower(_ value: Lexicon) -> UInt64 {
+    return FfiConverterTypeLexicon.lower(value)
+}
+
+
+
+
+
+
+/**
  * An open model. Everything made over it shares its weights.
  */
 public protocol ModelProtocol: AnyObject, Sendable {
@@ -1031,7 +1198,7 @@ public protocol ModelProtocol: AnyObject, Sendable {
     /**
      * A new keyboard.
      */
-    func keyboard(threads: UInt32, memoryLimit: UInt64?) throws  -> Keyboard
+    func keyboard(options: KeyboardOptions) throws  -> Keyboard
     
     /**
      * What this model takes with one session.
@@ -1196,13 +1363,12 @@ open func info() -> ModelInfo  {
     /**
      * A new keyboard.
      */
-open func keyboard(threads: UInt32, memoryLimit: UInt64?)throws  -> Keyboard  {
+open func keyboard(options: KeyboardOptions)throws  -> Keyboard  {
     return try  FfiConverterTypeKeyboard_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_model_keyboard(
             self.uniffiCloneHandle(),
-        FfiConverterUInt32.lower(threads),
-        FfiConverterOptionUInt64.lower(memoryLimit),uniffiCallStatus
+        FfiConverterTypeKeyboardOptions_lower(options),uniffiCallStatus
     )
 })
 }
@@ -2203,6 +2369,305 @@ public func FfiConverterTypeInstalledModel_lift(_ buf: RustBuffer) throws -> Ins
 #endif
 public func FfiConverterTypeInstalledModel_lower(_ value: InstalledModel) -> RustBuffer {
     return FfiConverterTypeInstalledModel.lower(value)
+}
+
+
+/**
+ * A key: what it types, and its rectangle.
+ */
+public struct Key: Equatable, Hashable {
+    /**
+     * One character, in lower case; a space for the space bar.
+     */
+    public var key: String
+    /**
+     * Left edge.
+     */
+    public var x: Float
+    /**
+     * Upper edge.
+     */
+    public var y: Float
+    /**
+     * Width, above 0.
+     */
+    public var width: Float
+    /**
+     * Height, above 0.
+     */
+    public var height: Float
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * One character, in lower case; a space for the space bar.
+         */key: String, 
+        /**
+         * Left edge.
+         */x: Float, 
+        /**
+         * Upper edge.
+         */y: Float, 
+        /**
+         * Width, above 0.
+         */width: Float, 
+        /**
+         * Height, above 0.
+         */height: Float) {
+        self.key = key
+        self.x = x
+        self.y = y
+        self.width = width
+        self.height = height
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Key: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeKey: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Key {
+        return
+            try Key(
+                key: FfiConverterString.read(from: &buf), 
+                x: FfiConverterFloat.read(from: &buf), 
+                y: FfiConverterFloat.read(from: &buf), 
+                width: FfiConverterFloat.read(from: &buf), 
+                height: FfiConverterFloat.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Key, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.key, into: &buf)
+        FfiConverterFloat.write(value.x, into: &buf)
+        FfiConverterFloat.write(value.y, into: &buf)
+        FfiConverterFloat.write(value.width, into: &buf)
+        FfiConverterFloat.write(value.height, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKey_lift(_ buf: RustBuffer) throws -> Key {
+    return try FfiConverterTypeKey.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKey_lower(_ value: Key) -> RustBuffer {
+    return FfiConverterTypeKey.lower(value)
+}
+
+
+/**
+ * How a keyboard is set up.
+ */
+public struct KeyboardOptions {
+    /**
+     * The words with which it sees through typing errors; without them it only predicts.
+     */
+    public var lexicon: Lexicon?
+    /**
+     * Where the keys are; of use with a lexicon only.
+     */
+    public var layout: Layout
+    /**
+     * Threads that compute; 0 takes as many as suit the model and the device.
+     */
+    public var threads: UInt32
+    /**
+     * Bytes that the keyboard may write to.
+     */
+    public var memoryLimit: UInt64?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The words with which it sees through typing errors; without them it only predicts.
+         */lexicon: Lexicon?, 
+        /**
+         * Where the keys are; of use with a lexicon only.
+         */layout: Layout, 
+        /**
+         * Threads that compute; 0 takes as many as suit the model and the device.
+         */threads: UInt32, 
+        /**
+         * Bytes that the keyboard may write to.
+         */memoryLimit: UInt64?) {
+        self.lexicon = lexicon
+        self.layout = layout
+        self.threads = threads
+        self.memoryLimit = memoryLimit
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension KeyboardOptions: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeKeyboardOptions: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> KeyboardOptions {
+        return
+            try KeyboardOptions(
+                lexicon: FfiConverterOptionTypeLexicon.read(from: &buf), 
+                layout: FfiConverterTypeLayout.read(from: &buf), 
+                threads: FfiConverterUInt32.read(from: &buf), 
+                memoryLimit: FfiConverterOptionUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: KeyboardOptions, into buf: inout [UInt8]) {
+        FfiConverterOptionTypeLexicon.write(value.lexicon, into: &buf)
+        FfiConverterTypeLayout.write(value.layout, into: &buf)
+        FfiConverterUInt32.write(value.threads, into: &buf)
+        FfiConverterOptionUInt64.write(value.memoryLimit, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyboardOptions_lift(_ buf: RustBuffer) throws -> KeyboardOptions {
+    return try FfiConverterTypeKeyboardOptions.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyboardOptions_lower(_ value: KeyboardOptions) -> RustBuffer {
+    return FfiConverterTypeKeyboardOptions.lower(value)
+}
+
+
+/**
+ * What is asked at one key. One record, because every argument of a call costs a crossing of its own.
+ */
+public struct KeyboardRequest: Equatable, Hashable {
+    /**
+     * The text before the word at the cursor.
+     */
+    public var context: String
+    /**
+     * What was typed of that word.
+     */
+    public var typed: String
+    /**
+     * Where each character of `typed` was hit, x and y one after the other, in the layout's unit. A pair with a number that is not
+     * finite is not known; there may be fewer pairs than characters.
+     */
+    public var touches: [Float]
+    /**
+     * How many suggestions are wanted.
+     */
+    public var count: UInt32
+    /**
+     * What the field is for.
+     */
+    public var field: Field
+    /**
+     * Leaves out what is too improbable to be worth a look.
+     */
+    public var gate: Bool
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The text before the word at the cursor.
+         */context: String, 
+        /**
+         * What was typed of that word.
+         */typed: String, 
+        /**
+         * Where each character of `typed` was hit, x and y one after the other, in the layout's unit. A pair with a number that is not
+         * finite is not known; there may be fewer pairs than characters.
+         */touches: [Float], 
+        /**
+         * How many suggestions are wanted.
+         */count: UInt32, 
+        /**
+         * What the field is for.
+         */field: Field, 
+        /**
+         * Leaves out what is too improbable to be worth a look.
+         */gate: Bool) {
+        self.context = context
+        self.typed = typed
+        self.touches = touches
+        self.count = count
+        self.field = field
+        self.gate = gate
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension KeyboardRequest: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeKeyboardRequest: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> KeyboardRequest {
+        return
+            try KeyboardRequest(
+                context: FfiConverterString.read(from: &buf), 
+                typed: FfiConverterString.read(from: &buf), 
+                touches: FfiConverterSequenceFloat.read(from: &buf), 
+                count: FfiConverterUInt32.read(from: &buf), 
+                field: FfiConverterTypeField.read(from: &buf), 
+                gate: FfiConverterBool.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: KeyboardRequest, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.context, into: &buf)
+        FfiConverterString.write(value.typed, into: &buf)
+        FfiConverterSequenceFloat.write(value.touches, into: &buf)
+        FfiConverterUInt32.write(value.count, into: &buf)
+        FfiConverterTypeField.write(value.field, into: &buf)
+        FfiConverterBool.write(value.gate, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyboardRequest_lift(_ buf: RustBuffer) throws -> KeyboardRequest {
+    return try FfiConverterTypeKeyboardRequest.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeKeyboardRequest_lower(_ value: KeyboardRequest) -> RustBuffer {
+    return FfiConverterTypeKeyboardRequest.lower(value)
 }
 
 
@@ -3212,6 +3677,10 @@ public struct Suggestions: Equatable, Hashable {
      * Whether it is proven that no other word is more probable.
      */
     public var proven: Bool
+    /**
+     * The word that should take the place of `replaces` when a space is typed; none if what was typed stays.
+     */
+    public var autocorrect: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -3224,10 +3693,14 @@ public struct Suggestions: Equatable, Hashable {
          */replaces: String, 
         /**
          * Whether it is proven that no other word is more probable.
-         */proven: Bool) {
+         */proven: Bool, 
+        /**
+         * The word that should take the place of `replaces` when a space is typed; none if what was typed stays.
+         */autocorrect: String?) {
         self.suggestions = suggestions
         self.replaces = replaces
         self.proven = proven
+        self.autocorrect = autocorrect
     }
 
     
@@ -3248,7 +3721,8 @@ public struct FfiConverterTypeSuggestions: FfiConverterRustBuffer {
             try Suggestions(
                 suggestions: FfiConverterSequenceTypeSuggestion.read(from: &buf), 
                 replaces: FfiConverterString.read(from: &buf), 
-                proven: FfiConverterBool.read(from: &buf)
+                proven: FfiConverterBool.read(from: &buf), 
+                autocorrect: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -3256,6 +3730,7 @@ public struct FfiConverterTypeSuggestions: FfiConverterRustBuffer {
         FfiConverterSequenceTypeSuggestion.write(value.suggestions, into: &buf)
         FfiConverterString.write(value.replaces, into: &buf)
         FfiConverterBool.write(value.proven, into: &buf)
+        FfiConverterOptionString.write(value.autocorrect, into: &buf)
     }
 }
 
@@ -3342,6 +3817,141 @@ public func FfiConverterTypeTurn_lift(_ buf: RustBuffer) throws -> Turn {
 public func FfiConverterTypeTurn_lower(_ value: Turn) -> RustBuffer {
     return FfiConverterTypeTurn.lower(value)
 }
+
+
+/**
+ * What a text field is for, as the system tells the keyboard.
+ */
+
+public enum Field: Equatable, Hashable {
+    
+    /**
+     * Text of any kind.
+     */
+    case text
+    /**
+     * Text of which nothing is to be kept.
+     */
+    case noLearning
+    /**
+     * What is searched for.
+     */
+    case search
+    /**
+     * An e-mail address: nothing is corrected.
+     */
+    case email
+    /**
+     * The address of a page: nothing is corrected.
+     */
+    case url
+    /**
+     * A password: nothing is suggested, and the text is not looked at.
+     */
+    case password
+    /**
+     * A number or a date: as a password.
+     */
+    case number
+    /**
+     * A one-time code: as a password.
+     */
+    case code
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Field: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeField: FfiConverterRustBuffer {
+    typealias SwiftType = Field
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Field {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .text
+        
+        case 2: return .noLearning
+        
+        case 3: return .search
+        
+        case 4: return .email
+        
+        case 5: return .url
+        
+        case 6: return .password
+        
+        case 7: return .number
+        
+        case 8: return .code
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Field, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .text:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .noLearning:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .search:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .email:
+            writeInt(&buf, Int32(4))
+        
+        
+        case .url:
+            writeInt(&buf, Int32(5))
+        
+        
+        case .password:
+            writeInt(&buf, Int32(6))
+        
+        
+        case .number:
+            writeInt(&buf, Int32(7))
+        
+        
+        case .code:
+            writeInt(&buf, Int32(8))
+        
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeField_lift(_ buf: RustBuffer) throws -> Field {
+    return try FfiConverterTypeField.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeField_lower(_ value: Field) -> RustBuffer {
+    return FfiConverterTypeField.lower(value)
+}
+
 
 
 /**
@@ -3500,6 +4110,118 @@ public func FfiConverterTypeKvCache_lift(_ buf: RustBuffer) throws -> KvCache {
 #endif
 public func FfiConverterTypeKvCache_lower(_ value: KvCache) -> RustBuffer {
     return FfiConverterTypeKvCache.lower(value)
+}
+
+
+
+/**
+ * Where the keys are; x grows to the right and y downwards. In the four that have names, keys are one unit wide and high, the rows
+ * begin at y = 0, 1 and 2, and the space bar goes from x = 2.5 to 7.5 in the row below.
+ */
+
+public enum Layout: Equatable, Hashable {
+    
+    /**
+     * English: `qwertyuiop` from x = 0, `asdfghjkl` from 0.5, `zxcvbnm` from 1.5.
+     */
+    case qwerty
+    /**
+     * German: `qwertzuiopü` from x = 0, `asdfghjklöä` from 0, `yxcvbnm` from 2.
+     */
+    case qwertz
+    /**
+     * French: `azertyuiop` from x = 0, `qsdfghjklm` from 0, `wxcvbn'` from 2.
+     */
+    case azerty
+    /**
+     * Dvorak's: `'pyfgcrl` from x = 1, `aoeuidhtns` from 0, `qjkxbmwvz` from 1.
+     */
+    case dvorak
+    /**
+     * One of the app's own, in any unit.
+     */
+    case keys(
+        /**
+         * The keys, none on another.
+         */keys: [Key]
+    )
+
+
+
+
+
+}
+
+#if compiler(>=6)
+extension Layout: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeLayout: FfiConverterRustBuffer {
+    typealias SwiftType = Layout
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Layout {
+        let variant: Int32 = try readInt(&buf)
+        switch variant {
+        
+        case 1: return .qwerty
+        
+        case 2: return .qwertz
+        
+        case 3: return .azerty
+        
+        case 4: return .dvorak
+        
+        case 5: return .keys(keys: try FfiConverterSequenceTypeKey.read(from: &buf)
+        )
+        
+        default: throw UniffiInternalError.unexpectedEnumCase
+        }
+    }
+
+    public static func write(_ value: Layout, into buf: inout [UInt8]) {
+        switch value {
+        
+        
+        case .qwerty:
+            writeInt(&buf, Int32(1))
+        
+        
+        case .qwertz:
+            writeInt(&buf, Int32(2))
+        
+        
+        case .azerty:
+            writeInt(&buf, Int32(3))
+        
+        
+        case .dvorak:
+            writeInt(&buf, Int32(4))
+        
+        
+        case let .keys(keys):
+            writeInt(&buf, Int32(5))
+            FfiConverterSequenceTypeKey.write(keys, into: &buf)
+            
+        }
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLayout_lift(_ buf: RustBuffer) throws -> Layout {
+    return try FfiConverterTypeLayout.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLayout_lower(_ value: Layout) -> RustBuffer {
+    return FfiConverterTypeLayout.lower(value)
 }
 
 
@@ -3753,6 +4475,14 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */reason: String
     )
     /**
+     * There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
+     */
+    case LexiconUnfit(
+        /**
+         * Which file, and what is wrong with it.
+         */reason: String
+    )
+    /**
      * The text does not fit the session's context.
      */
     case ContextOverflow(
@@ -3882,36 +4612,39 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
         case 6: return .SnapshotUnfit(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 7: return .ContextOverflow(
+        case 7: return .LexiconUnfit(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 8: return .ContextOverflow(
             reason: try FfiConverterString.read(from: &buf), 
             tokens: try FfiConverterUInt64.read(from: &buf), 
             context: try FfiConverterUInt64.read(from: &buf)
             )
-        case 8: return .MemoryLimit(
+        case 9: return .MemoryLimit(
             reason: try FfiConverterString.read(from: &buf), 
             needed: try FfiConverterUInt64.read(from: &buf), 
             limit: try FfiConverterUInt64.read(from: &buf), 
             fittingContext: try FfiConverterOptionUInt64.read(from: &buf)
             )
-        case 9: return .StorageFull(
+        case 10: return .StorageFull(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 10: return .Io(
+        case 11: return .Io(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 11: return .Cancelled(
+        case 12: return .Cancelled(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 12: return .Superseded(
+        case 13: return .Superseded(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 13: return .Closed(
+        case 14: return .Closed(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 14: return .InvalidArgument(
+        case 15: return .InvalidArgument(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 15: return .Internal(
+        case 16: return .Internal(
             reason: try FfiConverterString.read(from: &buf)
             )
 
@@ -3956,15 +4689,20 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .ContextOverflow(reason,tokens,context):
+        case let .LexiconUnfit(reason):
             writeInt(&buf, Int32(7))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ContextOverflow(reason,tokens,context):
+            writeInt(&buf, Int32(8))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(tokens, into: &buf)
             FfiConverterUInt64.write(context, into: &buf)
             
         
         case let .MemoryLimit(reason,needed,limit,fittingContext):
-            writeInt(&buf, Int32(8))
+            writeInt(&buf, Int32(9))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(needed, into: &buf)
             FfiConverterUInt64.write(limit, into: &buf)
@@ -3972,37 +4710,37 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             
         
         case let .StorageFull(reason):
-            writeInt(&buf, Int32(9))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Io(reason):
             writeInt(&buf, Int32(10))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Cancelled(reason):
+        case let .Io(reason):
             writeInt(&buf, Int32(11))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Superseded(reason):
+        case let .Cancelled(reason):
             writeInt(&buf, Int32(12))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Closed(reason):
+        case let .Superseded(reason):
             writeInt(&buf, Int32(13))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .InvalidArgument(reason):
+        case let .Closed(reason):
             writeInt(&buf, Int32(14))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Internal(reason):
+        case let .InvalidArgument(reason):
             writeInt(&buf, Int32(15))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .Internal(reason):
+            writeInt(&buf, Int32(16))
             FfiConverterString.write(reason, into: &buf)
             
         }
@@ -4570,6 +5308,30 @@ fileprivate struct FfiConverterOptionString: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeLexicon: FfiConverterRustBuffer {
+    typealias SwiftType = Lexicon?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeLexicon.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeLexicon.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypePiece: FfiConverterRustBuffer {
     typealias SwiftType = Piece?
 
@@ -4692,6 +5454,31 @@ fileprivate struct FfiConverterSequenceInt32: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceFloat: FfiConverterRustBuffer {
+    typealias SwiftType = [Float]
+
+    public static func write(_ value: [Float], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterFloat.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Float] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Float]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterFloat.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
     typealias SwiftType = [String]
 
@@ -4734,6 +5521,31 @@ fileprivate struct FfiConverterSequenceTypeInstalledModel: FfiConverterRustBuffe
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterTypeInstalledModel.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeKey: FfiConverterRustBuffer {
+    typealias SwiftType = [Key]
+
+    public static func write(_ value: [Key], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeKey.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Key] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Key]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeKey.read(from: &buf))
         }
         return seq
     }
@@ -4928,13 +5740,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_keyboard_close() != 19230) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_keyboard_glance() != 61195) {
+    if (uniffi_nibble_ffi_checksum_method_keyboard_glance() != 51314) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_keyboard_suggest() != 30028) {
+    if (uniffi_nibble_ffi_checksum_method_keyboard_set_layout() != 61560) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_keyboard_suggest() != 38436) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_keyboard_ticket() != 60227) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_lexicon_size() != 11657) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_model_calibrate() != 37485) {
@@ -4949,7 +5767,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_model_info() != 59008) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_model_keyboard() != 58532) {
+    if (uniffi_nibble_ffi_checksum_method_model_keyboard() != 37667) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_model_memory_plan() != 46285) {
@@ -5028,6 +5846,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_modelstore_remove() != 45584) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_lexicon_open() != 13996) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_lexicon_open_descriptor() != 48088) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_constructor_model_open() != 38024) {

@@ -104,15 +104,20 @@ public final class Model: Sendable {
     /// A new keyboard.
     ///
     /// - Parameters:
+    ///   - lexicon: The words with which typing errors are seen through; without them words are only predicted.
+    ///   - layout: Where the keys are, which tells how near two letters are; of use with a lexicon only.
     ///   - threads: Threads that compute; 0 takes as many as suit the model and the device.
     ///   - memoryLimit: Bytes that the keyboard may write to; opening it fails where it would take more.
-    /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``.
-    public func keyboard(threads: Int = 0, memoryLimit: Int? = nil) async throws -> Keyboard {
+    /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``, ``NibbleError/invalidArgument(reason:)``.
+    public func keyboard(
+        lexicon: Lexicon? = nil, layout: Keyboard.Layout = .qwerty, threads: Int = 0, memoryLimit: Int? = nil
+    ) async throws -> Keyboard {
         try await DispatchQueue.nibble.call { [native] in
             Keyboard(
                 try native.keyboard(
-                    threads: unsigned(threads, "threads"),
-                    memoryLimit: memoryLimit.map { try unsigned($0, "memoryLimit") }))
+                    options: NibbleFFI.KeyboardOptions(
+                        lexicon: lexicon?.native, layout: layout.native, threads: unsigned(threads, "threads"),
+                        memoryLimit: memoryLimit.map { try unsigned($0, "memoryLimit") })))
         }
     }
 

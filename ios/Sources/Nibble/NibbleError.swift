@@ -17,6 +17,8 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     case modelUnsupported(reason: String)
     /// The model is a base model: it has no chat template.
     case noChatTemplate(reason: String)
+    /// There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
+    case lexiconUnfit(reason: String)
     /// The text, of so many `tokens`, does not fit the session's `context`.
     case contextOverflow(reason: String, tokens: Int, context: Int)
     /// What was to be opened would write to `needed` bytes, and `limit` are allowed. `fittingContext` is a context that
@@ -43,10 +45,10 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     public var reason: String {
         switch self {
         case .modelNotFound(let reason), .modelDamaged(let reason), .modelVersion(let reason),
-            .modelUnsupported(let reason), .noChatTemplate(let reason), .contextOverflow(let reason, _, _),
-            .memoryLimit(let reason, _, _, _), .snapshotUnfit(let reason), .storageFull(let reason), .io(let reason),
-            .cancelled(let reason), .superseded(let reason), .closed(let reason), .invalidArgument(let reason),
-            .internal(let reason):
+            .modelUnsupported(let reason), .noChatTemplate(let reason), .lexiconUnfit(let reason),
+            .contextOverflow(let reason, _, _), .memoryLimit(let reason, _, _, _), .snapshotUnfit(let reason),
+            .storageFull(let reason), .io(let reason), .cancelled(let reason), .superseded(let reason),
+            .closed(let reason), .invalidArgument(let reason), .internal(let reason):
             reason
         }
     }
@@ -72,6 +74,7 @@ extension NibbleError {
         case .ModelVersion(let reason): self = .modelVersion(reason: reason)
         case .ModelUnsupported(let reason): self = .modelUnsupported(reason: reason)
         case .NoChatTemplate(let reason): self = .noChatTemplate(reason: reason)
+        case .LexiconUnfit(let reason): self = .lexiconUnfit(reason: reason)
         case .ContextOverflow(let reason, let tokens, let context):
             self = .contextOverflow(reason: reason, tokens: Int(clamping: tokens), context: Int(clamping: context))
         case .MemoryLimit(let reason, let needed, let limit, let fitting):

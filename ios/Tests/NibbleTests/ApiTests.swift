@@ -57,11 +57,11 @@ final class ApiTests: XCTestCase {
         let session = try await model.session()
         let keyboard = try await model.keyboard()
         let text = try await session.generate(prompt, stop: Stop(maxTokens: 6)).text()
-        let words = try await keyboard.suggest(context: "How are ", typed: "yo")
+        let words = try await keyboard.suggest(context: "How are ", typed: "yo", gate: false)
         for pressure in [Model.MemoryPressure.moderate, .low, .critical] {
             model.memoryPressure(pressure)
             let textAgain = try await session.generate(prompt, stop: Stop(maxTokens: 6)).text()
-            let wordsAgain = try await keyboard.suggest(context: "How are ", typed: "yo")
+            let wordsAgain = try await keyboard.suggest(context: "How are ", typed: "yo", gate: false)
             XCTAssertEqual(textAgain, text)
             XCTAssertEqual(wordsAgain, words)
         }
@@ -206,6 +206,37 @@ final class ApiTests: XCTestCase {
         XCTAssertTrue(found.suggestions.allSatisfy { (0...1).contains($0.probability) })
     }
 
+    func testAWordListServesTheKeyboardsThatHaveIt() async throws {
+        let model = try await openModel()
+        let file = checkoutFile("tests/conformance/words.fst")
+        var lexicon: Lexicon? = try await Lexicon(contentsOf: file)
+        let text = try String(contentsOf: checkoutFile("tests/conformance/words.txt"), encoding: .utf8)
+        XCTAssertEqual(lexicon?.count, text.split(separator: "\n").count)
+        let keyboard = try await model.keyboard(lexicon: lexicon)
+        lexicon = nil
+        for pressure in [nil, Model.MemoryPressure.low] {
+            pressure.map(model.memoryPressure)
+            let found = try await keyboard.suggest(context: "See you ", typed: "tomoreow")
+            XCTAssertEqual(found.autocorrect, "tomorrow")
+        }
+        let without = try await model.keyboard().suggest(context: "See you ", typed: "tomoreow")
+        XCTAssertNil(without.autocorrect)
+    }
+
+    func testAWordListMayLieInAnOpenFile() async throws {
+        let words = try Data(contentsOf: checkoutFile("tests/conformance/words.fst"))
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).package")
+        defer { try? FileManager.default.removeItem(at: url) }
+        try (Data("head".utf8) + words + Data("tail".utf8)).write(to: url)
+        let handle = try FileHandle(forReadingFrom: url)
+        let descriptor = handle.fileDescriptor
+        let lexicon = try await Lexicon(descriptor: descriptor, offset: 4, length: words.count)
+        XCTAssertGreaterThan(lexicon.count, 100)
+        await assertThrows("in the open file") { try await Lexicon(descriptor: descriptor, length: words.count) }
+        await assertThrows("offset is -1") { try await Lexicon(descriptor: descriptor, offset: -1, length: 1) }
+        try handle.close()
+    }
+
     func testADraftAndSuggestionsOfOneReplier() async throws {
         let replier = try await openModel().replier()
         let chat = [Replier.Turn(fromMe: false, text: "Do you want to get lunch on Friday?")]
@@ -314,7 +345,8 @@ final class ApiTests: XCTestCase {
         func cycles(_ count: Int) async throws {
             for number in 0..<count {
                 let model = try await Model(contentsOf: file, options: Model.Options(checkWeights: false))
-                let found = try await model.keyboard(threads: 1).suggest(context: "How are ", typed: "yo", count: 1)
+                let found = try await model.keyboard(threads: 1).suggest(
+                    context: "How are ", typed: "yo", count: 1, gate: false)
                 XCTAssertEqual(found.suggestions.map(\.word), ["you"])
                 let text = try await model.session(Session.Options(context: 64)).generate("Hi").makeAsyncIterator().next()
                 XCTAssertNotNil(text)

@@ -58,17 +58,11 @@ private struct Runner {
         case "cancel":
             return try await cancel(test)
         case "keyboard":
-            let keyboard = try await model.keyboard()
+            let keyboard = try await keyboard(test)
             var strips: [JSON] = []
             for key in try test.list("keys") {
-                let found = try await keyboard.suggest(
-                    context: key.text("context"), typed: key.text("typed"), count: test.number("count"))
-                strips.append(
-                    .object([
-                        "words": JSON(found.suggestions.map(\.word)),
-                        "kinds": JSON(found.suggestions.map { suiteName(of: $0.kind) }),
-                        "replaces": .string(found.replaces), "proven": .bool(found.isProven),
-                    ]))
+                if key["layout"] != .null { try keyboard.setLayout(layout(key["layout"])) }
+                strips.append(strip(try await ask(keyboard, test, key)))
             }
             return .object(["strips": .array(strips)])
         case "replies":
@@ -90,6 +84,25 @@ private struct Runner {
 
     private func session() async throws -> Session {
         try await model.session(Session.Options(context: 256))
+    }
+
+    private func keyboard(_ test: JSON) async throws -> Keyboard {
+        let lexicon = test["lexicon"].bool == true ? try await Lexicon(contentsOf: words) : nil
+        return try await model.keyboard(lexicon: lexicon, layout: layout(test["layout"]))
+    }
+
+    /// What a case does not say is what the API takes for itself.
+    private func ask(_ keyboard: Keyboard, _ test: JSON, _ key: JSON) async throws -> Keyboard.Suggestions {
+        let (context, typed, count) = (try key.text("context"), try key.text("typed"), try test.number("count"))
+        let touches = (key["touches"].array ?? []).map { touch in
+            touch.array.map { CGPoint(x: $0[0].double ?? .nan, y: $0[1].double ?? .nan) }
+        }
+        let field = try key["field"].string.map(field(called:)) ?? .text
+        guard let gate = test["gate"].bool else {
+            return try await keyboard.suggest(context: context, typed: typed, count: count, touches: touches, field: field)
+        }
+        return try await keyboard.suggest(
+            context: context, typed: typed, count: count, touches: touches, field: field, gate: gate)
     }
 
     private func cancel(_ test: JSON) async throws -> JSON {
@@ -158,6 +171,15 @@ private struct Runner {
             for number in 0..<100 {
                 try await overtaken(keyboard, context: "Number \(number) ")
             }
+        case "missing word list": try await openWordList(nil)
+        case "foreign word list": try await openWordList(Data(repeating: 120, count: 20_000))
+        case "cut word list": try await openWordList(Data(contentsOf: words).prefix(1_000))
+        case "too many touches":
+            _ = try await model.keyboard().suggest(context: "", typed: "h", touches: [.zero, .zero])
+        case "overlapping keys":
+            let frame = CGRect(x: 0, y: 0, width: 1, height: 1)
+            try await model.keyboard().setLayout(
+                .keys([Keyboard.Key("a", frame: frame), Keyboard.Key("b", frame: frame)]))
         case "context overflow":
             _ = try await session().generate(String(repeating: "word ", count: 500)).text()
         case "memory limit": _ = try await model.session(Session.Options(context: 256, memoryLimit: 1))
@@ -187,11 +209,68 @@ private struct Runner {
 
     /// Opens a file of these bytes, or one that is not there.
     private func open(_ bytes: Data?) async throws {
+        try await withFile(bytes) { _ = try await Model(contentsOf: $0) }
+    }
+
+    private func openWordList(_ bytes: Data?) async throws {
+        try await withFile(bytes) { _ = try await Lexicon(contentsOf: $0) }
+    }
+
+    private func withFile(_ bytes: Data?, _ use: (URL) async throws -> Void) async throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).nibble")
         defer { try? FileManager.default.removeItem(at: url) }
         try bytes?.write(to: url)
-        _ = try await Model(contentsOf: url)
+        try await use(url)
     }
+}
+
+/// The word list of the suite.
+private let words = checkoutFile("tests/conformance/words.fst")
+
+private func layout(_ json: JSON) throws -> Keyboard.Layout {
+    if let keys = json.array {
+        return .keys(
+            try keys.map { key in
+                let frame = try CGRect(
+                    x: key.number("x"), y: key.number("y"), width: key.number("width"), height: key.number("height"))
+                return Keyboard.Key(Character(try key.text("key")), frame: frame)
+            })
+    }
+    switch json.string {
+    case nil, "qwerty": return .qwerty
+    case "qwertz": return .qwertz
+    case "azerty": return .azerty
+    case "dvorak": return .dvorak
+    case let name?: throw Obstacle("there is no layout \(name)")
+    }
+}
+
+private func field(called name: String) throws -> Keyboard.Field {
+    guard let field = Keyboard.Field.allCases.first(where: { suiteName(of: $0) == name }) else {
+        throw Obstacle("there is no field \(name)")
+    }
+    return field
+}
+
+private func suiteName(of field: Keyboard.Field) -> String {
+    switch field {
+    case .text: "text"
+    case .noLearning: "no_learning"
+    case .search: "search"
+    case .email: "email"
+    case .url: "url"
+    case .password: "password"
+    case .number: "number"
+    case .code: "code"
+    }
+}
+
+private func strip(_ found: Keyboard.Suggestions) -> JSON {
+    .object([
+        "words": JSON(found.suggestions.map(\.word)),
+        "kinds": JSON(found.suggestions.map { suiteName(of: $0.kind) }),
+        "replaces": .string(found.replaces), "proven": .bool(found.isProven), "autocorrect": JSON(found.autocorrect),
+    ])
 }
 
 private func sampling(_ test: JSON) -> Sampling {
@@ -262,6 +341,7 @@ private func suiteName(of error: NibbleError) -> String {
     case .modelVersion: "model_version"
     case .modelUnsupported: "model_unsupported"
     case .noChatTemplate: "no_chat_template"
+    case .lexiconUnfit: "lexicon_unfit"
     case .contextOverflow: "context_overflow"
     case .memoryLimit: "memory_limit"
     case .snapshotUnfit: "snapshot_unfit"

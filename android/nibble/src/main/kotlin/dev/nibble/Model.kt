@@ -52,11 +52,11 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
      * A new keyboard. Close it when it is no longer needed.
      *
      * @throws NibbleException.MemoryLimit if it would take more than [KeyboardOptions.memoryLimit].
+     * @throws NibbleException.InvalidArgument if an option cannot be.
      */
     public suspend fun keyboard(options: KeyboardOptions = KeyboardOptions()): Keyboard {
-        val threads = options.threads.toNative("threads")
-        val limit = options.memoryLimit?.toNative("memoryLimit")
-        return handle.call(discard = Keyboard::close) { Keyboard(keyboard(threads, limit)) }
+        val native = options.toNative()
+        return handle.call(discard = Keyboard::close) { Keyboard(keyboard(native)) }
     }
 
     /**

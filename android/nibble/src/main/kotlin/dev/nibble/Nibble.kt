@@ -1,5 +1,6 @@
 package dev.nibble
 
+import dev.nibble.ffi.Lexicon as NativeLexicon
 import dev.nibble.ffi.LogLevel as NativeLogLevel
 import dev.nibble.ffi.Packing as NativePacking
 import dev.nibble.ffi.PowerState as NativePowerState
@@ -53,6 +54,31 @@ public object Nibble {
         length: Long,
         options: ModelOptions = ModelOptions(),
     ): Model = lane.call(discard = Model::close) { loaded { Model.open(descriptor, offset, length, options) } }
+
+    /**
+     * Opens the word list at [path], for [KeyboardOptions.lexicon]. It is mapped, not copied, and read once to compare its checksum:
+     * leave the file as it is until the keyboards with it are closed. `nibble pull lexicon-en` makes one on a desktop.
+     *
+     * @throws NibbleException.LexiconUnfit if there is no file, or it is damaged, something else, or of another version. Go on without a
+     *   word list then: words are still predicted.
+     * @throws NibbleException.Io if the system refuses to read it.
+     * @throws NibbleException.LibraryUnavailable if Nibble's native library could not be loaded.
+     */
+    public suspend fun openLexicon(path: String): Lexicon =
+        lane.call(discard = Lexicon::close) { loaded { translating("word list") { Lexicon(NativeLexicon.open(path)) } } }
+
+    /**
+     * Opens the word list that lies in an open file, [length] bytes from [offset] on: an asset that an app's package holds uncompressed
+     * (`noCompress += "fst"`). [descriptor] stays the caller's, who may close it when this has returned. Throws what opening a path does.
+     */
+    public suspend fun openLexicon(descriptor: Int, offset: Long, length: Long): Lexicon =
+        lane.call(discard = Lexicon::close) {
+            loaded {
+                translating("word list") {
+                    Lexicon(NativeLexicon.openDescriptor(descriptor, offset.toNative("offset"), length.toNative("length")))
+                }
+            }
+        }
 
     /** What the model file at [path] would take with one session. Reads little of the file; throws what [open] does. */
     public suspend fun memoryPlan(path: String, options: SessionOptions = SessionOptions()): MemoryPlan =

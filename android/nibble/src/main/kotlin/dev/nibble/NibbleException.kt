@@ -25,6 +25,9 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
     /** The model is a base model: it has no chat template. */
     public class NoChatTemplate internal constructor(message: String) : NibbleException(message)
 
+    /** There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one. */
+    public class LexiconUnfit internal constructor(message: String) : NibbleException(message)
+
     /** The text has [tokens] tokens, and the session holds [context]. */
     public class ContextOverflow internal constructor(
         message: String,
@@ -91,6 +94,7 @@ internal fun NativeException.toPublic(): NibbleException = when (this) {
     is NativeException.ModelVersion -> NibbleException.ModelVersion(reason)
     is NativeException.ModelUnsupported -> NibbleException.ModelUnsupported(reason)
     is NativeException.NoChatTemplate -> NibbleException.NoChatTemplate(reason)
+    is NativeException.LexiconUnfit -> NibbleException.LexiconUnfit(reason)
     is NativeException.ContextOverflow -> NibbleException.ContextOverflow(reason, tokens.toInt(), context.toInt())
     is NativeException.MemoryLimit ->
         NibbleException.MemoryLimit(reason, needed.toLong(), limit.toLong(), fittingContext?.toInt())

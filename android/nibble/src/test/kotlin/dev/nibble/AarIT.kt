@@ -57,7 +57,7 @@ class AarIT {
     @Test
     fun `an app that is shrunk works, and without the rules it does not`() {
         val (shrunk, output) = shrunkAndRun(rules())
-        assertEquals("tomorrow to too\n Paris.\nnot found", output)
+        assertEquals("tomorrow to\n Paris.\nnot found", output)
         println("an app with the AAR, JNA and coroutines: ${inputs().sumOf { it.length() } / 1024} KiB, shrunk ${shrunk.length() / 1024} KiB")
 
         val (_, without) = shrunkAndRun(emptyList())

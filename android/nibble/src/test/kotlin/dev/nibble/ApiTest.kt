@@ -120,10 +120,41 @@ class ApiTest {
     @Test
     fun `a glance is an answer too`() = runBlocking {
         model.keyboard().use { keyboard ->
-            val glance = keyboard.glance(CONTEXT, "tom", count = 2)
+            val glance = keyboard.glance(CONTEXT, "tom", count = 2, gate = false)
             assertEquals("tom", glance.replaces)
             assertTrue(glance.suggestions.size in 1..2)
         }
+    }
+
+    @Test
+    fun `a word list serves the keyboards that have it after its close, and no later ones`() = runBlocking {
+        val lexicon = Nibble.openLexicon(words.path)
+        assertEquals(File(words.path.replace("fst", "txt")).readLines().size, lexicon.size)
+        val options = KeyboardOptions(lexicon = lexicon)
+        model.keyboard(options).use { keyboard ->
+            lexicon.close()
+            lexicon.close()
+            assertEquals("tomorrow", keyboard.suggest(CONTEXT, "tomoreow").autocorrect)
+            model.onMemoryPressure(MemoryPressure.LOW)
+            assertEquals("tomorrow", keyboard.suggest(CONTEXT, "tomoreow").autocorrect)
+        }
+        val closed = assertFailsWith<NibbleException.Closed> { model.keyboard(options) }
+        assertTrue("word list" in closed.message!!)
+        assertEquals(null, model.keyboard(options.copy(lexicon = null)).use { it.suggest(CONTEXT, "tomoreow") }.autocorrect)
+    }
+
+    @Test
+    fun `a touch that is no number is one that is not known`() = runBlocking {
+        suspend fun probability(vararg touches: Touch?) = Nibble.openLexicon(words.path).use { lexicon ->
+            model.keyboard(KeyboardOptions(lexicon = lexicon)).use { keyboard ->
+                keyboard.suggest("I have a ", "nat", touches = touches.asList(), count = 20, gate = false)
+            }
+        }.suggestions.single { it.word == "bat" }.probability
+        val unknown = probability()
+        for (touch in listOf(null, Touch(Float.NaN, 2.5f), Touch(6.6f, Float.POSITIVE_INFINITY))) {
+            assertEquals(unknown, probability(touch))
+        }
+        assertTrue(probability(Touch(6.6f, 2.5f)) > unknown)
     }
 
     @Test
@@ -139,6 +170,7 @@ class ApiTest {
         keyboard.close()
         assertFailsWith<NibbleException.Closed> { keyboard.suggest(CONTEXT, "t") }
         assertFailsWith<NibbleException.Closed> { keyboard.glance(CONTEXT, "t") }
+        assertFailsWith<NibbleException.Closed> { keyboard.setLayout(KeyboardLayout.Azerty) }
         Unit
     }
 
@@ -367,7 +399,7 @@ class ApiTest {
         } finally {
             System.setOut(out)
         }
-        assertEquals("[tomorrow, to, too]\n Paris.\n\nThe United States has", printed.toString())
+        assertEquals("[tomorrow, to]\n Paris.\n\nThe United States has", printed.toString())
     }
 
     @Test
@@ -392,6 +424,7 @@ class ApiTest {
     private companion object {
         const val PROMPT = "The capital of France is"
         const val CONTEXT = "See you "
+        val words = File(System.getProperty("nibble.conformance"), "words.fst")
         val small = SessionOptions(context = 256)
         val unchecked = ModelOptions(checkWeights = false)
     }

@@ -70,9 +70,12 @@ class ConformanceTest {
         "generate" -> session().use { written(it.generate(case.text("prompt"), case.sampling(), case.stop())) }
         "chat" -> session().use { written(it.chat(case.messages(), case.sampling(), case.stop())) }
         "cancel" -> session().use { cancelled(it, case) }
-        "keyboard" -> model.keyboard().use { keyboard ->
-            val strips = case.list("keys").map { keyboard.suggest(it.text("context"), it.text("typed"), case.int("count")) }
-            buildJsonObject { put("strips", JsonArray(strips.map(::strip))) }
+        "keyboard" -> keyboard(case).use { keyboard ->
+            val strips = case.list("keys").map { key ->
+                key["layout"]?.let { keyboard.setLayout(it.layout()) }
+                strip(keyboard.ask(case, key))
+            }
+            buildJsonObject { put("strips", JsonArray(strips)) }
         }
         "replies" -> model.replier().use { replies(it.suggest(case.chat(), case.int("count"))) }
         "draft" -> model.replier().use { written(it.draft(case.chat(), case.sampling())) }
@@ -84,6 +87,12 @@ class ConformanceTest {
     }
 
     private suspend fun session(options: SessionOptions = SessionOptions(context = CONTEXT)) = model.session(options)
+
+    private suspend fun keyboard(case: JsonObject): Keyboard {
+        val lexicon = if (case["lexicon"]?.jsonPrimitive?.boolean == true) Nibble.openLexicon(words.path) else null
+        val layout = case["layout"]?.layout() ?: KeyboardLayout.Qwerty
+        return lexicon.use { model.keyboard(KeyboardOptions(lexicon = it, layout = layout)) }
+    }
 
     private suspend fun written(flow: Flow<Piece>): JsonElement {
         val pieces = flow.toList()
@@ -138,6 +147,13 @@ class ConformanceTest {
                     older.await().getOrThrow()
                 }
             }
+            "missing word list" -> Nibble.openLexicon("$folder/missing.fst")
+            "foreign word list" -> Nibble.openLexicon(changed(ByteArray(20_000) { 120 }).path)
+            "cut word list" -> Nibble.openLexicon(changed(words.readBytes().copyOf(1_000)).path)
+            "too many touches" -> model.keyboard().use { it.suggest("", "h", touches = listOf(Touch(0f, 0f), Touch(0f, 0f))) }
+            "overlapping keys" -> model.keyboard().use { keyboard ->
+                keyboard.setLayout(KeyboardLayout.Keys(listOf("a", "b").map { Key(it, x = 0f, y = 0f, width = 1f, height = 1f) }))
+            }
             "context overflow" -> session().use { it.generate("word ".repeat(500)).first() }
             "memory limit" -> session(SessionOptions(context = CONTEXT, memoryLimit = 1))
             "bad sampling" -> session().use { it.generate("Hello", Sampling(temperature = -1f)).first() }
@@ -148,17 +164,17 @@ class ConformanceTest {
         }
     }
 
-    private suspend fun open(bytes: ByteArray): Model {
-        val file = folder.resolve("changed.nibble").toFile()
-        file.writeBytes(bytes)
-        return Nibble.open(file.path)
-    }
+    private suspend fun open(bytes: ByteArray): Model = Nibble.open(changed(bytes).path)
+
+    /** A file of these bytes. */
+    private fun changed(bytes: ByteArray): File = folder.resolve("changed").toFile().also { it.writeBytes(bytes) }
 
     /** The beginning of the model file. */
     private fun head(): ByteArray = File(TestModel.path).inputStream().use { it.readNBytes(65_536) }
 
     private companion object {
         const val FILE = "smollm2-135m-instruct.json"
+        val words = File(System.getProperty("nibble.conformance"), "words.fst")
         const val CONTEXT = 256
     }
 }
@@ -172,6 +188,34 @@ private fun strip(found: Suggestions) = buildJsonObject {
     put("kinds", JsonArray(found.suggestions.map { JsonPrimitive(it.kind.name.lowercase()) }))
     put("replaces", JsonPrimitive(found.replaces))
     put("proven", JsonPrimitive(found.proven))
+    put("autocorrect", JsonPrimitive(found.autocorrect))
+}
+
+/** What a case does not say is what the API takes for itself. */
+private suspend fun Keyboard.ask(case: JsonObject, key: JsonObject): Suggestions {
+    val (context, typed, count) = Triple(key.text("context"), key.text("typed"), case.int("count"))
+    val touches = key["touches"]?.jsonArray.orEmpty().map { touch ->
+        (touch as? JsonArray)?.let { (x, y) -> Touch(x.jsonPrimitive.float, y.jsonPrimitive.float) }
+    }
+    val field = key["field"]?.let { Field.valueOf(it.jsonPrimitive.content.uppercase()) } ?: Field.TEXT
+    val gate = case["gate"]?.jsonPrimitive?.boolean ?: return suggest(context, typed, count, touches, field)
+    return suggest(context, typed, count, touches, field, gate)
+}
+
+private fun JsonElement.layout(): KeyboardLayout = if (this is JsonArray) {
+    val key = { key: JsonObject ->
+        fun number(name: String) = key.getValue(name).jsonPrimitive.float
+        Key(key.text("key"), number("x"), number("y"), number("width"), number("height"))
+    }
+    KeyboardLayout.Keys(map { key(it.jsonObject) })
+} else {
+    when (val name = jsonPrimitive.content) {
+        "qwerty" -> KeyboardLayout.Qwerty
+        "qwertz" -> KeyboardLayout.Qwertz
+        "azerty" -> KeyboardLayout.Azerty
+        "dvorak" -> KeyboardLayout.Dvorak
+        else -> error("there is no layout $name")
+    }
 }
 
 private fun replies(found: Replies) = buildJsonObject {

@@ -1,5 +1,7 @@
 package dev.nibble
 
+import dev.nibble.ffi.Field as NativeField
+import dev.nibble.ffi.KeyboardRequest as NativeKeyboardRequest
 import java.io.File
 import java.util.Locale
 import kotlin.io.path.createTempDirectory
@@ -86,7 +88,8 @@ class MemoryTest {
             val request = suspend { keyboard.suggest("See you ", "to") }
             val expected = request()
             val suggest = median { assertEquals(expected, request()) }
-            val bindings = median { keyboard.handle.now { suggest(ticket(), "See you ", "to", 3u) } }
+            val native = NativeKeyboardRequest("See you ", "to", emptyList(), 3u, NativeField.TEXT, true)
+            val bindings = median { keyboard.handle.now { suggest(ticket(), native) } }
             val ticket = median { keyboard.handle.now { ticket() } }
             val line = "median: a ticket %.1f us; suggestions that are known %.1f us, %.1f us of it above the bindings"
             println(line.format(Locale.ROOT, ticket, suggest, suggest - bindings))

@@ -1,8 +1,9 @@
-// Models out of an app's package: an asset is mapped where it lies, and not copied.
+// Models and word lists out of an app's package: an asset is mapped where it lies, and not copied.
 package dev.nibble.android
 
 import android.content.res.AssetFileDescriptor
 import android.content.res.AssetManager
+import dev.nibble.Lexicon
 import dev.nibble.Model
 import dev.nibble.ModelOptions
 import dev.nibble.Nibble
@@ -34,25 +35,46 @@ public suspend fun Nibble.openAsset(
  *
  * @throws NibbleException.InvalidArgument if the length is unknown, as that of a pipe is. Besides, what opening a path throws.
  */
-public suspend fun Nibble.open(asset: AssetFileDescriptor, options: ModelOptions = ModelOptions()): Model {
-    val file = asset.parcelFileDescriptor
-    val declared = asset.declaredLength
+public suspend fun Nibble.open(asset: AssetFileDescriptor, options: ModelOptions = ModelOptions()): Model =
+    open(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength(), options)
+
+/**
+ * Opens the word list that is the asset [name], as [openAsset] does a model: `noCompress += "fst"`.
+ *
+ * @throws NibbleException.InvalidArgument if it is compressed.
+ * @throws NibbleException.LexiconUnfit if there is no such asset. Besides, what opening a path throws.
+ */
+public suspend fun Nibble.openLexiconAsset(assets: AssetManager, name: String): Lexicon =
+    withContext(Dispatchers.IO) { descriptor(name, assets::openFd, assets::open, NibbleException::LexiconUnfit) }
+        .use { openLexicon(it) }
+
+/** Opens the word list behind [asset], as [open] does a model. */
+public suspend fun Nibble.openLexicon(asset: AssetFileDescriptor): Lexicon =
+    openLexicon(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength())
+
+private fun AssetFileDescriptor.knownLength(): Long {
+    val declared = declaredLength
     // The length of a pipe is negative.
-    val length = if (declared == AssetFileDescriptor.UNKNOWN_LENGTH) file.statSize - asset.startOffset else declared
+    val length = if (declared == AssetFileDescriptor.UNKNOWN_LENGTH) parcelFileDescriptor.statSize - startOffset else declared
     if (length < 0) {
         throw NibbleException.InvalidArgument("the asset has no known length, so it cannot be mapped; copy it to a file and open that")
     }
-    return open(file.fd, asset.startOffset, length, options)
+    return length
 }
 
 /** What Android says of an asset that is compressed is what it says of one that is not there. */
-internal fun <D> descriptor(name: String, descriptor: (String) -> D, stream: (String) -> Closeable): D = try {
+internal fun <D> descriptor(
+    name: String,
+    descriptor: (String) -> D,
+    stream: (String) -> Closeable,
+    missing: (String) -> NibbleException = NibbleException::ModelNotFound,
+): D = try {
     descriptor(name)
 } catch (_: FileNotFoundException) {
     try {
         stream(name).close()
     } catch (_: IOException) {
-        throw NibbleException.ModelNotFound("there is no asset $name in the package; put it into src/main/assets")
+        throw missing("there is no asset $name in the package; put it into src/main/assets")
     }
     throw NibbleException.InvalidArgument(
         "the asset $name is compressed, so it cannot be mapped; have it stored as it is: " +

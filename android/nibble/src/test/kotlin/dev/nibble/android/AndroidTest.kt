@@ -15,7 +15,10 @@ import android.content.res.AssetFileDescriptor
 import android.content.res.AssetFileDescriptor.UNKNOWN_LENGTH
 import android.os.ParcelFileDescriptor
 import android.os.PowerManager
+import android.text.InputType
+import android.view.inputmethod.EditorInfo
 import com.sun.jna.Function
+import dev.nibble.Field
 import dev.nibble.MemoryPressure
 import dev.nibble.ModelOptions
 import dev.nibble.Nibble
@@ -30,7 +33,9 @@ import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
+import kotlin.test.assertTrue
 import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.io.TempDir
 
 /** What the classes for Android do that does not need Android: its own classes are there, and what they call is not. */
 class AndroidTest {
@@ -123,6 +128,50 @@ class AndroidTest {
         assertContains(compressed.message!!, "androidResources { noCompress += \"nibble\" }")
         val absent = assertFailsWith<NibbleException.ModelNotFound> { descriptor("words.nibble", missing, missing) }
         assertContains(absent.message!!, "words.nibble")
+        assertFailsWith<NibbleException.LexiconUnfit> {
+            descriptor("words.fst", missing, missing, NibbleException::LexiconUnfit)
+        }
+        Unit
+    }
+
+    @Test
+    fun `a word list may be an asset`(@TempDir folder: File) = runBlocking {
+        val words = File(System.getProperty("nibble.conformance"), "words.fst").readBytes()
+        val file = folder.resolve("package")
+        file.writeBytes("head".toByteArray() + words + "tail".toByteArray())
+        val number = Function.getFunction("c", "open").invokeInt(arrayOf(file.path, 0))
+        fun asset(offset: Long, declared: Long) = AssetFileDescriptor(Descriptor(number, file.length()), offset, declared)
+        Nibble.openLexicon(asset(4, words.size.toLong())).use { assertTrue(it.size > 100) }
+        val cut = assertFailsWith<NibbleException.LexiconUnfit> { Nibble.openLexicon(asset(4, 1_000)) }
+        assertContains(cut.message!!, "in the open file")
+        assertFailsWith<NibbleException.LexiconUnfit> { Nibble.openLexicon(asset(0, UNKNOWN_LENGTH)) }
+        assertEquals(0, Function.getFunction("c", "close").invokeInt(arrayOf(number)))
+    }
+
+    @Test
+    fun `what is secret is told from its type`() {
+        val text = InputType.TYPE_CLASS_TEXT
+        val search = EditorInfo.IME_ACTION_SEARCH
+        val unlearned = EditorInfo.IME_FLAG_NO_PERSONALIZED_LEARNING
+        val expected = mapOf(
+            (text to 0) to Field.TEXT,
+            (text or InputType.TYPE_TEXT_VARIATION_SHORT_MESSAGE or InputType.TYPE_TEXT_FLAG_MULTI_LINE to 0) to Field.TEXT,
+            (text to search) to Field.SEARCH,
+            (text to (search or unlearned)) to Field.NO_LEARNING,
+            (text or InputType.TYPE_TEXT_VARIATION_EMAIL_ADDRESS to 0) to Field.EMAIL,
+            (text or InputType.TYPE_TEXT_VARIATION_WEB_EMAIL_ADDRESS to search) to Field.EMAIL,
+            (text or InputType.TYPE_TEXT_VARIATION_URI to unlearned) to Field.URL,
+            (text or InputType.TYPE_TEXT_VARIATION_PASSWORD to 0) to Field.PASSWORD,
+            (text or InputType.TYPE_TEXT_VARIATION_VISIBLE_PASSWORD to unlearned) to Field.PASSWORD,
+            (text or InputType.TYPE_TEXT_VARIATION_WEB_PASSWORD to search) to Field.PASSWORD,
+            (InputType.TYPE_CLASS_NUMBER to 0) to Field.NUMBER,
+            (InputType.TYPE_CLASS_NUMBER or InputType.TYPE_NUMBER_VARIATION_PASSWORD to 0) to Field.NUMBER,
+            (InputType.TYPE_CLASS_PHONE to 0) to Field.NUMBER,
+            (InputType.TYPE_CLASS_DATETIME to 0) to Field.NUMBER,
+            (InputType.TYPE_NULL to 0) to Field.PASSWORD,
+        )
+        assertEquals(expected, expected.mapValues { (said, _) -> field(said.first, said.second) })
+        assertEquals(Field.EMAIL, EditorInfo().apply { inputType = text or InputType.TYPE_TEXT_VARIATION_EMAIL_ADDRESS }.field)
     }
 
     @Test
