@@ -545,11 +545,14 @@ fn an_address_is_not_corrected() {
     let fixture = Fixture::new();
     let keyboard = fixture.keyboard(Some(Lexicon::open(text(&fixture.word_list())).unwrap()));
     for field in [Field::Text, Field::NoLearning, Field::Search, Field::Email, Field::Url] {
-        let asked = KeyboardRequest { field, count: 20, ..request("Say ", "helo") };
-        let found = keyboard.suggest(keyboard.ticket(), asked).unwrap();
+        let ask = |typed| {
+            let asked = KeyboardRequest { field, count: 20, ..request("Say ", typed) };
+            keyboard.suggest(keyboard.ticket(), asked).unwrap()
+        };
+        let found = ask("helo");
         let corrected = found.suggestions.iter().any(|s| s.kind == SuggestionKind::Correction);
         assert_eq!(corrected, !matches!(field, Field::Email | Field::Url), "{field:?}");
-        assert!(found.suggestions.iter().any(|s| s.kind == SuggestionKind::Literal), "{field:?}");
+        assert!(!ask("y").suggestions.is_empty(), "{field:?}");
     }
 }
 
