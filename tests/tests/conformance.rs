@@ -28,7 +28,7 @@ fn word_list() -> Vec<u8> {
         let cost = 127.0 + 100.0 * f64::from(rank).log10();
         (word.to_owned(), Word { cost: cost as u16, listed: true })
     });
-    nibble_tasks::keyboard::lexicon::Lexicon::build(ranked)
+    nibble_tasks::keyboard::lexicon::Lexicon::build(ranked, &Default::default())
 }
 
 #[test]

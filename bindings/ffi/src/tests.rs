@@ -50,7 +50,8 @@ impl Fixture {
         let path = self.folder.path().join("words.fst");
         let words = ["hello", "help", "held", "jelly", "world"];
         let known = |word: &str| (word.to_owned(), Word { cost: 300, listed: true });
-        fs::write(&path, nibble_tasks::keyboard::lexicon::Lexicon::build(words.map(known))).unwrap();
+        fs::write(&path, nibble_tasks::keyboard::lexicon::Lexicon::build(words.map(known), &Default::default()))
+            .unwrap();
         path
     }
 }

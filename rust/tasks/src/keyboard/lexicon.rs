@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_list_may_lie_in_a_larger_file() {
-        let list = Lexicon::build([word("one", 300, true), word("two", 310, true)]);
+        let list = Lexicon::build([word("one", 300, true), word("two", 310, true)], &HashSet::new());
         let path = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&path, [b"head", &list[..], b"tail"].concat()).unwrap();
         let open = |part| Lexicon::open_part(&File::open(&path).unwrap(), part, Path::new("in the open file"));

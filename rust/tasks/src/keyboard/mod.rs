@@ -10,7 +10,7 @@
 //! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
 //! * `learning.rs`: what this person writes, and `diary.rs`: the file that it is kept in;
 //! * `blend.rs`: the model's words and the person's on one strip;
-//! * `gate.rs`: what is worth showing;
+//! * `gate.rs`: what is worth showing, and `field.rs`: what may be done in which field;
 //! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
 //! * `lexicon.rs`: the words of a language and their frequencies;
 //! * `offensive.rs`: which words are not suggested, lest they offend;
