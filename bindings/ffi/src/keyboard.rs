@@ -223,7 +223,8 @@ impl Keyboard {
         let keys = Arc::new(Mutex::new(Keys { layout: layout.into_task()?, moved: false }));
         let (words, places) = (lexicon.map(|lexicon| lexicon.words()), Arc::clone(&keys));
         let timeline = Timeline::open(model, settings, move || {
-            let [text, address] = std::array::from_fn(|_| nibble_tasks::Keyboard::new(Options::default()));
+            // The models that there are know English above all; an address is no message.
+            let [text, address] = [Options::messages("en"), Options::default()].map(nibble_tasks::Keyboard::new);
             let text = match &words {
                 Some(words) => text.with_lexicon(Arc::clone(words), lock(&places).layout.clone()),
                 None => text,

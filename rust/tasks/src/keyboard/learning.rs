@@ -36,10 +36,10 @@ const MAX_LETTERS: usize = 24;
 const PRIOR: f64 = 3.0;
 /// The share of the person in P(word | context) when a very great deal was learned, and after how many words it is half of that.
 const SHARE: f64 = 0.05;
-/// The same behind a context that they have written very often, beyond that, and how often is half of it.
-const SHARE_BEHIND: f64 = 0.35;
-const OFTEN: f64 = 20.0;
 const HALF_SHARE: f64 = 1_500.0;
+/// What comes to it behind a word that they have written very often, and how often is half of that.
+const SHARE_BEHIND: f64 = 0.3;
+const OFTEN: f64 = 20.0;
 /// How much of the text before a word is looked at.
 const LOOK_BACK: usize = 128;
 
@@ -486,8 +486,7 @@ impl Learner {
     /// The share of the person in P(word | context): more behind what they have often written.
     pub(super) fn share(&self, said: &Said) -> f64 {
         let seen = self.after.get(&said.near).map_or(0.0, |after| after.total);
-        let share = SHARE + SHARE_BEHIND * seen / (seen + OFTEN);
-        share * self.total / (self.total + HALF_SHARE)
+        SHARE * self.total / (self.total + HALF_SHARE) + SHARE_BEHIND * seen / (seen + OFTEN)
     }
 
     /// P(word | context) of the person; `word` as word lists have it.
