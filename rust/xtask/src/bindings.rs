@@ -20,16 +20,16 @@ fn library_file() -> String {
 }
 
 /// What the tests of a language take: the bindings, the library that they were generated from, and a model.
-struct Prepared {
+pub struct Prepared {
     /// The folder of the generated files.
-    generated: PathBuf,
+    pub generated: PathBuf,
     library: PathBuf,
     model: PathBuf,
 }
 
 impl Prepared {
     /// Compiles everything as the other tests do, the library among it, and generates its bindings.
-    fn new(language: &str) -> Result<Self> {
+    pub fn new(language: &str) -> Result<Self> {
         let model = models::pull_all()?.into_iter().find(|model| model.name == MODEL);
         let model = model.and_then(|model| model.packed).ok_or_else(|| format!("{MODEL} was not packed"))?;
         let programs = shell::this()?.parent().ok_or("this program lies in no folder")?;
@@ -37,6 +37,12 @@ impl Prepared {
         let generator = programs.join("uniffi-bindgen").with_extension(consts::EXE_EXTENSION);
         let generated = generate_with(shell::command(generator), language, &library)?;
         Ok(Self { generated, library, model })
+    }
+
+    /// Runs the tests of a Maven build that goes over the library, and counts them.
+    pub fn test_by_maven(&self, maven: &mut Command) -> Tally {
+        maven.arg(COUNTS).arg(define("nibble.library", self.library.parent().unwrap_or(&self.library)));
+        Tally::suites(maven.env(TEST_MODEL, &self.model), of_surefire)
     }
 }
 
@@ -77,9 +83,9 @@ pub fn test_python() -> Tally {
 /// Runs the tests of the Kotlin API on the JVM, by the Maven build.
 pub fn test_kotlin() -> Tally {
     Tally::within(|| {
-        let Prepared { generated, library, model } = Prepared::new("kotlin")?;
+        let prepared = Prepared::new("kotlin")?;
         let mut tally = Tally::of(has_our_version()?);
-        tally += Tally::suites(&mut maven_test("verify", &generated, &library, &model), of_surefire);
+        tally += prepared.test_by_maven(&mut maven("verify", &prepared.generated));
         Ok(tally)
     })
 }
@@ -87,26 +93,19 @@ pub fn test_kotlin() -> Tally {
 /// Runs the Kotlin API on an emulated aarch64 processor, with the library for that, and compares with this machine.
 pub fn test_kotlin_on_arm() -> Tally {
     Tally::within(|| {
-        let Prepared { generated, library, model } = Prepared::new("kotlin")?;
+        let prepared = Prepared::new("kotlin")?;
         let java = setup::arm_java(&shell::root().join("target/xtask/arm-jvm"), "max")?;
         let arm = native::arm_linux_library()?;
-        let mut maven = maven_test("test", &generated, &library, &model);
+        let mut maven = maven("test", &prepared.generated);
         maven
             .arg("-Dtest=ArmTest")
             .arg(define("nibble.arm.java", &java))
             .arg(define("nibble.arm.library", arm.parent().unwrap_or(&arm)));
-        Ok(Tally::suites(&mut maven, of_surefire))
+        Ok(prepared.test_by_maven(&mut maven))
     })
 }
 
-/// The command that tests the Kotlin API; `verify` also makes the AAR, and tests that.
-fn maven_test(phase: &str, generated: &Path, library: &Path, model: &Path) -> Command {
-    let mut maven = maven(phase, generated);
-    maven.arg(COUNTS).arg(define("nibble.library", library.parent().unwrap_or(library))).env(TEST_MODEL, model);
-    maven
-}
-
-/// The command that builds the Kotlin API up to a phase, with the bindings in a folder.
+/// The command that builds the Kotlin API up to a phase, with the bindings in a folder; `verify` also makes the AAR, and tests that.
 pub fn maven(phase: &str, generated: &Path) -> Command {
     let mut maven = shell::command("mvn");
     maven.args(["-q", "-B", "-ntp", "-f", POM, phase]).arg(define("nibble.bindings", generated));

@@ -25,6 +25,12 @@ pub fn complaints(library: &[u8], rules: &Rules<'_>) -> Result<Vec<String>> {
     Ok(Facts::read(library).map_err(|error| format!("this is no ELF library: {error}"))?.complaints(rules))
 }
 
+/// Whether a phone with pages of 16 KiB can load a library.
+pub fn is_for_large_pages(library: &[u8]) -> Result<bool> {
+    let facts = Facts::read(library).map_err(|error| format!("this is no ELF library: {error}"))?;
+    Ok(!facts.alignments.is_empty() && facts.alignments.iter().all(|&alignment| alignment >= PAGE))
+}
+
 /// What a library says of itself.
 #[derive(Clone, Debug, Default)]
 struct Facts {

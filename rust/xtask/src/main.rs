@@ -19,6 +19,7 @@ mod models;
 mod native;
 mod pc;
 mod python;
+mod samples;
 mod sbom;
 mod setup;
 mod shell;
@@ -60,6 +61,8 @@ enum Task {
     Bindings,
     /// Makes all that a release consists of: AAR, XCFramework, wheel, bill of materials, sums; in dist/.
     Dist,
+    /// Makes the sample apps' packages, signed with a key made on the spot, and checks them; in target/examples/.
+    Samples,
     /// Makes the Python wheel for this machine.
     Wheel,
     /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Task::ArmReport(options) => arm::run(&options),
         Task::Bindings => bindings::commit_swift(),
         Task::Dist => dist::run(),
+        Task::Samples => samples::run(),
         Task::Wheel => wheel::run(),
         Task::Pc(options) => pc::run(&options),
     };

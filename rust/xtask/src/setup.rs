@@ -54,6 +54,8 @@ pub enum Need {
     Python,
     /// A Java compiler, and Maven.
     Maven,
+    /// What makes an app's package for Android: aapt2, zipalign, apksigner.
+    ApkTools,
     /// A Java virtual machine for aarch64 Linux.
     ArmJvm,
     /// Swift 6.
@@ -91,6 +93,7 @@ pub fn everything() -> Result<()> {
         Pc,
         Python,
         Maven,
+        ApkTools,
         ArmJvm,
         Swift,
         Models,
@@ -138,6 +141,7 @@ impl Need {
             Self::Pc => has_x86_tiers() || bochs().is_some() && shell::find("cc").is_some(),
             Self::Python => python::is_whole(),
             Self::Maven => shell::find("mvn").is_some() && shell::find("javac").is_some(),
+            Self::ApkTools => ["aapt2", "zipalign", "apksigner"].iter().all(|name| shell::find(name).is_some()),
             Self::ArmJvm => arm_jvm::is_there(),
             Self::Swift => swift::is_there(),
             // Only the command itself knows; it looks before it fetches.
@@ -168,6 +172,7 @@ impl Need {
             }
             Self::Python => debian::install(&["python3", "python3-pip", "python3-venv"]),
             Self::Maven => debian::install(&["maven", "openjdk-17-jdk-headless"]),
+            Self::ApkTools => debian::install(&["aapt", "zipalign", "apksigner"]),
             Self::ArmJvm => arm_jvm::install(),
             Self::Swift => swift::install(),
             Self::Models => {
@@ -220,6 +225,9 @@ impl Need {
                 "install a JDK from 17 on, and Maven (Debian, Ubuntu: `apt-get install maven openjdk-17-jdk-headless`)"
                     .to_owned()
             }
+            Self::ApkTools => "put the build tools of an Android SDK on the PATH (Debian, Ubuntu: \
+                 `apt-get install aapt zipalign apksigner`)"
+                .to_owned(),
             Self::ArmJvm => "this takes Debian: its packages are unpacked, and not installed".to_owned(),
             Self::Swift => "install Swift 6 from swift.org, or Xcode 16".to_owned(),
             Self::Models => "run `cargo nibble pull --all` and `cargo nibble pull lexicon-en emoji-en`".to_owned(),
@@ -240,6 +248,7 @@ impl std::fmt::Display for Need {
             Self::Pc => f.write_str("emulator of a PC with AVX-512 and AVX-VNNI, and C compiler"),
             Self::Python => f.write_str("Python"),
             Self::Maven => f.write_str("Java and Maven"),
+            Self::ApkTools => f.write_str("aapt2, zipalign and apksigner"),
             Self::ArmJvm => f.write_str("Java for aarch64 Linux"),
             Self::Swift => f.write_str("Swift 6"),
             Self::Models => f.write_str("models"),

@@ -3,7 +3,7 @@
 use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
-use crate::{android, arm, bindings, counts, ios, layers, table};
+use crate::{android, arm, bindings, counts, ios, layers, samples, table};
 use clap::ValueEnum;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ enum Part {
     Counts,
     /// The libraries for Android and iOS are what a phone can load, and no larger than they may be.
     Mobile,
+    /// The sample app for Android does what it says, on the JVM, and its package is one that a phone takes.
+    Samples,
 }
 
 /// How a part ended.
@@ -101,6 +103,7 @@ impl Part {
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS), Need::AndroidLinker, Need::Nm, Need::Python],
+            Self::Samples => &samples::NEEDS,
         }
     }
 
@@ -165,6 +168,7 @@ impl Part {
             }
             Self::Counts => counts::check(),
             Self::Mobile => [android::test(), ios::test()].into_iter().sum(),
+            Self::Samples => samples::test(),
         }
     }
 }

@@ -1,0 +1,90 @@
+package dev.nibble.examples.reply
+
+import dev.nibble.NibbleException
+import java.io.File
+import java.io.IOException
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.StateFlow
+import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.launch
+
+/** Where the model is on its way. */
+sealed interface ModelState {
+    /** There is none, or the last attempt to get one ended with a [problem]. */
+    data class Missing(val problem: Problem? = null) : ModelState
+
+    data class Installing(val progress: Progress) : ModelState
+
+    data object Opening : ModelState
+
+    data object Ready : ModelState
+}
+
+/** Why there is no model, in words that a user can do something about. */
+enum class Problem { OTHER_FILE, STORAGE_FULL, UNREADABLE, UNSUPPORTED }
+
+/** Finds the model, installs it and opens it: one for the whole app. All calls come on the thread of [scope]. */
+class Brain(
+    private val installer: Installer,
+    /** The model that came with the app, if one did. */
+    private val asset: () -> ModelSource?,
+    /** Opens a packed file. */
+    private val open: suspend (File) -> Assistant,
+    private val scope: CoroutineScope,
+) {
+    private val current = MutableStateFlow<ModelState>(ModelState.Missing())
+    private val opened = MutableStateFlow<Assistant?>(null)
+    private var work: Job? = null
+
+    val state: StateFlow<ModelState> = current.asStateFlow()
+    val assistant: StateFlow<Assistant?> = opened.asStateFlow()
+
+    /** Opens the model that is installed, or installs the one that came with the app. Does nothing the second time. */
+    fun start() {
+        if (work == null) begin { if (installer.installed() != null) null else asset() }
+    }
+
+    /** Installs a file that the user chose. */
+    fun install(source: ModelSource) {
+        if (work?.isActive == true || opened.value != null) return
+        current.value = ModelState.Installing(Progress(Progress.Step.COPY, 0, source.length))
+        begin { source }
+    }
+
+    private fun begin(source: () -> ModelSource?) {
+        work = scope.launch {
+            current.value = try {
+                source()?.let { source -> installer.install(source).collect { current.value = ModelState.Installing(it) } }
+                openInstalled()
+            } catch (problem: IOException) {
+                ModelState.Missing(problem(problem))
+            } catch (problem: NibbleException) {
+                ModelState.Missing(problem(problem))
+            }
+        }
+    }
+
+    private suspend fun openInstalled(): ModelState {
+        val file = installer.installed() ?: return ModelState.Missing()
+        current.value = ModelState.Opening
+        try {
+            opened.value = open(file)
+        } catch (problem: NibbleException) {
+            // Made by another version of the app, or damaged: it is packed again from its file.
+            if (problem is NibbleException.ModelVersion || problem is NibbleException.ModelDamaged) installer.remove()
+            throw problem
+        }
+        return ModelState.Ready
+    }
+
+    private fun problem(exception: Exception): Problem? = when (exception) {
+        is WrongModel, is NibbleException.ModelDamaged -> Problem.OTHER_FILE
+        is NibbleException.StorageFull -> Problem.STORAGE_FULL
+        is NibbleException.ModelVersion -> null
+        is IOException -> if ("ENOSPC" in exception.message.orEmpty()) Problem.STORAGE_FULL else Problem.UNREADABLE
+        is NibbleException.Io, is NibbleException.ModelNotFound -> Problem.UNREADABLE
+        else -> Problem.UNSUPPORTED
+    }
+}

@@ -1,0 +1,102 @@
+package dev.nibble.examples.reply
+
+import dev.nibble.PackProgress
+import java.io.File
+import java.io.IOException
+import java.io.InputStream
+import java.security.MessageDigest
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.awaitCancellation
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.flow.collect
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.test.runTest
+import org.junit.Rule
+import org.junit.rules.TemporaryFolder
+
+class InstallerTest {
+    @get:Rule
+    val temporary = TemporaryFolder()
+
+    private val folder get() = temporary.root.resolve("model")
+    private val content = ByteArray(3_000_000) { it.toByte() }
+    private val sha256 = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
+    private val source = ModelSource(content.size.toLong()) { content.inputStream() }
+
+    private fun installer(pack: Pack = ::packed) = Installer(folder, sha256, pack)
+
+    /** Packs by copying. */
+    private fun packed(source: String, target: String, sourceSha256: String) = flow {
+        assertEquals(sha256, sourceSha256)
+        emit(PackProgress(0, 2))
+        File(source).copyTo(File(target), overwrite = true)
+        emit(PackProgress(2, 2))
+    }
+
+    @Test
+    fun `a file is copied, packed, and gone`() = runTest {
+        val installer = installer()
+        assertNull(installer.installed())
+        val progress = installer.install(source).toList()
+        assertEquals(100, progress.last().percent)
+        assertEquals(progress.map { it.percent }.sorted(), progress.map { it.percent })
+        assertEquals("model.nibble", installer.installed()?.name)
+        assertEquals(listOf("model.nibble"), folder.list()?.toList())
+    }
+
+    @Test
+    fun `another file is refused before it is packed, and leaves nothing`() = runTest {
+        val installer = installer { _, _, _ -> error("it was packed") }
+        assertFailsWith<WrongModel> { installer.install(ModelSource(0) { "another".byteInputStream() }).collect() }
+        assertEquals(emptyList(), folder.list()?.toList())
+    }
+
+    @Test
+    fun `a file that cannot be read leaves nothing`() = runTest {
+        val broken = object : InputStream() {
+            override fun read(): Int = throw IOException("the card was pulled")
+        }
+        assertFailsWith<IOException> { installer().install(ModelSource(0) { broken }).collect() }
+        assertEquals(emptyList(), folder.list()?.toList())
+    }
+
+    @Test
+    fun `an installation that is cancelled leaves nothing`() = runBlocking {
+        val begun = CompletableDeferred<Unit>()
+        val installer = installer { _, _, _ ->
+            flow {
+                begun.complete(Unit)
+                awaitCancellation()
+            }
+        }
+        val job = launch { installer.install(source).collect() }
+        begun.await()
+        job.cancelAndJoin()
+        assertEquals(emptyList(), folder.list()?.toList())
+    }
+
+    @Test
+    fun `what a killed process left is removed, and the model stays`() = runTest {
+        val installer = installer()
+        installer.install(source).collect()
+        folder.resolve("model.gguf").writeText("half of it")
+        folder.resolve("model.nibble.partial").writeText("half of it")
+        folder.resolve("model.nibble.threads.json").writeText("{}")
+        assertTrue(installer.installed()!!.isFile)
+        assertEquals(setOf("model.nibble", "model.nibble.threads.json"), folder.list()?.toSet())
+    }
+
+    @Test
+    fun `the constant is that of the models that the project knows`() {
+        val registry = File("../../rust/cli/models.toml").readText().substringAfter("name = \"smollm2-135m-instruct\"")
+        assertEquals(registry.substringAfter("sha256 = \"").substringBefore('"'), Installer.SMOLLM2)
+    }
+}

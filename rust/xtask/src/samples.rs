@@ -1,0 +1,207 @@
+//! `cargo xtask samples`: the sample app for Android, from its sources to packages that a phone takes, and what they have to be.
+//!
+//! Maven makes the resources and the classes, R8 included; here they are packed, signed and read again. A package is for one ABI, as
+//! an app store hands them out: it has the libraries as they are, uncompressed, to be mapped.
+
+use crate::android::{ABIS, Abi, LIBRARY};
+use crate::bindings::{self, Prepared};
+use crate::setup::{self, ANDROID, ANDROID_PC, Need};
+use crate::shell::{self, Result};
+use crate::tally::Tally;
+use crate::{budget, elf, native};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::Command;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+
+/// What testing it takes; a release of it takes the other ABI too.
+pub const NEEDS: [Need; 5] = [Need::Maven, Need::ApkTools, Need::Models, Need::Std(ANDROID), Need::AndroidLinker];
+
+/// The app's build, and where that has put everything.
+const POM: &str = "examples/android-reply/pom.xml";
+const MADE: &str = "target/examples/android-reply";
+const NAME: &str = "android-reply";
+
+/// The pages of newer phones: a library that is mapped out of a package begins on one.
+const PAGE: u16 = 16 * 1024;
+
+/// Makes a package for each ABI, and checks them.
+pub fn run() -> Result<()> {
+    let needs = [Need::Maven, Need::ApkTools, Need::Std(ANDROID), Need::Std(ANDROID_PC), Need::AndroidLinker];
+    if let Some(unmet) = setup::ensure(&needs).first() {
+        return Err(format!("{} is missing: {}", unmet.need, unmet.advice));
+    }
+    sdk(&bindings::generate("kotlin", &native::host_library()?)?)?;
+    shell::run(app().arg("-Dmaven.test.skip=true"))?;
+    let mut tally = Tally::default();
+    for abi in &ABIS {
+        tally += package(abi)?;
+    }
+    if tally.failed == 0 { Ok(()) } else { Err(format!("{} checks failed", tally.failed)) }
+}
+
+/// Runs the app's tests, then makes and checks the package for phones.
+pub fn test() -> Tally {
+    Tally::within(|| {
+        let prepared = Prepared::new("kotlin")?;
+        sdk(&prepared.generated)?;
+        let mut tally = Tally::of(shell::has_our_version(
+            POM,
+            "<artifactId>android-reply</artifactId>\n  <version>",
+            "</version>",
+        )?);
+        tally += prepared.test_by_maven(&mut app());
+        let [phone, _] = &ABIS;
+        if tally.failed == 0 {
+            tally += package(phone)?;
+        }
+        Ok(tally)
+    })
+}
+
+/// The classes of the SDK, which the app is compiled against.
+fn sdk(generated: &Path) -> Result<()> {
+    shell::run(bindings::maven("compile", generated).arg("jar:jar"))
+}
+
+/// The command that makes the app's resources and classes, and runs its tests.
+fn app() -> Command {
+    let mut maven = shell::command("mvn");
+    maven.args(["-q", "-B", "-ntp", "-f", POM, "prepare-package"]);
+    maven
+}
+
+/// Makes the package for an ABI, and says what is wrong with it.
+fn package(abi: &Abi) -> Result<Tally> {
+    let libraries = [(LIBRARY, read(&abi.build()?)?), (JNA, jna(abi)?)];
+    let made = shell::root().join(MADE);
+    let apk = made.with_file_name(format!("{NAME}-{}.apk", abi.name));
+    let packed = || -> io::Result<()> {
+        let mut zip = ZipWriter::new(File::create(&apk)?);
+        let mut resources = ZipArchive::new(File::open(made.join("resources.ap_"))?)?;
+        for index in 0..resources.len() {
+            let mut entry = resources.by_index(index)?;
+            // Android maps the table of resources, and looks at nothing else where it lies.
+            let name = entry.name()?.into_owned();
+            let options = if name == "resources.arsc" { stored(4) } else { deflated() };
+            zip.start_file(name, options)?;
+            io::copy(&mut entry, &mut zip)?;
+        }
+        zip.start_file("classes.dex", deflated())?;
+        zip.write_all(&fs::read(made.join("dex/classes.dex"))?)?;
+        for (name, library) in &libraries {
+            zip.start_file(format!("lib/{}/{name}", abi.name), stored(PAGE))?;
+            zip.write_all(library)?;
+        }
+        zip.finish().map(drop).map_err(Into::into)
+    };
+    packed().map_err(|error| format!("packing {}: {error}", apk.display()))?;
+    sign(&apk)?;
+    check(&apk, &libraries)
+}
+
+fn deflated() -> SimpleFileOptions {
+    SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).last_modified_time(DateTime::default())
+}
+
+fn stored(alignment: u16) -> SimpleFileOptions {
+    deflated().compression_method(CompressionMethod::Stored).with_alignment(alignment)
+}
+
+/// JNA's own library, and where its AAR has it.
+const JNA: &str = "libjnidispatch.so";
+
+fn jna(abi: &Abi) -> Result<Vec<u8>> {
+    let aar = shell::root().join(MADE).join("tools/jna.aar");
+    let member = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        ZipArchive::new(File::open(&aar)?)?.by_name(&format!("jni/{}/{JNA}", abi.name))?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    member().map_err(|error| format!("reading {JNA} in {}: {error}", aar.display()))
+}
+
+/// Signs a package in its place, with a key that is good for nothing but trying the app out.
+fn sign(apk: &Path) -> Result<()> {
+    let key = apk.with_file_name("debug.keystore");
+    if !key.is_file() {
+        let mut keytool = shell::command("keytool");
+        keytool.args(["-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000", "-alias", "debug"]);
+        keytool.args(["-dname", "CN=Debug", "-storepass", PASSWORD, "-keypass", PASSWORD, "-keystore"]).arg(&key);
+        shell::output(&mut keytool)?;
+    }
+    let mut apksigner = shell::command("apksigner");
+    // The older scheme, of Android before 7, changes what is in the package.
+    apksigner.args(["sign", "--v1-signing-enabled", "false", "--alignment-preserved", "true", "--ks-pass"]);
+    shell::run(apksigner.arg(format!("pass:{PASSWORD}")).arg("--ks").arg(key).arg(apk))
+}
+
+/// That of every debug key.
+const PASSWORD: &str = "android";
+
+/// Everything that is wrong with a package, said on standard output, and its size beside what it may be.
+fn check(apk: &Path, libraries: &[(&str, Vec<u8>)]) -> Result<Tally> {
+    println!("{}", apk.display());
+    let verified = shell::output(shell::command("apksigner").args(["verify", "--verbose"]).arg(apk));
+    let permissions = shell::output(shell::command("aapt2").args(["dump", "permissions"]).arg(apk))?;
+    let mut facts = vec![
+        ("it is signed", verified.is_ok_and(|said| said.contains("(APK Signature Scheme v2): true"))),
+        ("it is aligned", shell::works(shell::command("zipalign").args(["-c", "-p", "4"]).arg(apk))),
+        ("its libraries lie uncompressed on pages of 16 KiB", libraries_lie_on_pages(apk, libraries.len())?),
+        ("it asks for no permission", !permissions.contains("permission:")),
+    ];
+    for (_, library) in libraries {
+        facts.push(("its libraries are made for pages of 16 KiB", elf::is_for_large_pages(library)?));
+    }
+    let mut tally = Tally::default();
+    for (fact, holds) in facts {
+        println!("  {fact}: {}", if holds { "yes" } else { "no" });
+        tally += Tally::of(holds);
+    }
+    let mut sizes = entries(apk)?;
+    sizes.push((budget::APK.to_owned(), read(apk)?.len()));
+    tally += budget::check(&sizes);
+    Ok(tally)
+}
+
+/// What is in a package, with what it takes there: code, libraries, and the rest.
+fn entries(apk: &Path) -> Result<Vec<(String, usize)>> {
+    let mut sizes: Vec<(String, usize)> = Vec::new();
+    each(apk, |entry| {
+        let name = entry.name()?.into_owned();
+        let part = if name.starts_with("lib/") || name == "classes.dex" { name } else { "resources".to_owned() };
+        let size = usize::try_from(entry.compressed_size()).map_err(io::Error::other)?;
+        match sizes.iter_mut().find(|(known, _)| *known == part) {
+            Some((_, sum)) => *sum += size,
+            None => sizes.push((part, size)),
+        }
+        Ok(())
+    })?;
+    Ok(sizes)
+}
+
+fn libraries_lie_on_pages(apk: &Path, expected: usize) -> Result<bool> {
+    let mut lying = Vec::new();
+    each(apk, |entry| {
+        if entry.name()?.starts_with("lib/") {
+            let starts = entry.data_start().is_some_and(|start| start % u64::from(PAGE) == 0);
+            lying.push(starts && entry.compression() == CompressionMethod::Stored);
+        }
+        Ok(())
+    })?;
+    Ok(lying.len() == expected && lying.into_iter().all(|good| good))
+}
+
+fn each(apk: &Path, mut visit: impl FnMut(&zip::read::ZipFile<'_, File>) -> io::Result<()>) -> Result<()> {
+    let mut look = || -> io::Result<()> {
+        let mut archive = ZipArchive::new(File::open(apk)?)?;
+        (0..archive.len()).try_for_each(|index| visit(&archive.by_index(index)?))
+    };
+    look().map_err(|error| format!("reading {}: {error}", apk.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))
+}
