@@ -5,16 +5,19 @@ import android.app.Instrumentation
 import android.os.Bundle
 
 object InstrumentationRegistry {
-    private var registered: Pair<Instrumentation, Bundle>? = null
+    private var instrumentation: Instrumentation? = null
+    private var arguments: Bundle? = null
 
     @JvmStatic
-    fun getInstrumentation(): Instrumentation = checkNotNull(registered) { "no instrumentation is registered" }.first
+    fun getInstrumentation(): Instrumentation = checkNotNull(instrumentation) { "no instrumentation is registered" }
 
     @JvmStatic
-    fun getArguments(): Bundle = Bundle(registered?.second ?: Bundle.EMPTY)
+    fun getArguments(): Bundle = Bundle(arguments ?: Bundle.EMPTY)
 
+    /** Nothing is registered between two tests. */
     @JvmStatic
-    fun registerInstance(instrumentation: Instrumentation, arguments: Bundle) {
-        registered = instrumentation to arguments
+    fun registerInstance(instrumentation: Instrumentation?, arguments: Bundle?) {
+        this.instrumentation = instrumentation
+        this.arguments = arguments
     }
 }

@@ -16,7 +16,7 @@ object IntentMonitorRegistry {
     fun getInstance(): IntentMonitor? = registered
 
     @JvmStatic
-    fun registerInstance(monitor: IntentMonitor) {
+    fun registerInstance(monitor: IntentMonitor?) {
         registered = monitor
     }
 }

@@ -29,7 +29,7 @@ object ActivityLifecycleMonitorRegistry {
     fun getInstance(): ActivityLifecycleMonitor? = registered
 
     @JvmStatic
-    fun registerInstance(monitor: ActivityLifecycleMonitor) {
+    fun registerInstance(monitor: ActivityLifecycleMonitor?) {
         registered = monitor
     }
 }
@@ -41,7 +41,7 @@ object ApplicationLifecycleMonitorRegistry {
     fun getInstance(): ApplicationLifecycleMonitor? = registered
 
     @JvmStatic
-    fun registerInstance(monitor: ApplicationLifecycleMonitor) {
+    fun registerInstance(monitor: ApplicationLifecycleMonitor?) {
         registered = monitor
     }
 }

@@ -1,0 +1,242 @@
+package dev.nibble.examples.reply
+
+import android.app.Activity
+import android.app.Notification
+import android.app.PendingIntent
+import android.app.Person
+import android.app.RemoteInput
+import android.content.BroadcastReceiver
+import android.content.Context
+import android.content.Intent
+import android.content.IntentFilter
+import android.content.res.Configuration
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.graphics.Canvas
+import android.graphics.drawable.Icon
+import android.os.Bundle
+import android.os.Looper
+import android.os.PowerManager
+import android.os.Process
+import android.service.notification.StatusBarNotification
+import android.view.View
+import android.view.ViewGroup
+import android.widget.EditText
+import android.widget.ListView
+import android.widget.TextView
+import java.io.File
+import java.nio.file.Files
+import java.util.concurrent.Executor
+import kotlin.math.abs
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import kotlin.test.fail
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.android.controller.ActivityController
+import org.robolectric.annotation.Config
+import org.robolectric.annotation.Implementation
+import org.robolectric.annotation.Implements
+import org.robolectric.shadows.ShadowPowerManager
+
+/** The whole app on Android's own code, with the real model and the library for this machine. */
+@RunWith(RobolectricTestRunner::class)
+@Config(shadows = [PowerManagerOfTests::class])
+class AppTest {
+    private val app get() = RuntimeEnvironment.getApplication() as ReplyApp
+
+    @Test
+    fun `without a model the app asks for one`() {
+        val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
+        assertEquals(app.getString(R.string.model_missing), activity.words(R.id.model))
+        assertEquals(View.VISIBLE, activity.findViewById<View>(R.id.choose).visibility)
+    }
+
+    @Test
+    fun `with one it is ready, and shows the conversations of the demo`() {
+        install()
+        val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
+        waitFor("the model") { activity.words(R.id.model) == app.getString(R.string.model_ready) }
+        assertEquals(app.conversations.all.value.size + 1, activity.findViewById<ListView>(R.id.conversations).count)
+    }
+
+    @Test
+    fun `chips come, and everything has a name for TalkBack and room for a finger`() {
+        val activity = chat().get()
+        val chips = activity.chips()
+        assertEquals(3, chips.map { it.text }.distinct().size)
+        assertEquals(chips.map { "Suggested reply: ${it.text}" }, chips.map { it.contentDescription })
+        for (view in activity.window.decorView.all().filter { it.isClickable && it.isShown }) {
+            val name = view.contentDescription ?: (view as? TextView)?.let { it.text.ifEmpty { it.hint } }
+            assertFalse(name.isNullOrBlank(), "$view has no name")
+            val dp = view.height / view.resources.displayMetrics.density
+            assertTrue(dp >= 48, "$view is $dp dp high")
+        }
+        compareScreenshot(activity)
+    }
+
+    @Test
+    fun `a draft streams, is stopped, edited and sent`() {
+        val activity = chat().get()
+        activity.beginDraft()
+        assertEquals(app.getString(R.string.stop), activity.findViewById<View>(R.id.send).contentDescription)
+        activity.click(R.id.send)
+        val written = activity.words(R.id.field)
+        settle()
+        assertEquals(written.trimEnd(), activity.words(R.id.field), "nothing is added after the stop")
+        activity.findViewById<EditText>(R.id.field).append(" (edited)")
+        activity.click(R.id.send)
+        settle()
+        assertEquals(mine("${written.trimEnd()} (edited)"), app.conversations["demo-0"]?.messages?.last { it.fromMe })
+        assertEquals("", activity.words(R.id.field))
+    }
+
+    @Test
+    fun `turning the phone changes nothing, and the draft goes on`() {
+        val controller = chat()
+        controller.get().beginDraft()
+        val before = controller.get().words(R.id.field)
+        val turned = Configuration(controller.get().resources.configuration).apply { orientation = Configuration.ORIENTATION_LANDSCAPE }
+        val old = controller.get()
+        controller.configurationChange(turned)
+        assertTrue(controller.get() !== old, "the activity was made anew")
+        assertTrue(controller.get().words(R.id.field).startsWith(before))
+        waitFor("the end of the draft") { !app.chat("demo-0")!!.state.value.composer.writing }
+        assertTrue(controller.get().words(R.id.field).length > before.length)
+    }
+
+    @Test
+    fun `what was typed comes back when the process was killed`() {
+        install()
+        val saved = Bundle()
+        val controller = chat()
+        controller.get().findViewById<EditText>(R.id.field).setText("I am on")
+        controller.saveInstanceState(saved).pause().stop().destroy()
+        app.chat("demo-0")!!.type("")
+        val again = Robolectric.buildActivity(ChatActivity::class.java, ChatActivity.intent(app, "demo-0")).setup(saved).get()
+        assertEquals("I am on", again.words(R.id.field))
+    }
+
+    @Test
+    fun `a notification is read with consent alone, and answered by the send button alone`() {
+        install()
+        val answers = mutableListOf<String?>()
+        app.registerReceiver(
+            object : BroadcastReceiver() {
+                override fun onReceive(context: Context, intent: Intent) {
+                    answers += RemoteInput.getResultsFromIntent(intent)?.getCharSequence("answer")?.toString()
+                }
+            },
+            IntentFilter("answer"),
+            Context.RECEIVER_NOT_EXPORTED,
+        )
+        val reader = Robolectric.buildService(NotificationReader::class.java).create().get()
+        val posted = notification()
+        assertFalse(app.consent, "it is off at first")
+        reader.onNotificationPosted(posted)
+        assertNull(app.conversations[posted.key])
+
+        app.consent = true
+        reader.onNotificationPosted(posted)
+        assertEquals(listOf(said("Hello!"), mine("Hi"), said("Are we still on for lunch?")), app.conversations[posted.key]?.messages)
+        val activity = chat(posted.key).get()
+        assertEquals("Ada", activity.words(R.id.name))
+        activity.chips().first().performClick()
+        settle()
+        assertEquals(emptyList(), answers)
+        val chosen = activity.words(R.id.field)
+        activity.click(R.id.send)
+        settle()
+        assertEquals(listOf<String?>(chosen), answers)
+
+        app.consent = false
+        settle()
+        assertNull(app.conversations[posted.key])
+        assertFalse(activity.findViewById<View>(R.id.send).isEnabled)
+        assertEquals(app.getString(R.string.note_gone), activity.words(R.id.note))
+    }
+
+    /** Puts the model where the app has it when it is installed. */
+    private fun install() {
+        val packed = app.noBackupFilesDir.resolve("model/model.nibble").toPath()
+        Files.createDirectories(packed.parent)
+        if (!Files.exists(packed)) Files.createSymbolicLink(packed, File(System.getenv("NIBBLE_TEST_MODEL")).toPath())
+    }
+
+    /** A chat that is open, with chips. */
+    private fun chat(id: String = "demo-0"): ActivityController<ChatActivity> {
+        install()
+        val controller = Robolectric.buildActivity(ChatActivity::class.java, ChatActivity.intent(app, id)).setup()
+        waitFor("chips") { controller.get().chips().isNotEmpty() }
+        return controller
+    }
+
+    /** Has a draft written until there is some of it: what comes next is asked for on the thread that this is. */
+    private fun Activity.beginDraft() {
+        click(R.id.draft)
+        val looper = shadowOf(Looper.getMainLooper())
+        waitFor("the draft", step = { if (!looper.isIdle) looper.runOneTask() }) { words(R.id.field).isNotBlank() }
+        assertTrue(app.chat("demo-0")!!.state.value.composer.writing, "it is being written")
+    }
+
+    private fun notification(): StatusBarNotification {
+        val reply = PendingIntent.getBroadcast(app, 0, Intent("answer").setPackage(app.packageName), PendingIntent.FLAG_MUTABLE)
+        val action = Notification.Action.Builder(null as Icon?, "Reply", reply).addRemoteInput(RemoteInput.Builder("answer").build()).build()
+        val ada = Person.Builder().setName("Ada").build()
+        val style = Notification.MessagingStyle(Person.Builder().setName("Me").build())
+            .addMessage("Hello!", 1, ada).addMessage("Hi", 2, null as Person?).addMessage("Are we still on for lunch?", 3, ada)
+        val notification = Notification.Builder(app, "messages").setSmallIcon(R.drawable.ic_send).setContentTitle("Ada")
+            .setCategory(Notification.CATEGORY_MESSAGE).setStyle(style).addAction(action).build()
+        @Suppress("DEPRECATION")
+        return StatusBarNotification("a.messenger", "a.messenger", 1, null, 1, 1, 0, notification, Process.myUserHandle(), 4)
+    }
+
+    private fun compareScreenshot(activity: Activity) {
+        val view = activity.window.decorView
+        val drawn = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
+        view.draw(Canvas(drawn))
+        val file = File(System.getProperty("made"), "screenshot.png")
+        file.outputStream().use { drawn.compress(Bitmap.CompressFormat.PNG, 100, it) }
+        val expected = BitmapFactory.decodeFile("screenshot.png") ?: fail("there is no screenshot.png; $file is what it looks like")
+        assertEquals(expected.width to expected.height, drawn.width to drawn.height)
+        val different = (0 until drawn.height).sumOf { y -> (0 until drawn.width).count { x -> differ(drawn.getPixel(x, y), expected.getPixel(x, y)) } }
+        val share = 100.0 * different / (drawn.width * drawn.height)
+        assertTrue(share <= 1, "$share % of the pixels differ; if that is how it should look, copy $file over screenshot.png")
+    }
+
+    private fun differ(one: Int, other: Int) = listOf(0, 8, 16).any { abs((one shr it and 255) - (other shr it and 255)) > 32 }
+
+    private fun settle() = shadowOf(Looper.getMainLooper()).idle()
+
+    /** Nobody waits that long: the limit is there so that a test which hangs ends. */
+    private fun waitFor(what: String, step: () -> Unit = ::settle, condition: () -> Boolean) {
+        val end = System.nanoTime() + 30_000_000_000
+        while (!condition()) {
+            if (System.nanoTime() > end) fail("$what did not come")
+            step()
+            Thread.sleep(2)
+        }
+    }
+}
+
+/** Robolectric's own has no thermometer to listen to. */
+@Implements(PowerManager::class)
+class PowerManagerOfTests : ShadowPowerManager() {
+    @Implementation
+    @Suppress("UNUSED_PARAMETER")
+    fun addThermalStatusListener(executor: Executor, listener: PowerManager.OnThermalStatusChangedListener) = Unit
+}
+
+private fun Activity.words(id: Int): String = findViewById<TextView>(id).text.toString()
+
+private fun Activity.click(id: Int) = assertTrue(findViewById<View>(id).performClick())
+
+private fun Activity.chips(): List<TextView> = findViewById<ViewGroup>(R.id.chips).let { row -> (0 until row.childCount).map { row.getChildAt(it) as TextView } }
+
+private fun View.all(): List<View> = listOf(this) + ((this as? ViewGroup)?.let { group -> (0 until group.childCount).flatMap { group.getChildAt(it).all() } }.orEmpty())
