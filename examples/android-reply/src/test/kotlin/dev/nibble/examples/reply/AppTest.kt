@@ -72,7 +72,7 @@ class AppTest {
         val chips = activity.chips()
         assertEquals(3, chips.map { it.text }.distinct().size)
         assertEquals(chips.map { "Suggested reply: ${it.text}" }, chips.map { it.contentDescription })
-        for (view in activity.window.decorView.all().filter { it.isClickable && it.isShown }) {
+        for (view in activity.window.decorView.all().filter { it.isClickable && it.isShown && it !is ListView }) {
             val name = view.contentDescription ?: (view as? TextView)?.let { it.text.ifEmpty { it.hint } }
             assertFalse(name.isNullOrBlank(), "$view has no name")
             val dp = view.height / view.resources.displayMetrics.density
