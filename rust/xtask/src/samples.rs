@@ -134,7 +134,7 @@ fn sign(apk: &Path) -> Result<()> {
     }
     let mut apksigner = shell::command("apksigner");
     // The older scheme, of Android before 7, changes what is in the package.
-    apksigner.args(["sign", "--v1-signing-enabled", "false", "--alignment-preserved", "true", "--ks-pass"]);
+    apksigner.args(["sign", "--v1-signing-enabled", "false", "--ks-pass"]);
     shell::run(apksigner.arg(format!("pass:{PASSWORD}")).arg("--ks").arg(key).arg(apk))
 }
 

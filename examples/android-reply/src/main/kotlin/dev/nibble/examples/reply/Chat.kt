@@ -89,7 +89,8 @@ class Chat(
     init {
         scope.launch {
             conversations.all.map { all -> all.find { it.id == id } }.distinctUntilChanged().collect { now ->
-                current.update { state -> state.copy(conversation = now ?: state.conversation.copy(open = false)) }
+                // What is forgotten there is forgotten here.
+                current.update { state -> state.copy(conversation = now ?: state.conversation.copy(messages = emptyList(), open = false)) }
             }
         }
         scope.launch {

@@ -168,11 +168,13 @@ class ChatTest {
     }
 
     @Test
-    fun `a conversation that is forgotten takes no answer`() = runTest {
+    fun `a conversation that is forgotten is empty, and takes no answer`() = runTest {
         conversations.receive(Conversation("key", "Ada", listOf(said("Hello?")), app = "Messenger"))
         val chat = chat("key")
         conversations.forgetNotifications()
         runCurrent()
+        assertEquals(emptyList(), chat.state.value.conversation.messages)
+        assertEquals(emptyList(), chat.state.value.chips)
         assertEquals(Note.GONE, chat.state.value.note)
     }
 }
