@@ -56,7 +56,13 @@ private class Heat(private val context: Context, private val power: PowerManager
 
     val status: Int get() = power.currentThermalStatus
 
-    fun listen() = power.addThermalStatusListener(context.mainExecutor, listener)
+    fun listen() {
+        try {
+            power.addThermalStatusListener(context.mainExecutor, listener)
+        } catch (_: RuntimeException) {
+            // Thrown where the thermal service refuses. The status is still read whenever the battery saver changes.
+        }
+    }
 
     override fun close() = power.removeThermalStatusListener(listener)
 }
