@@ -303,20 +303,10 @@ fn emoji_are_there_for_who_asks() {
 
 #[test]
 fn where_a_key_was_hit_decides_between_words() {
-    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
-    // Between b and v, nearer to one or the other.
-    let line =
-        |x: f32| object!({ "context": "I hit the ball with a ", "typed": "bat", "touches": [[x, 2.5], null, null] });
-    // The first one makes known to the others what the model says.
-    let lines = format!("{}\n{}\n{}", line(5.75), line(5.95), line(5.55));
-    let out = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), lines.as_bytes()));
-    let share = |line: &str| {
-        let answer: Value = serde_json::from_str(line).unwrap();
-        let bat = answer["suggestions"].as_array().unwrap().iter().find(|s| s["word"] == "bat").unwrap().clone();
-        bat["probability"].as_f64().unwrap()
-    };
-    let shares: Vec<f64> = out.lines().skip(1).map(share).collect();
-    assert!(shares[0] > shares[1], "{shares:?}");
+    let line = |x: f32| object!({ "context": "They keep the wine in a large ", "typed": "bat", "touches": [[x, 2.5], null, null] });
+    // In the middle of b, and between v and b.
+    let answers = keyboard_lines(&[], &[line(5.95), line(5.55)]);
+    assert!(!words(&answers[0]).contains(&"vat".to_owned()) && words(&answers[1])[0] == "vat", "{answers:?}");
     let bad = br#"{"context": "", "layout": {"keys": []}}"#;
     let answer = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), bad));
     assert!(answer.contains("no letter keys"), "{answer}");
