@@ -59,7 +59,7 @@ struct KeyboardArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sample: Option<u32>,
     /// First messages of each file, which are not typed: the keyboard has learned from them before
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "learned")]
     learn: u32,
     /// Earlier turns of a chat that are in front of the person
     #[arg(long, value_name = "N", default_value_t = 8)]
@@ -122,7 +122,7 @@ impl KeyboardArgs {
             messages.split_at_checked(self.learn as usize).filter(|(_, rest)| !rest.is_empty())
         else {
             let why =
-                format!("{} has {} messages; of which --learn leaves none to type", path.display(), messages.len());
+                format!("{} has {} messages, of which --learn leaves none to type", path.display(), messages.len());
             return Err(Failure::Failed(why));
         };
         let messages = sample(messages, self.sample.map_or(usize::MAX, |n| n as usize));

@@ -32,6 +32,8 @@ const MAX_PAIRS: usize = 16_000;
 const EVICTED: usize = 8;
 /// Longer words are no words: keys, passwords, addresses.
 const MAX_LETTERS: usize = 24;
+/// Nobody writes a word as often as this.
+const MAX_COUNT: f64 = 1e9;
 /// Imagined cases of the shorter context.
 const PRIOR: f64 = 3.0;
 /// The share of the person in P(word | context) when a very great deal was learned, and after how many words it is half of that.
@@ -101,6 +103,17 @@ struct Row {
     count: f64,
     /// Since 1970.
     day: u32,
+}
+
+impl Row {
+    /// Whether a learner may have written it: exports and files come from elsewhere too.
+    fn is_sound(&self) -> bool {
+        let short = |text: &str| text.chars().count() <= 2 * LOOK_BACK;
+        // A correction may be two words.
+        let word = self.refused_for.is_some() || is_learnable(&self.word);
+        let texts = [Some(&self.word), self.after.as_ref(), self.refused_for.as_ref()];
+        word && texts.into_iter().flatten().all(|text| short(text)) && (0.0..MAX_COUNT).contains(&self.count)
+    }
 }
 
 /// An export: the rows of a learner.
@@ -220,7 +233,10 @@ impl Learner {
         let (diary, rows) = Diary::open::<Row>(path, key)?;
         let mut learner = Self { diary: Some(diary), ..Self::new() };
         for (number, row) in rows {
-            learner.next_number = learner.next_number.max(number + 1);
+            if !row.is_sound() {
+                return Err(DiaryError::Unfit { path: path.to_owned(), why: "a row makes no sense".to_owned() });
+            }
+            learner.next_number = learner.next_number.max(number.saturating_add(1));
             let count = row.count * fading(row.day, learner.day);
             learner.put(&row, Tally { number, count });
         }
@@ -254,7 +270,7 @@ impl Learner {
     /// # Errors
     /// As [`committed`](Self::committed).
     pub fn reverted(&mut self, typed: &str, word: &str) -> Result<(), DiaryError> {
-        if self.paused || typed.chars().count() > MAX_LETTERS {
+        if self.paused || [typed, word].iter().any(|word| word.chars().count() > 2 * MAX_LETTERS) {
             return Ok(());
         }
         self.turn_day(today())?;
@@ -441,8 +457,7 @@ impl Learner {
     /// written down.
     pub fn import(&mut self, export: &str) -> Result<(), LearnError> {
         let export: Export = serde_json::from_str(export).map_err(|_| ImportError)?;
-        let sound = |row: &Row| row.count.is_finite() && row.count >= 0.0 && is_learnable(&row.word);
-        if export.nibble_learned_words != EXPORT || !export.rows.iter().all(sound) {
+        if export.nibble_learned_words != EXPORT || !export.rows.iter().all(Row::is_sound) {
             return Err(ImportError.into());
         }
         let mut written = Vec::new();
@@ -785,7 +800,7 @@ mod tests {
     #[test]
     fn an_export_is_taken_in_whole_or_not_at_all() {
         let mut learner = taught(&["see Zorp later"]);
-        learner.reverted("teh", "the").unwrap();
+        learner.reverted("forthe", "for the").unwrap();
         let export = learner.export();
         let mut other = Learner::new();
         other.import(&export).unwrap();
