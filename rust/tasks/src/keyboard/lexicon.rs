@@ -147,6 +147,27 @@ impl Lexicon {
         Some(Word::unpack(output).cost)
     }
 
+    /// The words of at most this cost.
+    pub(super) fn frequent(&self, most: u16) -> Vec<(String, Word)> {
+        let mut found = Vec::new();
+        let mut open = vec![(self.words.root().addr(), 0, Vec::new())];
+        while let Some((address, output, spelled)) = open.pop() {
+            let node = self.words.node(address);
+            let whole = Word::unpack(output + node.final_output().value());
+            if node.is_final() && whole.cost <= most {
+                found.push((String::from_utf8_lossy(&spelled).into_owned(), whole));
+            }
+            // No word behind a node is more frequent than the node shows.
+            for transition in node.transitions() {
+                let output = output + transition.out.value();
+                if Word::unpack(output).cost <= most {
+                    open.push((transition.addr, output, [&spelled[..], &[transition.inp]].concat()));
+                }
+            }
+        }
+        found
+    }
+
     /// How many words there are.
     pub fn len(&self) -> usize {
         self.words.len()
@@ -217,6 +238,9 @@ mod tests {
         let reach = |prefix| lexicon.least_cost(prefix).unwrap();
         assert_eq!(["t", "th", "then", "tho", "to"].map(reach), [127, 127, 280, 500, 160]);
         assert_eq!(lexicon.least_cost("x"), None);
+        let mut frequent: Vec<String> = lexicon.frequent(280).into_iter().map(|(word, _)| word).collect();
+        frequent.sort();
+        assert_eq!(frequent, ["the", "then", "to"]);
     }
 
     #[test]

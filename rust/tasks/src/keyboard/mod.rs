@@ -11,7 +11,7 @@
 //! * `learning.rs`: what this person writes, and `diary.rs`: the file that it is kept in;
 //! * `blend.rs`: the model's words and the person's on one strip;
 //! * `gate.rs`: what is worth showing, and `field.rs`: what may be done in which field;
-//! * `rates.rs`: how often a token ends its word, for suggestions that cannot wait for the model;
+//! * `rates.rs`: how often a token ends its word, where the model was not asked;
 //! * `lexicon.rs`: the words of a language and their frequencies;
 //! * `offensive.rs`: which words are not suggested, lest they offend;
 //! * `emoji.rs`: the emoji that a word calls to mind;
@@ -150,7 +150,8 @@ pub struct Suggestion {
     pub exact: bool,
 }
 
-/// The answer to a [`Query`], best first.
+/// The answer to a [`Query`], best first; but with a word list what was typed gives way, where it will stay by itself, to words that are
+/// likely and save keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Suggestions {
     /// At most as many as were asked for, no two the same but for case.
@@ -357,6 +358,11 @@ impl Keyboard {
         let context = text::suffix(cut.context, window::TAIL);
         if self.place.as_ref().is_some_and(|place| place.context == context && place.gap == cut.gap) {
             return Ok(0);
+        }
+        if self.table.is_none()
+            && let Some(speller) = &self.speller
+        {
+            self.rates = EndRates::of_words(model, speller.lexicon());
         }
         let table = self.table.get_or_insert_with(|| WordTable::new(model));
         let window = self.window.over(model, context);

@@ -35,6 +35,8 @@ const UNKNOWN_COST: u16 = 850;
 const KNOWN_COST: u16 = 560;
 /// So many times as frequent is the word with an apostrophe as the error without it: "don't", "dont".
 const APOSTROPHE_COST: u16 = 60;
+/// What was typed, and will stay, gives way to words that are at least as probable as this.
+const GIVES_WAY: f64 = 0.01;
 /// How much more probable than all else together a correction has to be, as ln.
 const CORRECTION_MARGIN: f64 = 3.0;
 
@@ -163,6 +165,7 @@ impl Speller {
         answer.autocorrect = self.correction(&candidates, &typed, asked.learner.as_deref()).filter(|word| may(word));
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.retain(|candidate| may(&candidate.reading.word));
+        place_literal(&mut candidates, &typed.literal, asked.top, total, answer.autocorrect.is_some());
         candidates.truncate(asked.top);
         answer.suggestions = candidates
             .into_iter()
@@ -279,6 +282,10 @@ impl Search<'_> {
         let written = person.and_then(|(learner, _)| learner.form(&reading.word)).filter(|own| **own != reading.word);
         let word = match (second, written) {
             ("", Some(own)) => own.to_owned(),
+            // Of a word that nobody knows the model has no say in how it is written.
+            ("", None) if reading.word == typed.literal && lexicon.get(&reading.word).is_none() => {
+                typed.word.to_owned()
+            }
             ("", None) => form,
             _ => [&form, " ", second].concat(),
         };
@@ -309,6 +316,17 @@ impl Search<'_> {
         let share = -nats(own.saturating_sub(best)) - std::f64::consts::LN_2;
         Some(Weighed { logp: followed.logp + share, bound: followed.logp, exact: false, open: followed.open })
     }
+}
+
+/// Puts what was typed in its place among the `top` that are shown. Where it will be replaced, it is among them, for a person who
+/// does not want that. Where it stays by itself it gives way to words that save keys, as far as they are likely.
+fn place_literal(candidates: &mut Vec<Candidate>, literal: &str, top: usize, total: f64, replaced: bool) {
+    let Some(place) = candidates.iter().position(|candidate| candidate.reading.word == literal) else { return };
+    let others = candidates.iter().filter(|candidate| candidate.reading.word != literal);
+    let likely = others.take(top).filter(|other| other.score - total >= GIVES_WAY.ln()).count();
+    let wanted = if replaced { place.min(top - 1) } else { likely };
+    let literal = candidates.remove(place);
+    candidates.insert(wanted.min(candidates.len()), literal);
 }
 
 /// What is known of one way to write a word.
@@ -455,6 +473,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_typed_gives_way_where_it_stays_and_is_shown_where_it_does_not() {
+        let words = |typed, top| -> (Option<String>, Vec<String>) {
+            let query = Query { context: "say ", typed, touches: &[], top };
+            let answer = keyboard().suggest(&mut Fake::lettered(5), &query).unwrap();
+            let words = answer.suggestions.into_iter().map(|suggestion| suggestion.word.to_lowercase());
+            (answer.autocorrect, words.collect())
+        };
+        let (corrected, stays) = words("the", 2);
+        assert!(corrected.is_none() && stays[0] == "they" && stays[1] == "the", "{stays:?}");
+        let (corrected, replaced) = words("teh", 2);
+        assert!(corrected.is_some() && replaced[0] == "the" && replaced[1] == "teh", "{replaced:?}");
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_is_shown_as_it_was_typed() {
+        for typed in ["zzxq", "Zzxq", "ZZXQ"] {
+            assert!(ask("say ", typed).suggestions.iter().any(|suggestion| suggestion.word == typed), "{typed}");
+        }
+    }
+
+    #[test]
     fn capitals_that_were_typed_stay() {
         let corrected = |typed| ask("say ", typed).autocorrect.unwrap();
         assert_eq!(
@@ -470,7 +509,8 @@ mod tests {
             let answer = keyboard().suggest(&mut Fake::lettered(5), &query).unwrap();
             let sum: f64 = answer.suggestions.iter().map(|suggestion| suggestion.probability).sum();
             assert!((sum - 1.0).abs() < 1e-4, "{typed}: {sum}");
-            assert!(answer.suggestions.is_sorted_by(|a, b| a.probability >= b.probability), "{typed}");
+            let others = answer.suggestions.iter().filter(|suggestion| suggestion.kind != Kind::Literal);
+            assert!(others.is_sorted_by(|a, b| a.probability >= b.probability), "{typed}");
         }
     }
 
