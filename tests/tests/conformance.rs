@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nibble_ffi::{
-    Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout, Lexicon, Message,
-    Model, ModelOptions, NibbleError, Overflow, Priority, Sampling, Session, SessionOptions, SilenceReason, Stop,
-    SuggestionKind, Suggestions, Turn,
+    Edit, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout, LearnedWords,
+    Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Priority, Sampling, Session, SessionOptions,
+    SilenceReason, Stop, SuggestionKind, Suggestions, Turn, TypingSession,
 };
 use nibble_tasks::keyboard::lexicon::Word;
 use nibble_tests::models::TestModel;
@@ -105,7 +105,7 @@ impl Runner {
                 Ok(json!({ "tokens": tokens, "error": name_of(&error), "again": again["tokens"] }))
             }
             "keyboard" => {
-                let keyboard = self.keyboard(case)?;
+                let keyboard = self.keyboard(case, None)?;
                 let keys = case["keys"].as_array().expect("keys").iter();
                 let strip = |key: &Value| {
                     if !key["layout"].is_null() {
@@ -115,6 +115,7 @@ impl Runner {
                 };
                 Ok(json!({ "strips": keys.map(strip).collect::<Outcome<Vec<_>>>()? }))
             }
+            "typing" => self.typing(case),
             "replies" => {
                 let replier = self.model.replier(0, None)?;
                 let found = replier.suggest(replier.ticket(), chat(case), count(case))?;
@@ -137,11 +138,35 @@ impl Runner {
         self.model.session(session_options())
     }
 
-    fn keyboard(&self, case: &Value) -> Outcome<Arc<Keyboard>> {
+    fn keyboard(&self, case: &Value, learned: Option<Arc<LearnedWords>>) -> Outcome<Arc<Keyboard>> {
         let words = || Lexicon::open(file("words.fst").to_str().expect("a path in UTF-8").to_owned());
         let lexicon = case["lexicon"].as_bool().unwrap_or(false).then(words).transpose()?;
         let layout = layout(&case["layout"]);
-        self.model.keyboard(KeyboardOptions { lexicon, layout, threads: 0, memory_limit: None })
+        let language = "en".to_owned();
+        self.model.keyboard(KeyboardOptions { lexicon, layout, learned, language, threads: 0, memory_limit: None })
+    }
+
+    fn typing(&self, case: &Value) -> Outcome {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || LearnedWords::open(folder.path().join("learned").to_str().expect("UTF-8").to_owned(), None);
+        let learned = open()?;
+        let keyboard = self.keyboard(case, Some(Arc::clone(&learned)))?;
+        let mut texts = Vec::new();
+        for field in case["fields"].as_array().expect("fields") {
+            let part = |name: &str| field[name].as_str().unwrap_or_default().to_owned();
+            let kind = field_called(field["field"].as_str().unwrap_or("text"));
+            let typing = Arc::clone(&keyboard).start(kind, part("before"), part("after"));
+            let mut editor = part("before");
+            for step in field["steps"].as_array().expect("steps") {
+                take_step(&keyboard, &typing, step, &mut editor)?;
+                texts.push(editor.clone());
+            }
+            typing.finish();
+            typing.learn()?;
+        }
+        learned.close()?;
+        let words: Vec<String> = open()?.list().into_iter().map(|word| word.word).collect();
+        Ok(json!({ "texts": texts, "learned": words }))
     }
 
     /// Makes the situation, which is an error.
@@ -178,7 +203,7 @@ impl Runner {
                 generation.next().map(drop)
             }
             "closed keyboard" => {
-                let keyboard = self.keyboard(&empty())?;
+                let keyboard = self.keyboard(&empty(), None)?;
                 keyboard.close();
                 keyboard.suggest(keyboard.ticket(), h()).map(drop)
             }
@@ -188,10 +213,12 @@ impl Runner {
                 replier.suggest(replier.ticket(), turn(), 3).map(drop)
             }
             "superseded" => {
-                let keyboard = self.keyboard(&empty())?;
+                let keyboard = self.keyboard(&empty(), None)?;
                 let (older, _newer) = (keyboard.ticket(), keyboard.ticket());
                 keyboard.suggest(older, h()).map(drop)
             }
+            "foreign learned words" => self.open_learned_words(vec![120; 20_000], None),
+            "bad key" => self.open_learned_words(vec![120; 20_000], Some(vec![0; 31])),
             "missing word list" => self.open_word_list(None),
             "foreign word list" => self.open_word_list(Some(vec![120; 20_000])),
             "cut word list" => {
@@ -200,12 +227,12 @@ impl Runner {
                 self.open_word_list(Some(bytes))
             }
             "too many touches" => {
-                let keyboard = self.keyboard(&empty())?;
+                let keyboard = self.keyboard(&empty(), None)?;
                 keyboard.suggest(keyboard.ticket(), KeyboardRequest { touches: vec![0.0; 4], ..h() }).map(drop)
             }
             "overlapping keys" => {
                 let key = |key: &str| Key { key: key.into(), x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
-                self.keyboard(&empty())?.set_layout(Layout::Keys { keys: vec![key("a"), key("b")] })
+                self.keyboard(&empty(), None)?.set_layout(Layout::Keys { keys: vec![key("a"), key("b")] })
             }
             "context overflow" => {
                 self.session()?.generate("word ".repeat(500), sampling(&empty()), stop(&empty()))?.next().map(drop)
@@ -240,6 +267,13 @@ impl Runner {
             None => drop(fs::remove_file(&path)),
         }
         open(&path, None).map(drop)
+    }
+
+    /// Opens a store of learned words of these bytes.
+    fn open_learned_words(&self, bytes: Vec<u8>, key: Option<Vec<u8>>) -> Outcome<()> {
+        let path = self.folder.join("changed.words");
+        fs::write(&path, bytes).unwrap();
+        LearnedWords::open(path.to_str().expect("a path in UTF-8").to_owned(), key).map(drop)
     }
 
     /// Opens a word list of these bytes, or one that is not there.
@@ -350,12 +384,41 @@ fn request(case: &Value, key: &Value) -> KeyboardRequest {
         typed: text(key, "typed"),
         touches: key["touches"].as_array().into_iter().flatten().flat_map(touch).collect(),
         count: count(case),
-        field: field(key["field"].as_str().unwrap_or("text")),
+        field: field_called(key["field"].as_str().unwrap_or("text")),
         gate: case["gate"].as_bool().unwrap_or(true),
     }
 }
 
-fn field(name: &str) -> Field {
+/// Does to the session and to the text what a step of a case says.
+fn take_step(keyboard: &Keyboard, typing: &TypingSession, step: &Value, text: &mut String) -> Outcome<()> {
+    let mut apply = |edit: Edit| {
+        assert!(text.ends_with(&edit.delete), "{text:?} {edit:?}");
+        text.truncate(text.len() - edit.delete.len());
+        text.push_str(&edit.insert);
+    };
+    let key = |key: &str| typing.key(key.to_owned(), f32::NAN, f32::NAN);
+    for c in step["keys"].as_str().unwrap_or_default().chars() {
+        apply(key(&c.to_string()));
+    }
+    if let Some(end) = step["end"].as_str() {
+        typing.refine(keyboard.ticket())?;
+        apply(key(end));
+    }
+    if let Some(index) = step["accept"].as_u64() {
+        let strip = typing.refine(keyboard.ticket())?;
+        let word = strip.suggestions[index as usize].word.clone();
+        apply(typing.accept(strip.generation, word).expect("the text is that of the strip"));
+    }
+    for _ in 0..step["backspace"].as_u64().unwrap_or(0) {
+        apply(typing.backspace());
+    }
+    if let Some(before) = step["reported"].as_str() {
+        typing.reported(before.to_owned(), String::new(), false);
+    }
+    Ok(())
+}
+
+fn field_called(name: &str) -> Field {
     match name {
         "text" => Field::Text,
         "no_learning" => Field::NoLearning,
@@ -408,6 +471,7 @@ fn name_of(error: &NibbleError) -> &'static str {
         NibbleError::NoChatTemplate { .. } => "no_chat_template",
         NibbleError::SnapshotUnfit { .. } => "snapshot_unfit",
         NibbleError::LexiconUnfit { .. } => "lexicon_unfit",
+        NibbleError::LearnedWordsUnfit { .. } => "learned_words_unfit",
         NibbleError::ContextOverflow { .. } => "context_overflow",
         NibbleError::MemoryLimit { .. } => "memory_limit",
         NibbleError::StorageFull { .. } => "storage_full",

@@ -50,6 +50,12 @@ pub enum NibbleError {
         /// Which file, and what is wrong with it.
         reason: String,
     },
+    /// The file holds no learned words, or is damaged, sealed with another key, or in use. A keyboard can be opened without one.
+    #[error("{reason}")]
+    LearnedWordsUnfit {
+        /// Which file, and what is wrong with it.
+        reason: String,
+    },
     /// The text does not fit the session's context.
     #[error("{reason}")]
     ContextOverflow {

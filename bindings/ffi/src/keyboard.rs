@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use nibble_tasks::keyboard::layout::Point;
+use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::{Kind, Options, Query, field, gate, layout};
 
 use crate::error::{NibbleError, Result};
 use crate::latest::Latest;
+use crate::learned::LearnedWords;
 use crate::lexicon::Lexicon;
 use crate::lock;
 use crate::model::{MemoryPressure, Shared};
@@ -19,6 +21,10 @@ pub struct KeyboardOptions {
     pub lexicon: Option<Arc<Lexicon>>,
     /// Where the keys are; of use with a lexicon only.
     pub layout: Layout,
+    /// What the person has written so far, of which it makes use; typing sessions add to it.
+    pub learned: Option<Arc<LearnedWords>>,
+    /// The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
+    pub language: String,
     /// Threads that compute; 0 takes as many as suit the model and the device.
     pub threads: u32,
     /// Bytes that the keyboard may write to.
@@ -139,8 +145,9 @@ pub struct Suggestions {
 #[derive(uniffi::Object)]
 pub struct Keyboard {
     timeline: Arc<Timeline<Keyboards>>,
-    requests: Latest,
+    pub(crate) requests: Latest,
     keys: Arc<Mutex<Keys>>,
+    pub(crate) learner: Option<Learner>,
 }
 
 /// Two keyboards in turns over one session. One that was never asked takes no memory.
@@ -173,13 +180,13 @@ impl Keyboard {
 
     /// The most probable words at the cursor.
     pub fn suggest(&self, ticket: u64, request: KeyboardRequest) -> Result<Suggestions> {
-        self.ask(ticket, &request, nibble_tasks::Keyboard::suggest)
+        self.answer(ticket, &request, nibble_tasks::Keyboard::suggest)
     }
 
     /// As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
     /// while `suggest` is at work.
     pub fn glance(&self, ticket: u64, request: KeyboardRequest) -> Result<Suggestions> {
-        self.ask(ticket, &request, nibble_tasks::Keyboard::glance)
+        self.answer(ticket, &request, nibble_tasks::Keyboard::glance)
     }
 
     /// From the next request on the keys are there. Returns at once.
@@ -201,7 +208,7 @@ impl Keyboard {
 }
 
 /// How the keyboard of the tasks is asked.
-type Ask = fn(
+pub(crate) type Ask = fn(
     &mut nibble_tasks::Keyboard,
     &mut dyn nibble_engine::LanguageModel,
     &Query<'_>,
@@ -212,7 +219,7 @@ const CONTEXT: usize = 256;
 
 impl Keyboard {
     pub(crate) fn open(model: &Arc<Shared>, options: KeyboardOptions) -> Result<Arc<Self>> {
-        let KeyboardOptions { lexicon, layout, threads, memory_limit } = options;
+        let KeyboardOptions { lexicon, layout, learned, language, threads, memory_limit } = options;
         let session = nibble_engine::SessionOptions {
             context: CONTEXT,
             threads: threads as usize,
@@ -221,24 +228,39 @@ impl Keyboard {
         };
         let settings = Settings { name: "keyboard", session, memory_limit, yields_at: MemoryPressure::Low };
         let keys = Arc::new(Mutex::new(Keys { layout: layout.into_task()?, moved: false }));
-        let (words, places) = (lexicon.map(|lexicon| lexicon.words()), Arc::clone(&keys));
+        let learner = learned.map(|learned| learned.learner());
+        let (words, places, writes) = (lexicon.map(|lexicon| lexicon.words()), Arc::clone(&keys), learner.clone());
         let timeline = Timeline::open(model, settings, move || {
-            // The models that there are know English above all; an address is no message.
-            let [text, address] = [Options::messages("en"), Options::default()].map(nibble_tasks::Keyboard::new);
-            let text = match &words {
-                Some(words) => text.with_lexicon(Arc::clone(words), lock(&places).layout.clone()),
-                None => text,
-            };
+            // An address is no message.
+            let [mut text, address] =
+                [Options::messages(&language), Options::default()].map(nibble_tasks::Keyboard::new);
+            if let Some(words) = &words {
+                text = text.with_lexicon(Arc::clone(words), lock(&places).layout.clone());
+            }
+            if let Some(learner) = &writes {
+                text = text.with_learner(learner.clone());
+            }
             Keyboards { text, address }
         })?;
-        Ok(Arc::new(Self { timeline, requests: Latest::default(), keys }))
+        Ok(Arc::new(Self { timeline, requests: Latest::default(), keys, learner }))
     }
 
-    fn ask(&self, ticket: u64, request: &KeyboardRequest, ask: Ask) -> Result<Suggestions> {
+    fn answer(&self, ticket: u64, request: &KeyboardRequest, ask: Ask) -> Result<Suggestions> {
         let KeyboardRequest { context, typed, touches, count, field, gate } = request;
         let touches = points(touches, typed)?;
         let query = Query { context, typed, touches: &touches, top: *count as usize };
-        let field = field::Field::from(*field);
+        self.ask(ticket, (*field).into(), &query, *gate, ask)
+    }
+
+    /// Asks for the words at the cursor of a field, which is none that holds secrets; there nothing is found.
+    pub(crate) fn ask(
+        &self,
+        ticket: u64,
+        field: field::Field,
+        query: &Query,
+        gate: bool,
+        ask: Ask,
+    ) -> Result<Suggestions> {
         if !field.predicts() {
             return self.requests.run(ticket, |_| self.timeline.check_open().map(|()| Suggestions::default()));
         }
@@ -248,12 +270,12 @@ impl Keyboard {
                     text.set_layout(layout);
                 }
                 let keyboard = if field.corrects() || !text.mends_errors() { text } else { address };
-                Ok(ask(keyboard, session, &query)?)
+                Ok(ask(keyboard, session, query)?)
             })
         })?;
-        let text = [context.as_str(), typed].concat();
+        let text = [query.context, query.typed].concat();
         let replaces = &text[text.len() - found.replaces..];
-        if *gate {
+        if gate {
             gate::leave_out_the_weak(&mut found, replaces);
         }
         Ok(Suggestions {

@@ -1,7 +1,8 @@
 //! What Kotlin, Swift and Python see of Nibble: one coarse and flat surface, made for the hand-written APIs on top of it.
 //!
 //! * `model.rs`: a model file, opened, and what is known about it;
-//! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks; `lexicon.rs`: words for a keyboard;
+//! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks;
+//! * `lexicon.rs`: words for a keyboard; `learned.rs`: those of the person; `typing.rs`: a text field while it is typed in;
 //! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
 //! * `packing.rs` and `store.rs`: model files on the device, before they are opened;
 //! * `power.rs` and `logging.rs`: what the device can spare, and what goes to its log;
@@ -17,6 +18,7 @@ mod descriptor;
 mod error;
 mod keyboard;
 mod latest;
+mod learned;
 mod lexicon;
 mod logging;
 mod model;
@@ -28,6 +30,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod typing;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +38,7 @@ pub use error::NibbleError;
 pub use keyboard::{
     Field, Key, Keyboard, KeyboardOptions, KeyboardRequest, Layout, Suggestion, SuggestionKind, Suggestions,
 };
+pub use learned::{LearnedWord, LearnedWords};
 pub use lexicon::Lexicon;
 pub use logging::{LogLevel, set_log_level};
 pub use model::{MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan};
@@ -45,6 +49,7 @@ pub use session::{
     Finish, Generation, KvCache, Message, Overflow, Piece, Priority, Sampling, Session, SessionOptions, Stop,
 };
 pub use store::{InstalledModel, ModelStore};
+pub use typing::{Edit, Strip, TypingSession};
 
 uniffi::setup_scaffolding!("nibble");
 

@@ -40,9 +40,7 @@ impl Fixture {
     }
 
     fn keyboard(&self, lexicon: Option<Arc<Lexicon>>) -> Arc<Keyboard> {
-        self.model
-            .keyboard(KeyboardOptions { lexicon, layout: Layout::Qwerty, threads: 1, memory_limit: None })
-            .unwrap()
+        self.model.keyboard(KeyboardOptions { lexicon, ..keyboard_options() }).unwrap()
     }
 
     /// A file with a few words.
@@ -62,6 +60,17 @@ fn text(path: &std::path::Path) -> String {
 
 fn options() -> ModelOptions {
     ModelOptions { check_weights: true, source_sha256: None }
+}
+
+fn keyboard_options() -> KeyboardOptions {
+    KeyboardOptions {
+        lexicon: None,
+        layout: Layout::Qwerty,
+        learned: None,
+        language: "en".to_owned(),
+        threads: 1,
+        memory_limit: None,
+    }
 }
 
 fn session_options() -> SessionOptions {
@@ -474,7 +483,7 @@ fn touches_and_the_layout_decide_what_was_meant() {
     let lexicon = Lexicon::open(text(&fixture.word_list())).unwrap();
     let keyboard = |layout| {
         let lexicon = Some(Arc::clone(&lexicon));
-        fixture.model.keyboard(KeyboardOptions { lexicon, layout, threads: 1, memory_limit: None }).unwrap()
+        fixture.model.keyboard(KeyboardOptions { lexicon, layout, ..keyboard_options() }).unwrap()
     };
     let of_jelly = |keyboard: &Keyboard, touches: &[f32]| {
         probability(keyboard, KeyboardRequest { touches: touches.to_vec(), ..request("Say ", "helly") }, "jelly")
@@ -512,7 +521,7 @@ fn touches_and_keys_that_cannot_be_are_refused() {
         [vec![], vec![key("ab", 0.0)], vec![key("", 0.0)], vec![key("A", 0.0)], vec![key("a", 0.0), key("b", 0.5)]]
     {
         let layout = Layout::Keys { keys };
-        let options = KeyboardOptions { lexicon: None, layout: layout.clone(), threads: 1, memory_limit: None };
+        let options = KeyboardOptions { layout: layout.clone(), ..keyboard_options() };
         assert!(matches!(fixture.model.keyboard(options), Err(NibbleError::InvalidArgument { .. })), "{layout:?}");
         assert!(matches!(keyboard.set_layout(layout), Err(NibbleError::InvalidArgument { .. })));
     }
@@ -523,6 +532,91 @@ fn touches_and_keys_that_cannot_be_are_refused() {
     }
     keyboard.close();
     assert_eq!(keyboard.set_layout(Layout::Qwerty), Err(NibbleError::closed("keyboard")));
+}
+
+/// What the editor has after these keys.
+fn type_keys(typing: &TypingSession, text: &mut String, keys: &str) {
+    for key in keys.chars() {
+        apply(text, &typing.key(key.to_string(), f32::NAN, f32::NAN));
+    }
+}
+
+fn apply(text: &mut String, edit: &Edit) {
+    assert!(text.ends_with(&edit.delete), "{text:?} {edit:?}");
+    text.truncate(text.len() - edit.delete.len());
+    text.push_str(&edit.insert);
+}
+
+#[test]
+fn a_typing_session_mends_takes_back_and_learns() {
+    let fixture = Fixture::new();
+    let learned = LearnedWords::open(text(&fixture.folder.path().join("learned")), Some(vec![7; 32])).unwrap();
+    let lexicon = Some(Lexicon::open(text(&fixture.word_list())).unwrap());
+    let options = KeyboardOptions { lexicon, learned: Some(Arc::clone(&learned)), ..keyboard_options() };
+    let keyboard = fixture.model.keyboard(options).unwrap();
+    let typing = Arc::clone(&keyboard).start(Field::Text, String::new(), String::new());
+    let mut editor = String::new();
+    assert!(typing.begins_sentence());
+    type_keys(&typing, &mut editor, "Say worlf");
+    let glance = typing.glance(keyboard.ticket()).unwrap();
+    let strip = typing.refine(keyboard.ticket()).unwrap();
+    assert_eq!((glance.generation, strip.replaces.as_str()), (strip.generation, "worlf"));
+    assert_eq!(strip.autocorrect.as_deref(), Some("world"));
+    let ticket = keyboard.ticket();
+    type_keys(&typing, &mut editor, " ");
+    assert_eq!(editor, "Say world ");
+    assert_eq!(typing.refine(ticket), Err(NibbleError::superseded()), "it was for the text before");
+    apply(&mut editor, &typing.backspace());
+    assert_eq!(editor, "Say worlf ");
+    assert_eq!(typing.accept(strip.generation, "world".to_owned()), None, "the strip is stale");
+    assert!(!typing.reported("Say worl".to_owned(), String::new(), false), "an editor that is late");
+    type_keys(&typing, &mut editor, "hel");
+    let strip = typing.refine(keyboard.ticket()).unwrap();
+    apply(&mut editor, &typing.accept(strip.generation, "help".to_owned()).unwrap());
+    assert_eq!(editor, "Say worlf help ");
+    assert!(typing.reported("Say worlf help ".to_owned(), "more".to_owned(), false), "another place");
+    let strip = typing.refine(keyboard.ticket()).unwrap();
+    assert_eq!((strip.suggestions, strip.autocorrect), (vec![], None), "before a word");
+    typing.finish();
+    typing.learn().unwrap();
+    let words = |learned: &LearnedWords| learned.list().into_iter().map(|word| word.word).collect::<Vec<_>>();
+    assert_eq!(words(&learned), ["help", "say", "worlf"]);
+    let typing = Arc::clone(&keyboard).start(Field::Text, "Say ".to_owned(), String::new());
+    type_keys(&typing, &mut editor, "worlf");
+    assert_eq!(typing.refine(keyboard.ticket()).unwrap().autocorrect, None, "it was taken back");
+    learned.close().unwrap();
+    typing.finish();
+    typing.learn().unwrap();
+    drop(keyboard);
+    let again = LearnedWords::open(text(&fixture.folder.path().join("learned")), Some(vec![7; 32])).unwrap();
+    assert_eq!(words(&again), ["help", "say", "worlf"]);
+    assert!(again.forget("Worlf".to_owned()).unwrap());
+    let exported = again.export();
+    again.wipe().unwrap();
+    again.add(exported).unwrap();
+    assert_eq!(words(&again), ["help", "say"]);
+}
+
+#[test]
+fn learned_words_that_cannot_be_opened_are_named() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("learned");
+    let open = |key| LearnedWords::open(text(&path), key);
+    let unfit = |opened: Result<Arc<LearnedWords>, NibbleError>| {
+        assert!(matches!(opened.err(), Some(NibbleError::LearnedWordsUnfit { .. })));
+    };
+    assert!(matches!(open(Some(vec![1; 31])), Err(NibbleError::InvalidArgument { .. })));
+    let learned = open(Some(vec![1; 32])).unwrap();
+    unfit(open(Some(vec![1; 32])));
+    learned.close().unwrap();
+    unfit(open(Some(vec![2; 32])));
+    unfit(open(None));
+    fs::write(&path, "no words").unwrap();
+    unfit(open(None));
+    let nowhere = LearnedWords::open(text(&path.join("learned")), None);
+    assert!(matches!(nowhere, Err(NibbleError::Io { .. })));
+    let learned = LearnedWords::in_memory();
+    assert!(matches!(learned.add("{}".to_owned()), Err(NibbleError::InvalidArgument { .. })));
 }
 
 #[test]

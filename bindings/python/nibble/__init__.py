@@ -21,11 +21,13 @@ from typing import Any
 
 from . import _ffi
 from ._ffi import (
+    Edit,
     Field,
     Finish,
     InstalledModel,
     Key,
     KvCache,
+    LearnedWord,
     LogLevel,
     MemoryPlan,
     MemoryPressure,
@@ -40,6 +42,7 @@ from ._ffi import (
     Replies,
     Reply,
     SilenceReason,
+    Strip,
     Suggestion,
     SuggestionKind,
     Suggestions,
@@ -50,6 +53,7 @@ from ._ffi import (
 )
 
 __all__ = [
+    "Edit",
     "Field",
     "Finish",
     "Generation",
@@ -57,6 +61,8 @@ __all__ = [
     "Key",
     "Keyboard",
     "KvCache",
+    "LearnedWord",
+    "LearnedWords",
     "Lexicon",
     "LogLevel",
     "MemoryPlan",
@@ -76,12 +82,15 @@ __all__ = [
     "Reply",
     "Session",
     "SilenceReason",
+    "Strip",
     "Suggestion",
     "SuggestionKind",
     "Suggestions",
     "Turn",
+    "TypingSession",
     "memory_plan",
     "open",
+    "open_learned_words",
     "open_lexicon",
     "pack",
     "set_log_level",
@@ -98,6 +107,14 @@ def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha
     """
     options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256)
     return Model(_ffi.Model.open(os.fspath(path), options))
+
+
+def open_learned_words(path: str | os.PathLike[str], *, key: bytes | None = None) -> LearnedWords:
+    """Opens the file in which keyboards keep what a person writes, or makes it; with a key of 32 bytes, it is sealed.
+
+    `NibbleError.LearnedWordsUnfit` where it is damaged, something else, sealed with another key, or in use; it is as it was.
+    """
+    return LearnedWords(_ffi.LearnedWords.open(os.fspath(path), key))
 
 
 def open_lexicon(path: str | os.PathLike[str]) -> Lexicon:
@@ -178,17 +195,24 @@ class Model(_Closing):
         *,
         lexicon: Lexicon | None = None,
         layout: str | Sequence[Key] = "qwerty",
+        learned: LearnedWords | None = None,
+        language: str = "en",
         threads: int = 0,
         memory_limit: int | None = None,
     ) -> Keyboard:
         """A new keyboard.
 
         `lexicon`: the words with which it sees through typing errors; without them it only predicts. `layout`: where the keys
-        are: "qwerty", "qwertz", "azerty", "dvorak", or a list of `Key`s.
+        are: "qwerty", "qwertz", "azerty", "dvorak", or a list of `Key`s. `learned`: what the person has written, which is
+        suggested and added to. `language`: that which is typed most; the model reads a few lines of it before the text.
         """
-        words = None if lexicon is None else lexicon._native
         options = _ffi.KeyboardOptions(
-            lexicon=words, layout=_layout(layout), threads=threads, memory_limit=memory_limit
+            lexicon=None if lexicon is None else lexicon._native,
+            layout=_layout(layout),
+            learned=None if learned is None else learned._native,
+            language=language,
+            threads=threads,
+            memory_limit=memory_limit,
         )
         return Keyboard(self._native.keyboard(options))
 
@@ -270,6 +294,87 @@ class Lexicon:
         return self._native.size()
 
 
+class LearnedWords(_Closing):
+    """What a person writes: words, and what they follow, with forgetting. Keyboards that are opened with it share it.
+
+    `close` writes down what was not yet, and closes the file; keyboards go on, and keep nothing more.
+    """
+
+    def list(self) -> list[LearnedWord]:
+        """All words, the most written first."""
+        return self._native.list()
+
+    def forget(self, word: str) -> bool:
+        """Forgets a word, whatever its case, and all that was learned with it; says whether it was known."""
+        return self._native.forget(word)
+
+    def wipe(self) -> None:
+        """Forgets everything."""
+        self._native.wipe()
+
+    def pause(self, paused: bool = True) -> None:
+        """While paused nothing is learned; what is known stays in use."""
+        self._native.pause(paused)
+
+    def export(self) -> str:
+        """Everything, as JSON, for `add`. It is not sealed."""
+        return self._native.export()
+
+    def add(self, exported: str) -> None:
+        """Adds what was exported: of what both know, the counts add up. `NibbleError.InvalidArgument` where it is no export."""
+        self._native.add(exported)
+
+
+class TypingSession:
+    """One text field while it is typed in: what each key does to the text, and what the strip shows.
+
+    At the end of a `with` block what was written is learned.
+    """
+
+    def __init__(self, keyboard: _ffi.Keyboard, native: _ffi.TypingSession) -> None:
+        self._keyboard = keyboard
+        self._native = native
+
+    def key(self, text: str, touch: tuple[float, float] | None = None) -> Edit:
+        """A key that types `text`. The end of a word brings in the correction that the strip has shown."""
+        return self._native.key(text, *(touch or (math.nan, math.nan)))
+
+    def backspace(self) -> Edit:
+        """The backspace key; right after a correction it takes that back. An empty edit hands the key on to the editor."""
+        return self._native.backspace()
+
+    def accept(self, strip: Strip, suggestion: Suggestion) -> Edit | None:
+        """A suggestion was taken from this strip; None if the text has changed since."""
+        return self._native.accept(strip.generation, suggestion.word)
+
+    def reported(self, before: str, after: str = "", selected: bool = False) -> None:
+        """What the editor says the text around the cursor is; what it said before it heard of the last edits changes nothing."""
+        self._native.reported(before, after, selected)
+
+    def begins_sentence(self) -> bool:
+        """Whether a sentence begins at the cursor."""
+        return self._native.begins_sentence()
+
+    def glance(self) -> Strip:
+        """What the strip shows at once."""
+        return self._native.glance(self._keyboard.ticket())
+
+    def refine(self) -> Strip:
+        """What it shows when the model was asked."""
+        return self._native.refine(self._keyboard.ticket())
+
+    def learn(self) -> None:
+        """Learns what was written since the last time, and writes it down."""
+        self._native.learn()
+
+    def __enter__(self) -> TypingSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._native.finish()
+        self.learn()
+
+
 class Keyboard(_Closing):
     """Predicts words and, with a lexicon, sees through typing errors.
 
@@ -288,6 +393,10 @@ class Keyboard(_Closing):
     def glance(self, context: str, typed: str = "", count: int = 3, **more: Any) -> Suggestions:
         """As `suggest`, from what is already known: the model runs once at most."""
         return self._native.glance(self._native.ticket(), _request(context, typed, count, **more))
+
+    def start(self, field: Field = Field.TEXT, before: str = "", after: str = "") -> TypingSession:
+        """Typing begins in a text field, with the text around its cursor."""
+        return TypingSession(self._native, self._native.start(field, before, after))
 
     def set_layout(self, layout: str | Sequence[Key]) -> None:
         """From the next request on the keys are there: a name or a list of `Key`s, as in `Model.keyboard`."""

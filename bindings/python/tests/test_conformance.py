@@ -110,9 +110,48 @@ class Conformance(unittest.TestCase):
                 "autocorrect": found.autocorrect,
             }
 
-        lexicon = nibble.open_lexicon(WORDS) if case.get("lexicon") else None
-        with self.model.keyboard(lexicon=lexicon, layout=layout(case.get("layout", "qwerty"))) as keyboard:
+        with self.open_keyboard(case) as keyboard:
             return {"strips": [strip(key) for key in case["keys"]]}
+
+    def open_keyboard(self, case, **more):
+        lexicon = nibble.open_lexicon(WORDS) if case.get("lexicon") else None
+        return self.model.keyboard(lexicon=lexicon, layout=layout(case.get("layout", "qwerty")), **more)
+
+    def typing(self, case):
+        texts = []
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "learned")
+            with nibble.open_learned_words(path) as learned, self.open_keyboard(case, learned=learned) as keyboard:
+                for part in case["fields"]:
+                    text = part.get("before", "")
+                    field = nibble.Field[part.get("field", "text").upper()]
+                    with keyboard.start(field, text, part.get("after", "")) as typing:
+                        for step in part["steps"]:
+                            text = self.after(text, step, typing)
+                            texts.append(text)
+            with nibble.open_learned_words(path) as learned:
+                return {"texts": texts, "learned": [word.word for word in learned.list()]}
+
+    def after(self, text, step, typing):
+        """The text after a step of a case."""
+
+        def apply(text, edit):
+            self.assertTrue(text.endswith(edit.delete))
+            return text.removesuffix(edit.delete) + edit.insert
+
+        for key in step.get("keys", ""):
+            text = apply(text, typing.key(key))
+        if "end" in step:
+            typing.refine()
+            text = apply(text, typing.key(step["end"]))
+        if "accept" in step:
+            strip = typing.refine()
+            text = apply(text, typing.accept(strip, strip.suggestions[step["accept"]]))
+        for _ in range(step.get("backspace", 0)):
+            text = apply(text, typing.backspace())
+        if "reported" in step:
+            typing.reported(step["reported"])
+        return text
 
     def replies(self, case):
         with self.model.replier() as replier:
@@ -191,6 +230,8 @@ SITUATIONS = {
     "closed keyboard": closed(lambda test: test.model.keyboard(), lambda keyboard: keyboard.suggest("", "h")),
     "closed replier": closed(lambda test: test.model.replier(), lambda replier: replier.suggest([TURN])),
     "superseded": superseded,
+    "foreign learned words": opened(lambda: bytes([120]) * 20_000, nibble.open_learned_words),
+    "bad key": opened(lambda: bytes([120]) * 20_000, lambda path: nibble.open_learned_words(path, key=bytes(31))),
     "missing word list": lambda test: nibble.open_lexicon("no/such/file.fst"),
     "foreign word list": opened(lambda: bytes([120]) * 20_000, nibble.open_lexicon),
     "cut word list": opened(lambda: WORDS.read_bytes()[:1_000], nibble.open_lexicon),

@@ -283,6 +283,67 @@ RustBuffer uniffi_nibble_ffi_fn_method_keyboard_suggest(uint64_t ptr, uint64_t t
 uint64_t uniffi_nibble_ffi_fn_method_keyboard_ticket(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_START
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_KEYBOARD_START
+uint64_t uniffi_nibble_ffi_fn_method_keyboard_start(uint64_t ptr, RustBuffer field, RustBuffer before, RustBuffer after, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_LEARNEDWORDS
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_LEARNEDWORDS
+uint64_t uniffi_nibble_ffi_fn_clone_learnedwords(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_LEARNEDWORDS
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_LEARNEDWORDS
+void uniffi_nibble_ffi_fn_free_learnedwords(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEARNEDWORDS_IN_MEMORY
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEARNEDWORDS_IN_MEMORY
+uint64_t uniffi_nibble_ffi_fn_constructor_learnedwords_in_memory(RustCallStatus *_Nonnull out_status
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEARNEDWORDS_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_LEARNEDWORDS_OPEN
+uint64_t uniffi_nibble_ffi_fn_constructor_learnedwords_open(RustBuffer path, RustBuffer key, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_ADD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_ADD
+void uniffi_nibble_ffi_fn_method_learnedwords_add(uint64_t ptr, RustBuffer exported, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_CLOSE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_CLOSE
+void uniffi_nibble_ffi_fn_method_learnedwords_close(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_EXPORT
+RustBuffer uniffi_nibble_ffi_fn_method_learnedwords_export(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_FORGET
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_FORGET
+int8_t uniffi_nibble_ffi_fn_method_learnedwords_forget(uint64_t ptr, RustBuffer word, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_LIST
+RustBuffer uniffi_nibble_ffi_fn_method_learnedwords_list(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_PAUSE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_PAUSE
+void uniffi_nibble_ffi_fn_method_learnedwords_pause(uint64_t ptr, int8_t paused, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_WIPE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_WIPE
+void uniffi_nibble_ffi_fn_method_learnedwords_wipe(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_LEXICON
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_LEXICON
 uint64_t uniffi_nibble_ffi_fn_clone_lexicon(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -541,6 +602,61 @@ RustBuffer uniffi_nibble_ffi_fn_method_modelstore_path(uint64_t ptr, RustBuffer 
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_REMOVE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_REMOVE
 void uniffi_nibble_ffi_fn_method_modelstore_remove(uint64_t ptr, RustBuffer name, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_TYPINGSESSION
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_TYPINGSESSION
+uint64_t uniffi_nibble_ffi_fn_clone_typingsession(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_TYPINGSESSION
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_TYPINGSESSION
+void uniffi_nibble_ffi_fn_free_typingsession(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_ACCEPT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_ACCEPT
+RustBuffer uniffi_nibble_ffi_fn_method_typingsession_accept(uint64_t ptr, uint64_t generation, RustBuffer word, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_BACKSPACE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_BACKSPACE
+RustBuffer uniffi_nibble_ffi_fn_method_typingsession_backspace(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_BEGINS_SENTENCE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_BEGINS_SENTENCE
+int8_t uniffi_nibble_ffi_fn_method_typingsession_begins_sentence(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_FINISH
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_FINISH
+void uniffi_nibble_ffi_fn_method_typingsession_finish(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_GLANCE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_GLANCE
+RustBuffer uniffi_nibble_ffi_fn_method_typingsession_glance(uint64_t ptr, uint64_t ticket, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_KEY
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_KEY
+RustBuffer uniffi_nibble_ffi_fn_method_typingsession_key(uint64_t ptr, RustBuffer text, float x, float y, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_LEARN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_LEARN
+void uniffi_nibble_ffi_fn_method_typingsession_learn(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_REFINE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_REFINE
+RustBuffer uniffi_nibble_ffi_fn_method_typingsession_refine(uint64_t ptr, uint64_t ticket, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_REPORTED
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_REPORTED
+int8_t uniffi_nibble_ffi_fn_method_typingsession_reported(uint64_t ptr, RustBuffer before, RustBuffer after, int8_t selected, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_VERSION
@@ -896,6 +1012,54 @@ uint16_t uniffi_nibble_ffi_checksum_method_keyboard_ticket(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_START
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_START
+uint16_t uniffi_nibble_ffi_checksum_method_keyboard_start(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_ADD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_ADD
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_add(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_CLOSE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_CLOSE
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_close(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_EXPORT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_EXPORT
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_export(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_FORGET
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_FORGET
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_forget(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_LIST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_LIST
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_list(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_PAUSE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_PAUSE
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_pause(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_WIPE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_WIPE
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_wipe(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEXICON_SIZE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEXICON_SIZE
 uint16_t uniffi_nibble_ffi_checksum_method_lexicon_size(void
@@ -1085,6 +1249,72 @@ uint16_t uniffi_nibble_ffi_checksum_method_modelstore_path(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
 uint16_t uniffi_nibble_ffi_checksum_method_modelstore_remove(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_ACCEPT
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_ACCEPT
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_accept(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_BACKSPACE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_BACKSPACE
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_backspace(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_BEGINS_SENTENCE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_BEGINS_SENTENCE
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_begins_sentence(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_FINISH
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_FINISH
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_finish(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_GLANCE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_GLANCE
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_glance(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_KEY
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_KEY
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_key(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_LEARN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_LEARN
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_learn(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_REFINE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_REFINE
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_refine(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_REPORTED
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_REPORTED
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_reported(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEARNEDWORDS_IN_MEMORY
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEARNEDWORDS_IN_MEMORY
+uint16_t uniffi_nibble_ffi_checksum_constructor_learnedwords_in_memory(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEARNEDWORDS_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_LEARNEDWORDS_OPEN
+uint16_t uniffi_nibble_ffi_checksum_constructor_learnedwords_open(void
     
 );
 #endif

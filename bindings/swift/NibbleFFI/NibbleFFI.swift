@@ -612,6 +612,24 @@ fileprivate struct FfiConverterString: FfiConverter {
     }
 }
 
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterData: FfiConverterRustBuffer {
+    typealias SwiftType = Data
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Data {
+        let len: Int32 = try readInt(&buf)
+        return Data(try readBytes(&buf, count: Int(len)))
+    }
+
+    public static func write(_ value: Data, into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        writeBytes(&buf, value)
+    }
+}
+
 
 
 
@@ -829,6 +847,11 @@ public protocol KeyboardProtocol: AnyObject, Sendable {
      */
     func ticket()  -> UInt64
     
+    /**
+     * Typing begins in a text field, with the text around the cursor as far as the editor tells it.
+     */
+    func start(field: Field, before: String, after: String)  -> TypingSession
+    
 }
 /**
  * Predicts words. It keeps what it computed from one key to the next.
@@ -962,6 +985,21 @@ open func ticket() -> UInt64  {
 })
 }
     
+    /**
+     * Typing begins in a text field, with the text around the cursor as far as the editor tells it.
+     */
+open func start(field: Field, before: String, after: String) -> TypingSession  {
+    return try!  FfiConverterTypeTypingSession_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_keyboard_start(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeField_lower(field),
+        FfiConverterString.lower(before),
+        FfiConverterString.lower(after),uniffiCallStatus
+    )
+})
+}
+    
 
     
 }
@@ -1005,6 +1043,260 @@ public func FfiConverterTypeKeyboard_lift(_ handle: UInt64) throws -> Keyboard {
 #endif
 public func FfiConverterTypeKeyboard_lower(_ value: Keyboard) -> UInt64 {
     return FfiConverterTypeKeyboard.lower(value)
+}
+
+
+
+
+
+
+/**
+ * What a person writes: words, and what they follow, with forgetting. Keyboards that are opened with it share it.
+ */
+public protocol LearnedWordsProtocol: AnyObject, Sendable {
+    
+    /**
+     * Adds what was exported: of what both know, the counts add up. What is no export changes nothing.
+     */
+    func add(exported: String) throws 
+    
+    /**
+     * Writes down what was not yet, and closes the file. Keyboards go on with what is known, and keep nothing more.
+     */
+    func close() throws 
+    
+    /**
+     * Everything, as JSON, for `add`. It is not sealed.
+     */
+    func export()  -> String
+    
+    /**
+     * Forgets a word, whatever its case, and all that was learned with it; says whether it was known.
+     */
+    func forget(word: String) throws  -> Bool
+    
+    /**
+     * All words, the most written first.
+     */
+    func list()  -> [LearnedWord]
+    
+    /**
+     * While paused nothing is learned; what is known stays in use.
+     */
+    func pause(paused: Bool) 
+    
+    /**
+     * Forgets everything.
+     */
+    func wipe() throws 
+    
+}
+/**
+ * What a person writes: words, and what they follow, with forgetting. Keyboards that are opened with it share it.
+ */
+open class LearnedWords: LearnedWordsProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_learnedwords(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_learnedwords(handle, $0) }
+    }
+
+    
+    /**
+     * Keeps nothing when it is gone.
+     */
+public static func inMemory() -> LearnedWords  {
+    return try!  FfiConverterTypeLearnedWords_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_learnedwords_in_memory(uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Opens the file at `path`, or makes it; with a key, which is 32 bytes long, its content is sealed by it.
+     */
+public static func `open`(path: String, key: Data?)throws  -> LearnedWords  {
+    return try  FfiConverterTypeLearnedWords_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_learnedwords_open(
+        FfiConverterString.lower(path),
+        FfiConverterOptionData.lower(key),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+    /**
+     * Adds what was exported: of what both know, the counts add up. What is no export changes nothing.
+     */
+open func add(exported: String)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_add(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(exported),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Writes down what was not yet, and closes the file. Keyboards go on with what is known, and keep nothing more.
+     */
+open func close()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_close(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Everything, as JSON, for `add`. It is not sealed.
+     */
+open func export() -> String  {
+    return try!  FfiConverterString.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_export(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Forgets a word, whatever its case, and all that was learned with it; says whether it was known.
+     */
+open func forget(word: String)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_forget(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(word),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * All words, the most written first.
+     */
+open func list() -> [LearnedWord]  {
+    return try!  FfiConverterSequenceTypeLearnedWord.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_list(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * While paused nothing is learned; what is known stays in use.
+     */
+open func pause(paused: Bool)  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_pause(
+            self.uniffiCloneHandle(),
+        FfiConverterBool.lower(paused),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Forgets everything.
+     */
+open func wipe()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_wipe(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeLearnedWords: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = LearnedWords
+
+    public static func lift(_ handle: UInt64) throws -> LearnedWords {
+        return LearnedWords(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: LearnedWords) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LearnedWords {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: LearnedWords, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLearnedWords_lift(_ handle: UInt64) throws -> LearnedWords {
+    return try FfiConverterTypeLearnedWords.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLearnedWords_lower(_ value: LearnedWords) -> UInt64 {
+    return FfiConverterTypeLearnedWords.lower(value)
 }
 
 
@@ -2271,6 +2563,356 @@ public func FfiConverterTypeSession_lower(_ value: Session) -> UInt64 {
 
 
 
+
+
+/**
+ * Typing in one text field.
+ */
+public protocol TypingSessionProtocol: AnyObject, Sendable {
+    
+    /**
+     * A word was taken from the strip of this generation. None if the text has changed since: nothing is to be done then.
+     */
+    func accept(generation: UInt64, word: String)  -> Edit?
+    
+    /**
+     * The backspace key; right after a correction it takes that back. An empty edit hands the key on to the editor: it has a
+     * selection, or text that is not known here.
+     */
+    func backspace()  -> Edit
+    
+    /**
+     * Whether a sentence begins at the cursor.
+     */
+    func beginsSentence()  -> Bool
+    
+    /**
+     * The field is left: what was written there stays, for `learn`.
+     */
+    func finish() 
+    
+    /**
+     * What the strip shows at once, from what is known already: the model runs once at most, when the context is new. The ticket is
+     * the keyboard's; every change of the text stops the requests before it.
+     */
+    func glance(ticket: UInt64) throws  -> Strip
+    
+    /**
+     * A key that types `text`, and where it was hit, in the unit of the layout; a number that is not finite is not known. The end
+     * of a word brings in the correction that the strip has shown.
+     */
+    func key(text: String, x: Float, y: Float)  -> Edit
+    
+    /**
+     * Learns what was written since the last time, and writes it down; it waits for the disk, and no key waits for it.
+     */
+    func learn() throws 
+    
+    /**
+     * What the strip shows when the model was asked.
+     */
+    func refine(ticket: UInt64) throws  -> Strip
+    
+    /**
+     * What the editor says the text around the cursor is. What it said before it had heard of the last edits changes nothing; says
+     * whether there is something new for the strip.
+     */
+    func reported(before: String, after: String, selected: Bool)  -> Bool
+    
+}
+/**
+ * Typing in one text field.
+ */
+open class TypingSession: TypingSessionProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_typingsession(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_typingsession(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * A word was taken from the strip of this generation. None if the text has changed since: nothing is to be done then.
+     */
+open func accept(generation: UInt64, word: String) -> Edit?  {
+    return try!  FfiConverterOptionTypeEdit.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_accept(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt64.lower(generation),
+        FfiConverterString.lower(word),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The backspace key; right after a correction it takes that back. An empty edit hands the key on to the editor: it has a
+     * selection, or text that is not known here.
+     */
+open func backspace() -> Edit  {
+    return try!  FfiConverterTypeEdit_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_backspace(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Whether a sentence begins at the cursor.
+     */
+open func beginsSentence() -> Bool  {
+    return try!  FfiConverterBool.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_begins_sentence(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The field is left: what was written there stays, for `learn`.
+     */
+open func finish()  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_finish(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * What the strip shows at once, from what is known already: the model runs once at most, when the context is new. The ticket is
+     * the keyboard's; every change of the text stops the requests before it.
+     */
+open func glance(ticket: UInt64)throws  -> Strip  {
+    return try  FfiConverterTypeStrip_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_glance(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt64.lower(ticket),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * A key that types `text`, and where it was hit, in the unit of the layout; a number that is not finite is not known. The end
+     * of a word brings in the correction that the strip has shown.
+     */
+open func key(text: String, x: Float, y: Float) -> Edit  {
+    return try!  FfiConverterTypeEdit_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_key(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(text),
+        FfiConverterFloat.lower(x),
+        FfiConverterFloat.lower(y),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Learns what was written since the last time, and writes it down; it waits for the disk, and no key waits for it.
+     */
+open func learn()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_learn(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * What the strip shows when the model was asked.
+     */
+open func refine(ticket: UInt64)throws  -> Strip  {
+    return try  FfiConverterTypeStrip_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_refine(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt64.lower(ticket),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What the editor says the text around the cursor is. What it said before it had heard of the last edits changes nothing; says
+     * whether there is something new for the strip.
+     */
+open func reported(before: String, after: String, selected: Bool) -> Bool  {
+    return try!  FfiConverterBool.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_reported(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(before),
+        FfiConverterString.lower(after),
+        FfiConverterBool.lower(selected),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeTypingSession: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = TypingSession
+
+    public static func lift(_ handle: UInt64) throws -> TypingSession {
+        return TypingSession(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: TypingSession) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> TypingSession {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: TypingSession, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTypingSession_lift(_ handle: UInt64) throws -> TypingSession {
+    return try FfiConverterTypeTypingSession.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeTypingSession_lower(_ value: TypingSession) -> UInt64 {
+    return FfiConverterTypeTypingSession.lower(value)
+}
+
+
+
+
+/**
+ * What is to be done to the text at the cursor. Where text is selected, the selection goes too.
+ */
+public struct Edit: Equatable, Hashable {
+    /**
+     * Text to remove, which stands right before the cursor.
+     */
+    public var delete: String
+    /**
+     * Text to insert there afterwards.
+     */
+    public var insert: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Text to remove, which stands right before the cursor.
+         */delete: String, 
+        /**
+         * Text to insert there afterwards.
+         */insert: String) {
+        self.delete = delete
+        self.insert = insert
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Edit: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeEdit: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Edit {
+        return
+            try Edit(
+                delete: FfiConverterString.read(from: &buf), 
+                insert: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Edit, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.delete, into: &buf)
+        FfiConverterString.write(value.insert, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEdit_lift(_ buf: RustBuffer) throws -> Edit {
+    return try FfiConverterTypeEdit.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEdit_lower(_ value: Edit) -> RustBuffer {
+    return FfiConverterTypeEdit.lower(value)
+}
+
+
 /**
  * A model of a store.
  */
@@ -2484,6 +3126,14 @@ public struct KeyboardOptions {
      */
     public var layout: Layout
     /**
+     * What the person has written so far, of which it makes use; typing sessions add to it.
+     */
+    public var learned: LearnedWords?
+    /**
+     * The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
+     */
+    public var language: String
+    /**
      * Threads that compute; 0 takes as many as suit the model and the device.
      */
     public var threads: UInt32
@@ -2502,6 +3152,12 @@ public struct KeyboardOptions {
          * Where the keys are; of use with a lexicon only.
          */layout: Layout, 
         /**
+         * What the person has written so far, of which it makes use; typing sessions add to it.
+         */learned: LearnedWords?, 
+        /**
+         * The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
+         */language: String, 
+        /**
          * Threads that compute; 0 takes as many as suit the model and the device.
          */threads: UInt32, 
         /**
@@ -2509,6 +3165,8 @@ public struct KeyboardOptions {
          */memoryLimit: UInt64?) {
         self.lexicon = lexicon
         self.layout = layout
+        self.learned = learned
+        self.language = language
         self.threads = threads
         self.memoryLimit = memoryLimit
     }
@@ -2531,6 +3189,8 @@ public struct FfiConverterTypeKeyboardOptions: FfiConverterRustBuffer {
             try KeyboardOptions(
                 lexicon: FfiConverterOptionTypeLexicon.read(from: &buf), 
                 layout: FfiConverterTypeLayout.read(from: &buf), 
+                learned: FfiConverterOptionTypeLearnedWords.read(from: &buf), 
+                language: FfiConverterString.read(from: &buf), 
                 threads: FfiConverterUInt32.read(from: &buf), 
                 memoryLimit: FfiConverterOptionUInt64.read(from: &buf)
         )
@@ -2539,6 +3199,8 @@ public struct FfiConverterTypeKeyboardOptions: FfiConverterRustBuffer {
     public static func write(_ value: KeyboardOptions, into buf: inout [UInt8]) {
         FfiConverterOptionTypeLexicon.write(value.lexicon, into: &buf)
         FfiConverterTypeLayout.write(value.layout, into: &buf)
+        FfiConverterOptionTypeLearnedWords.write(value.learned, into: &buf)
+        FfiConverterString.write(value.language, into: &buf)
         FfiConverterUInt32.write(value.threads, into: &buf)
         FfiConverterOptionUInt64.write(value.memoryLimit, into: &buf)
     }
@@ -2668,6 +3330,75 @@ public func FfiConverterTypeKeyboardRequest_lift(_ buf: RustBuffer) throws -> Ke
 #endif
 public func FfiConverterTypeKeyboardRequest_lower(_ value: KeyboardRequest) -> RustBuffer {
     return FfiConverterTypeKeyboardRequest.lower(value)
+}
+
+
+/**
+ * A word that was learned.
+ */
+public struct LearnedWord: Equatable, Hashable {
+    /**
+     * As it was last written inside a sentence.
+     */
+    public var word: String
+    /**
+     * How often it was written, as far as that is not forgotten.
+     */
+    public var count: Double
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * As it was last written inside a sentence.
+         */word: String, 
+        /**
+         * How often it was written, as far as that is not forgotten.
+         */count: Double) {
+        self.word = word
+        self.count = count
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension LearnedWord: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeLearnedWord: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> LearnedWord {
+        return
+            try LearnedWord(
+                word: FfiConverterString.read(from: &buf), 
+                count: FfiConverterDouble.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: LearnedWord, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.word, into: &buf)
+        FfiConverterDouble.write(value.count, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLearnedWord_lift(_ buf: RustBuffer) throws -> LearnedWord {
+    return try FfiConverterTypeLearnedWord.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeLearnedWord_lower(_ value: LearnedWord) -> RustBuffer {
+    return FfiConverterTypeLearnedWord.lower(value)
 }
 
 
@@ -3583,6 +4314,95 @@ public func FfiConverterTypeStop_lower(_ value: Stop) -> RustBuffer {
 
 
 /**
+ * What the strip shows for a text.
+ */
+public struct Strip: Equatable, Hashable {
+    /**
+     * Which text it is for.
+     */
+    public var generation: UInt64
+    /**
+     * At most three words, best first.
+     */
+    public var suggestions: [Suggestion]
+    /**
+     * The text before the cursor that a suggestion takes the place of.
+     */
+    public var replaces: String
+    /**
+     * The word that a space will put there; none if what was typed stays.
+     */
+    public var autocorrect: String?
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * Which text it is for.
+         */generation: UInt64, 
+        /**
+         * At most three words, best first.
+         */suggestions: [Suggestion], 
+        /**
+         * The text before the cursor that a suggestion takes the place of.
+         */replaces: String, 
+        /**
+         * The word that a space will put there; none if what was typed stays.
+         */autocorrect: String?) {
+        self.generation = generation
+        self.suggestions = suggestions
+        self.replaces = replaces
+        self.autocorrect = autocorrect
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Strip: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeStrip: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Strip {
+        return
+            try Strip(
+                generation: FfiConverterUInt64.read(from: &buf), 
+                suggestions: FfiConverterSequenceTypeSuggestion.read(from: &buf), 
+                replaces: FfiConverterString.read(from: &buf), 
+                autocorrect: FfiConverterOptionString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Strip, into buf: inout [UInt8]) {
+        FfiConverterUInt64.write(value.generation, into: &buf)
+        FfiConverterSequenceTypeSuggestion.write(value.suggestions, into: &buf)
+        FfiConverterString.write(value.replaces, into: &buf)
+        FfiConverterOptionString.write(value.autocorrect, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeStrip_lift(_ buf: RustBuffer) throws -> Strip {
+    return try FfiConverterTypeStrip.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeStrip_lower(_ value: Strip) -> RustBuffer {
+    return FfiConverterTypeStrip.lower(value)
+}
+
+
+/**
  * A word for the strip.
  */
 public struct Suggestion: Equatable, Hashable {
@@ -4483,6 +5303,14 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */reason: String
     )
     /**
+     * The file holds no learned words, or is damaged, sealed with another key, or in use. A keyboard can be opened without one.
+     */
+    case LearnedWordsUnfit(
+        /**
+         * Which file, and what is wrong with it.
+         */reason: String
+    )
+    /**
      * The text does not fit the session's context.
      */
     case ContextOverflow(
@@ -4615,36 +5443,39 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
         case 7: return .LexiconUnfit(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 8: return .ContextOverflow(
+        case 8: return .LearnedWordsUnfit(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 9: return .ContextOverflow(
             reason: try FfiConverterString.read(from: &buf), 
             tokens: try FfiConverterUInt64.read(from: &buf), 
             context: try FfiConverterUInt64.read(from: &buf)
             )
-        case 9: return .MemoryLimit(
+        case 10: return .MemoryLimit(
             reason: try FfiConverterString.read(from: &buf), 
             needed: try FfiConverterUInt64.read(from: &buf), 
             limit: try FfiConverterUInt64.read(from: &buf), 
             fittingContext: try FfiConverterOptionUInt64.read(from: &buf)
             )
-        case 10: return .StorageFull(
+        case 11: return .StorageFull(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 11: return .Io(
+        case 12: return .Io(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 12: return .Cancelled(
+        case 13: return .Cancelled(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 13: return .Superseded(
+        case 14: return .Superseded(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 14: return .Closed(
+        case 15: return .Closed(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 15: return .InvalidArgument(
+        case 16: return .InvalidArgument(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 16: return .Internal(
+        case 17: return .Internal(
             reason: try FfiConverterString.read(from: &buf)
             )
 
@@ -4694,15 +5525,20 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .ContextOverflow(reason,tokens,context):
+        case let .LearnedWordsUnfit(reason):
             writeInt(&buf, Int32(8))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ContextOverflow(reason,tokens,context):
+            writeInt(&buf, Int32(9))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(tokens, into: &buf)
             FfiConverterUInt64.write(context, into: &buf)
             
         
         case let .MemoryLimit(reason,needed,limit,fittingContext):
-            writeInt(&buf, Int32(9))
+            writeInt(&buf, Int32(10))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(needed, into: &buf)
             FfiConverterUInt64.write(limit, into: &buf)
@@ -4710,37 +5546,37 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             
         
         case let .StorageFull(reason):
-            writeInt(&buf, Int32(10))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Io(reason):
             writeInt(&buf, Int32(11))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Cancelled(reason):
+        case let .Io(reason):
             writeInt(&buf, Int32(12))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Superseded(reason):
+        case let .Cancelled(reason):
             writeInt(&buf, Int32(13))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Closed(reason):
+        case let .Superseded(reason):
             writeInt(&buf, Int32(14))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .InvalidArgument(reason):
+        case let .Closed(reason):
             writeInt(&buf, Int32(15))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Internal(reason):
+        case let .InvalidArgument(reason):
             writeInt(&buf, Int32(16))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .Internal(reason):
+            writeInt(&buf, Int32(17))
             FfiConverterString.write(reason, into: &buf)
             
         }
@@ -5308,6 +6144,54 @@ fileprivate struct FfiConverterOptionString: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionData: FfiConverterRustBuffer {
+    typealias SwiftType = Data?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterData.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterData.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeLearnedWords: FfiConverterRustBuffer {
+    typealias SwiftType = LearnedWords?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeLearnedWords.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeLearnedWords.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeLexicon: FfiConverterRustBuffer {
     typealias SwiftType = Lexicon?
 
@@ -5324,6 +6208,30 @@ fileprivate struct FfiConverterOptionTypeLexicon: FfiConverterRustBuffer {
         switch try readInt(&buf) as Int8 {
         case 0: return nil
         case 1: return try FfiConverterTypeLexicon.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterOptionTypeEdit: FfiConverterRustBuffer {
+    typealias SwiftType = Edit?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeEdit.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeEdit.read(from: &buf)
         default: throw UniffiInternalError.unexpectedOptionalTag
         }
     }
@@ -5554,6 +6462,31 @@ fileprivate struct FfiConverterSequenceTypeKey: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeLearnedWord: FfiConverterRustBuffer {
+    typealias SwiftType = [LearnedWord]
+
+    public static func write(_ value: [LearnedWord], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeLearnedWord.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [LearnedWord] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [LearnedWord]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeLearnedWord.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeMessage: FfiConverterRustBuffer {
     typealias SwiftType = [Message]
 
@@ -5752,6 +6685,30 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_keyboard_ticket() != 60227) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_method_keyboard_start() != 32511) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_add() != 12677) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_close() != 50457) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_export() != 12689) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_forget() != 55218) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_list() != 53467) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_pause() != 43891) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_wipe() != 56757) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_method_lexicon_size() != 11657) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -5846,6 +6803,39 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_modelstore_remove() != 45584) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_accept() != 47438) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_backspace() != 24602) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_begins_sentence() != 63906) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_finish() != 4895) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_glance() != 24936) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_key() != 53698) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_learn() != 18317) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_refine() != 58748) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_reported() != 65011) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_learnedwords_in_memory() != 46024) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_learnedwords_open() != 1630) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_constructor_lexicon_open() != 13996) {

@@ -61,23 +61,39 @@ public final class Keyboard: Sendable {
         }
     }
 
+    /// Typing begins in a text field. One session at a time is of use.
+    ///
+    /// - Parameters:
+    ///   - field: What the field is for: in one for secrets nothing is suggested or kept, and only ordinary text is learned.
+    ///   - before: What the document says stands before the cursor.
+    ///   - after: What it says stands after the cursor.
+    public func start(field: Field = .text, before: String = "", after: String = "") -> TypingSession {
+        TypingSession(self, native.start(field: field.native, before: before, after: after))
+    }
+
     /// Closes the keyboard, and returns at once: what runs ends with ``NibbleError/closed(reason:)``. Closing twice does
     /// nothing. A keyboard that nothing refers to any more closes by itself.
     public func close() {
         native.close()
     }
 
-    /// Takes the ticket on the caller's actor, before anything is waited for: that makes the order of tickets that of
-    /// calls.
     private func ask(
         _ isolation: isolated (any Actor)?,
         _ request: @escaping @Sendable (NibbleFFI.Keyboard, UInt64) throws -> NibbleFFI.Suggestions
     ) async throws -> Suggestions {
+        Suggestions(try await ask(isolation: isolation) { [native] ticket in try request(native, ticket) })
+    }
+
+    /// Takes the ticket on the caller's actor, before anything is waited for: that makes the order of tickets that of
+    /// calls.
+    func ask<Found: Sendable>(
+        isolation: isolated (any Actor)? = #isolation, _ request: @escaping @Sendable (UInt64) throws -> Found
+    ) async throws -> Found {
         // What is not wanted any more must not take the place of what is.
         try Task.checkCancellation()
         let ticket = native.ticket()
         return try await queue.call(isolation: isolation, cancel: { [native] in native.cancel(ticket: ticket) }) {
-            [native] in Suggestions(try request(native, ticket))
+            try request(ticket)
         }
     }
 }
@@ -201,7 +217,7 @@ extension Keyboard {
         /// What it is to what was typed.
         public let kind: Kind
 
-        fileprivate init(_ suggestion: NibbleFFI.Suggestion) {
+        init(_ suggestion: NibbleFFI.Suggestion) {
             word = suggestion.word
             probability = suggestion.probability
             kind =

@@ -106,17 +106,21 @@ public final class Model: Sendable {
     /// - Parameters:
     ///   - lexicon: The words with which typing errors are seen through; without them words are only predicted.
     ///   - layout: Where the keys are, which tells how near two letters are; of use with a lexicon only.
+    ///   - learned: What the person has written, which is suggested and added to; without it nothing is learned.
+    ///   - language: The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
     ///   - threads: Threads that compute; 0 takes as many as suit the model and the device.
     ///   - memoryLimit: Bytes that the keyboard may write to; opening it fails where it would take more.
     /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``, ``NibbleError/invalidArgument(reason:)``.
     public func keyboard(
-        lexicon: Lexicon? = nil, layout: Keyboard.Layout = .qwerty, threads: Int = 0, memoryLimit: Int? = nil
+        lexicon: Lexicon? = nil, layout: Keyboard.Layout = .qwerty, learned: LearnedWords? = nil, language: String = "en",
+        threads: Int = 0, memoryLimit: Int? = nil
     ) async throws -> Keyboard {
         try await DispatchQueue.nibble.call { [native] in
             Keyboard(
                 try native.keyboard(
                     options: NibbleFFI.KeyboardOptions(
-                        lexicon: lexicon?.native, layout: layout.native, threads: unsigned(threads, "threads"),
+                        lexicon: lexicon?.native, layout: layout.native, learned: learned?.native, language: language,
+                        threads: unsigned(threads, "threads"),
                         memoryLimit: memoryLimit.map { try unsigned($0, "memoryLimit") })))
         }
     }

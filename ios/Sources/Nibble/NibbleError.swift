@@ -19,6 +19,9 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     case noChatTemplate(reason: String)
     /// There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
     case lexiconUnfit(reason: String)
+    /// The file holds no learned words, or is damaged, sealed with another key, or in use. It is as it was; a keyboard can be opened
+    /// without it.
+    case learnedWordsUnfit(reason: String)
     /// The text, of so many `tokens`, does not fit the session's `context`.
     case contextOverflow(reason: String, tokens: Int, context: Int)
     /// What was to be opened would write to `needed` bytes, and `limit` are allowed. `fittingContext` is a context that
@@ -46,8 +49,8 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
         switch self {
         case .modelNotFound(let reason), .modelDamaged(let reason), .modelVersion(let reason),
             .modelUnsupported(let reason), .noChatTemplate(let reason), .lexiconUnfit(let reason),
-            .contextOverflow(let reason, _, _), .memoryLimit(let reason, _, _, _), .snapshotUnfit(let reason),
-            .storageFull(let reason), .io(let reason), .cancelled(let reason), .superseded(let reason),
+            .learnedWordsUnfit(let reason), .contextOverflow(let reason, _, _), .memoryLimit(let reason, _, _, _),
+            .snapshotUnfit(let reason), .storageFull(let reason), .io(let reason), .cancelled(let reason), .superseded(let reason),
             .closed(let reason), .invalidArgument(let reason), .internal(let reason):
             reason
         }
@@ -75,6 +78,7 @@ extension NibbleError {
         case .ModelUnsupported(let reason): self = .modelUnsupported(reason: reason)
         case .NoChatTemplate(let reason): self = .noChatTemplate(reason: reason)
         case .LexiconUnfit(let reason): self = .lexiconUnfit(reason: reason)
+        case .LearnedWordsUnfit(let reason): self = .learnedWordsUnfit(reason: reason)
         case .ContextOverflow(let reason, let tokens, let context):
             self = .contextOverflow(reason: reason, tokens: Int(clamping: tokens), context: Int(clamping: context))
         case .MemoryLimit(let reason, let needed, let limit, let fitting):

@@ -65,6 +65,8 @@ private struct Runner {
                 strips.append(strip(try await ask(keyboard, test, key)))
             }
             return .object(["strips": .array(strips)])
+        case "typing":
+            return try await typing(test)
         case "replies":
             let found = try await model.replier().suggest(chat(test), count: test.number("count"))
             return .object([
@@ -86,9 +88,32 @@ private struct Runner {
         try await model.session(Session.Options(context: 256))
     }
 
-    private func keyboard(_ test: JSON) async throws -> Keyboard {
+    private func keyboard(_ test: JSON, learned: LearnedWords? = nil) async throws -> Keyboard {
         let lexicon = test["lexicon"].bool == true ? try await Lexicon(contentsOf: words) : nil
-        return try await model.keyboard(lexicon: lexicon, layout: layout(test["layout"]))
+        return try await model.keyboard(lexicon: lexicon, layout: layout(test["layout"]), learned: learned)
+    }
+
+    private func typing(_ test: JSON) async throws -> JSON {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).learned")
+        defer { try? FileManager.default.removeItem(at: url) }
+        let learned = try await LearnedWords(contentsOf: url)
+        let keyboard = try await keyboard(test, learned: learned)
+        var texts: [String] = []
+        for part in try test.list("fields") {
+            var editor = Editor(text: part["before"].string ?? "")
+            let kind = try part["field"].string.map(field(called:)) ?? .text
+            let typing = keyboard.start(field: kind, before: editor.text, after: part["after"].string ?? "")
+            for step in try part.list("steps") {
+                try await editor.take(step, in: typing)
+                texts.append(editor.text)
+            }
+            typing.close()
+        }
+        // Closing learns when it comes to it.
+        DispatchQueue.nibbleWork.sync(flags: .barrier) {}
+        try await learned.close()
+        let words = try await LearnedWords(contentsOf: url).words().map(\.word)
+        return .object(["texts": JSON(texts), "learned": JSON(words)])
     }
 
     /// What a case does not say is what the API takes for itself.
@@ -171,6 +196,10 @@ private struct Runner {
             for number in 0..<100 {
                 try await overtaken(keyboard, context: "Number \(number) ")
             }
+        case "foreign learned words":
+            try await withFile(Data(repeating: 120, count: 20_000)) { _ = try await LearnedWords(contentsOf: $0) }
+        case "bad key":
+            try await withFile(nil) { _ = try await LearnedWords(contentsOf: $0, key: Data(count: 31)) }
         case "missing word list": try await openWordList(nil)
         case "foreign word list": try await openWordList(Data(repeating: 120, count: 20_000))
         case "cut word list": try await openWordList(Data(contentsOf: words).prefix(1_000))
@@ -221,6 +250,38 @@ private struct Runner {
         defer { try? FileManager.default.removeItem(at: url) }
         try bytes?.write(to: url)
         try await use(url)
+    }
+}
+
+/// What is typed into.
+private struct Editor {
+    var text: String
+
+    /// Does what a step of a case says.
+    mutating func take(_ step: JSON, in typing: TypingSession) async throws {
+        for key in step["keys"].string ?? "" { try apply(typing.key(String(key))) }
+        if let end = step["end"].string {
+            _ = try await strip(of: typing)
+            try apply(typing.key(end))
+        }
+        if let index = step["accept"].int {
+            let strip = try await strip(of: typing)
+            guard let edit = typing.accept(strip.suggestions[index], from: strip) else { throw Obstacle("the strip is stale") }
+            try apply(edit)
+        }
+        for _ in 0..<(step["backspace"].int ?? 0) { try apply(typing.backspace()) }
+        if let before = step["reported"].string { typing.reported(before: before, after: "") }
+    }
+
+    private func strip(of typing: TypingSession) async throws -> TypingSession.Strip {
+        for try await strip in typing.strips where strip.isRefined { return strip }
+        throw Obstacle("there is no strip")
+    }
+
+    private mutating func apply(_ edit: TypingSession.Edit) throws {
+        guard text.hasSuffix(edit.delete) else { throw Obstacle("\(edit.delete) is to go, and the text is \(text)") }
+        text.removeLast(edit.delete.count)
+        text += edit.insert
     }
 }
 
@@ -342,6 +403,7 @@ private func suiteName(of error: NibbleError) -> String {
     case .modelUnsupported: "model_unsupported"
     case .noChatTemplate: "no_chat_template"
     case .lexiconUnfit: "lexicon_unfit"
+    case .learnedWordsUnfit: "learned_words_unfit"
     case .contextOverflow: "context_overflow"
     case .memoryLimit: "memory_limit"
     case .snapshotUnfit: "snapshot_unfit"

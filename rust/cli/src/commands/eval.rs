@@ -131,11 +131,8 @@ impl KeyboardArgs {
         bar.set_length(messages.len() as u64);
         let mut keyboard = self.words.keyboard()?;
         if !learned.is_empty() {
-            let mut learner = Learner::new();
-            learned
-                .iter()
-                .try_for_each(|message| message.teach(&mut learner))
-                .map_err(|e| Failure::Failed(e.to_string()))?;
+            let learner = Learner::new();
+            learned.iter().for_each(|message| message.teach(&learner));
             keyboard = keyboard.with_learner(learner);
         }
         let noise = Noise { sigma: self.sigma, ..Noise::default() };

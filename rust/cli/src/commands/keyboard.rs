@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::field::Field;
-use nibble_tasks::keyboard::gate::is_worth_showing;
+use nibble_tasks::keyboard::gate::leave_out_the_weak;
 use nibble_tasks::keyboard::layout::{Key, Layout, Point};
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::{Keyboard, Kind, Query, Suggestion, Suggestions};
@@ -213,7 +213,7 @@ impl State {
             found.autocorrect = None;
         }
         if request.gate {
-            found.suggestions.retain(|suggestion| is_worth_showing(suggestion, &request.typed));
+            leave_out_the_weak(&mut found, &request.typed);
         }
         let wanted = if request.field.predicts() { request.emoji } else { 0 };
         let emoji = self.emoji(&[query.context, query.typed].concat(), wanted)?;
@@ -221,15 +221,21 @@ impl State {
     }
 
     fn learn(&mut self, event: Event, request: &Request) -> Result<String, String> {
-        let learner = self.keyboard.learner_mut().ok_or("this keyboard does not learn")?;
+        let learner = self.keyboard.learner().ok_or("this keyboard does not learn")?;
         let (context, word) =
             (request.context.as_deref().unwrap_or_default(), request.word.as_deref().unwrap_or_default());
         match event {
-            Event::Committed | Event::Accepted if request.field.learns() => learner.committed(context, word),
-            Event::Reverted if request.field.learns() => learner.reverted(&request.typed, word),
-            Event::Committed | Event::Accepted | Event::Reverted => Ok(()),
             Event::Forgotten => learner.forget(word).map(drop),
             Event::Wiped => learner.wipe(),
+            _ if !request.field.learns() => Ok(()),
+            Event::Reverted => {
+                learner.reverted(&request.typed, word);
+                learner.save()
+            }
+            Event::Committed | Event::Accepted => {
+                learner.committed(context, word);
+                learner.save()
+            }
         }
         .map_err(|error| error.to_string())?;
         Ok(json!({ "words": learner.len() }).to_string())

@@ -1,17 +1,17 @@
 //! The model's words and the person's on one strip, where nothing was typed yet or no word list reads the touches.
 //!
-//! P(w) = (1 − a) P_model(w) + a P_person(w), with the share a that the learner gives; both are probabilities of a word after the
+//! P(w) = (1 − a) P_model(w) + a P_person(w), with the share a that comes from how much was learned; both are probabilities of a word after the
 //! context, so the mixture is one too.
 
 use super::Candidate;
-use super::learning::{Learner, Said};
+use super::habits::{Habits, Said};
 use super::lexicon::Lexicon;
 use super::spelling::{Search, capitalised};
 use super::text::{self, Cut};
 
 /// The person, and where in the text they are.
 pub(super) struct Person<'a> {
-    pub learner: &'a Learner,
+    pub habits: &'a Habits,
     pub said: &'a Said,
     pub lexicon: Option<&'a Lexicon>,
 }
@@ -38,10 +38,10 @@ pub(super) fn blend(
     masses: Masses,
     top: usize,
 ) -> f64 {
-    let Person { learner, said, lexicon } = person;
+    let Person { habits, said, lexicon } = person;
     let (opening, typed) = cut.typed.split_at(cut.word);
     let prefix = text::folded_word(typed);
-    for form in learner.likely(said, &prefix, *lexicon, top + MORE) {
+    for form in habits.likely(said, &prefix, *lexicon, top + MORE) {
         let word = text::folded_word(form);
         if candidates.iter().all(|candidate| text::folded_word(&candidate.word) != word) {
             let rest: String = form.chars().skip(typed.chars().count()).collect();
@@ -52,18 +52,17 @@ pub(super) fn blend(
             candidates.extend(asked);
         }
     }
-    let share = learner.share(said);
+    let share = habits.share(said);
     let mix = |model: f64, own: f64| ((1.0 - share) * (model - masses.all).exp() + share * own).ln() + masses.all;
     // A word that is there in several cases is the person's in the best of them alone.
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| b.word.cmp(&a.word)));
     let mut seen = std::collections::HashSet::new();
     for candidate in candidates {
         let word = text::folded_word(&candidate.word);
-        let own = if seen.contains(&word) { 0.0 } else { learner.probability(said, &word) };
-        candidate.score = mix(candidate.score, own);
-        seen.insert(word);
+        let own = habits.probability(said, &word);
+        candidate.score = mix(candidate.score, if seen.insert(word) { own } else { 0.0 });
     }
-    mix(masses.typed, learner.mass(said, &prefix))
+    mix(masses.typed, habits.mass(said, &prefix))
 }
 
 impl Search<'_> {

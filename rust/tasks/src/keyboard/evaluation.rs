@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use nibble_engine::{LanguageModel, Result, SplitMix64};
 
-use super::diary::DiaryError;
 use super::gate::is_worth_showing;
 use super::layout::{Layout, Point};
 use super::learning::Learner;
@@ -278,11 +277,8 @@ impl Evaluation {
 
 impl Message {
     /// Has a keyboard learn the words of the message, as if somebody had just written it.
-    ///
-    /// # Errors
-    /// As [`Learner::committed`].
-    pub fn teach(&self, learner: &mut Learner) -> std::result::Result<(), DiaryError> {
-        words(&self.text).try_for_each(|spot| learner.committed(&self.before(spot.before), spot.word))
+    pub fn teach(&self, learner: &Learner) {
+        words(&self.text).for_each(|spot| learner.committed(&self.before(spot.before), spot.word));
     }
 
     /// All the text before a word, of which `before` is in the message itself.

@@ -8,8 +8,9 @@
 //! * `layout.rs`: where the keys are;
 //! * `readings.rs`: the words that a row of touches may have been meant to spell;
 //! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
-//! * `learning.rs`: what this person writes, and `diary.rs`: the file that it is kept in;
+//! * `habits.rs`: what this person writes, `diary.rs`: the file that it is kept in, and `learning.rs`: both, for all who use them;
 //! * `blend.rs`: the model's words and the person's on one strip;
+//! * `typing.rs`: one text field while it is typed in, and what each key does to it;
 //! * `gate.rs`: what is worth showing, and `field.rs`: what may be done in which field;
 //! * `rates.rs`: how often a token ends its word, where the model was not asked;
 //! * `lexicon.rs`: the words of a language and their frequencies;
@@ -27,6 +28,7 @@ pub mod emoji;
 pub mod evaluation;
 pub mod field;
 pub mod gate;
+mod habits;
 pub mod layout;
 pub mod learning;
 pub mod lexicon;
@@ -41,6 +43,7 @@ mod table;
 mod tests;
 mod text;
 mod tree;
+pub mod typing;
 mod window;
 
 use std::collections::HashSet;
@@ -48,8 +51,9 @@ use std::sync::Arc;
 
 use nibble_engine::{LanguageModel, Result};
 
+use habits::{Habits, Said};
 use layout::{Layout, Point};
-use learning::{Learner, Said};
+use learning::Learner;
 use lexicon::Lexicon;
 use rates::EndRates;
 use readings::Touch;
@@ -217,7 +221,7 @@ impl Keyboard {
         Self { speller: Some(Speller::new(lexicon, layout)), ..self }
     }
 
-    /// The same keyboard with what a person has written, to which [`learner_mut`](Self::learner_mut) can add.
+    /// The same keyboard with what a person has written, to which anybody may add who has a clone of it.
     pub fn with_learner(self, learner: Learner) -> Self {
         Self { learner: Some(learner), ..self }
     }
@@ -225,11 +229,6 @@ impl Keyboard {
     /// What it has learned.
     pub fn learner(&self) -> Option<&Learner> {
         self.learner.as_ref()
-    }
-
-    /// What it has learned, to tell it more, or to make it forget.
-    pub fn learner_mut(&mut self) -> Option<&mut Learner> {
-        self.learner.as_mut()
     }
 
     /// From now on the keys are there.
@@ -279,10 +278,11 @@ impl Keyboard {
         let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
 
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
-        let mut learner = self.learner.as_mut().filter(|learner| !learner.is_empty());
+        let mut learned = self.learner.as_ref().map(Learner::habits).filter(|habits| !habits.is_empty());
+        let habits: Option<&mut Habits> = learned.as_deref_mut();
         if let Some(speller) = self.speller.as_mut().filter(|_| spelling::is_plain(typed)) {
             let touches = touches_of(query, typed);
-            let asked = spelling::Asked { cut: &cut, said: &said, touches, learner, top: query.top, batches };
+            let asked = spelling::Asked { cut: &cut, said: &said, touches, habits, top: query.top, batches };
             let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
             return speller.suggest(search, asked, answer);
         }
@@ -329,8 +329,8 @@ impl Keyboard {
 
         let all = place.mass_of_gap(model, table);
         let mut mass = mass;
-        if let Some(learner) = learner.take() {
-            let person = blend::Person { learner, said: &said, lexicon };
+        if let Some(habits) = habits {
+            let person = blend::Person { habits, said: &said, lexicon };
             let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
             mass = blend::blend(search, &person, &cut, &mut candidates, blend::Masses { typed: mass, all }, query.top);
             keep_best(&mut candidates, query.top, may);

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use nibble_engine::{LanguageModel, Result};
 
+use super::habits::{Habits, Said};
 use super::layout::Layout;
-use super::learning::{Learner, Said};
 use super::lexicon::{Lexicon, MAX_COST, Word, nats};
 use super::rates::EndRates;
 use super::readings::{Reading, Readings, Touch};
@@ -58,7 +58,7 @@ pub(super) struct Asked<'a> {
     /// One a character of the word.
     pub touches: Vec<Touch>,
     /// What this person writes, if anything is known of that.
-    pub learner: Option<&'a mut Learner>,
+    pub habits: Option<&'a mut Habits>,
     pub top: usize,
     pub batches: usize,
 }
@@ -78,7 +78,7 @@ struct Given<'a> {
     typed: &'a Typed<'a>,
     /// ln of the mass of all words.
     all: f64,
-    person: Option<(&'a Learner, &'a Said)>,
+    person: Option<(&'a Habits, &'a Said)>,
 }
 
 /// What it works with.
@@ -124,14 +124,14 @@ impl Speller {
         let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
         let typed = Typed { opening, word, literal: folded_word(word) };
         let mut readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
-        if let Some(learner) = &mut asked.learner {
-            self.add_own_words(&mut readings, learner.lexicon(), &asked.touches);
+        if let Some(habits) = &mut asked.habits {
+            self.add_own_words(&mut readings, habits.lexicon(), &asked.touches);
         }
         self.add_model_words(&mut readings, &mut search, &asked, cost);
         // A person may mean what was typed, whatever it is.
         self.add(&mut readings, typed.literal.clone(), cost, 0);
         let all = search.place.mass_of_gap(search.model, search.table);
-        let person = asked.learner.as_deref().map(|learner| (learner, asked.said));
+        let person = asked.habits.as_deref().map(|habits| (habits, asked.said));
         let given = Given { typed: &typed, all, person };
         let mut spent = 0;
         let mut candidates = loop {
@@ -162,7 +162,7 @@ impl Speller {
         answer.proven = false;
         let may = |word: &str| offensive::may_suggest(search.options, Some(&self.lexicon), word, &typed.literal);
         // An offensive word that was meant is not changed into what is next to it.
-        answer.autocorrect = self.correction(&candidates, &typed, asked.learner.as_deref()).filter(|word| may(word));
+        answer.autocorrect = self.correction(&candidates, &typed, asked.habits.as_deref()).filter(|word| may(word));
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.retain(|candidate| may(&candidate.reading.word));
         place_literal(&mut candidates, &typed.literal, asked.top, total, answer.autocorrect.is_some());
@@ -217,7 +217,7 @@ impl Speller {
     }
 
     /// The word that should take the place of what was typed.
-    fn correction(&self, candidates: &[Candidate], typed: &Typed, learner: Option<&Learner>) -> Option<String> {
+    fn correction(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<String> {
         let literal = &typed.literal;
         if typed
             .opening
@@ -227,12 +227,12 @@ impl Speller {
         }
         let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
         let best = whole.next().filter(|best| best.reading.word != *literal)?;
-        let is_own = |word: &str| learner.is_some_and(|learner| learner.knows(word));
+        let is_own = |word: &str| habits.is_some_and(|habits| habits.knows(word));
         let is_word = |best: &Candidate| best.reading.listed || best.known(&self.lexicon) || is_own(&best.reading.word);
         if is_own(literal) || self.is_known(literal, &best.reading) || !is_word(best) {
             return None;
         }
-        if learner.is_some_and(|learner| learner.refuses(literal, &best.reading.word)) {
+        if habits.is_some_and(|habits| habits.refuses(literal, &best.reading.word)) {
             return None;
         }
         let others = log_sum(whole.map(|candidate| candidate.score));
@@ -274,12 +274,12 @@ impl Search<'_> {
         let mix = if reading.word == typed.literal { MIX_AS_TYPED } else { MIX };
         let mixed = |model: f64| {
             let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
-            let Some((learner, said)) = person else { return anybody };
-            let (share, own) = (learner.share(said), learner.probability(said, &reading.word));
+            let Some((habits, said)) = person else { return anybody };
+            let (share, own) = (habits.share(said), habits.probability(said, &reading.word));
             log_add((1.0 - share).ln() + anybody, (share * own).ln())
         };
         let logp = mixed(sum);
-        let written = person.and_then(|(learner, _)| learner.form(&reading.word)).filter(|own| **own != reading.word);
+        let written = person.and_then(|(habits, _)| habits.form(&reading.word)).filter(|own| **own != reading.word);
         let word = match (second, written) {
             ("", Some(own)) => own.to_owned(),
             // Of a word that nobody knows the model has no say in how it is written.

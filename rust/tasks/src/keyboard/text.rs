@@ -67,6 +67,11 @@ fn word_start(typed: &str) -> usize {
     typed.len() - word.len()
 }
 
+/// Whether a sentence ends with `text`, which does not end in whitespace.
+pub(super) fn ends_sentence(text: &str) -> bool {
+    text.trim_end_matches(['"', '”', '\'', '’', ')', '»']).ends_with(['.', '!', '?', '…', '。', '؟', '।'])
+}
+
 /// The longest end of `text` of at most `bytes` bytes that begins at a character.
 pub(super) fn suffix(text: &str, bytes: usize) -> &str {
     let mut start = text.len().saturating_sub(bytes);

@@ -22,6 +22,9 @@ import dev.nibble.ffi.Suggestions as NativeSuggestions
 public class Keyboard internal constructor(native: NativeKeyboard) : AutoCloseable {
     internal val handle = Handle("keyboard", native, Lane("nibble-keyboard")) { shut() }
 
+    /** Where disks are waited for. */
+    internal val learning = Lane("nibble-learning")
+
     /**
      * The most probable words at the cursor.
      *
@@ -68,16 +71,28 @@ public class Keyboard internal constructor(native: NativeKeyboard) : AutoCloseab
         handle.now { setLayout(native) }
     }
 
+    /**
+     * Typing begins in a text field, with what its editor says of the text around the cursor. One session at a time is of use.
+     *
+     * @param field what the field is for: in one for secrets nothing is suggested or kept, and only ordinary text is learned.
+     * @param before the text before the cursor, a few hundred characters of it.
+     * @param after the text after the cursor.
+     */
+    public fun start(field: Field = Field.TEXT, before: String = "", after: String = ""): TypingSession =
+        TypingSession(this, handle.now { start(field.toNative(), before, after) })
+
     /** Closes the keyboard; what runs ends with [NibbleException.Closed]. It waits for nothing. */
     override fun close(): Unit = handle.close()
 
     private suspend fun ask(
         request: NativeKeyboardRequest,
         ask: NativeKeyboard.(ULong, NativeKeyboardRequest) -> NativeSuggestions,
-    ): Suggestions {
+    ): Suggestions = ask { ticket -> handle.now { ask(ticket, request) } }.toPublic()
+
+    internal suspend fun <T> ask(request: (ULong) -> T): T {
         // Here and not where the request runs: the order of the calls decides which is the newest.
         val ticket = handle.now { ticket() }
-        return handle.call(stop = { cancel(ticket) }) { ask(ticket, request) }.toPublic()
+        return handle.call(stop = { cancel(ticket) }) { request(ticket) }
     }
 }
 
@@ -91,6 +106,10 @@ public data class KeyboardOptions(
     public val lexicon: Lexicon? = null,
     /** Where the keys are, which tells how near two letters are; of use with a [lexicon] only. */
     public val layout: KeyboardLayout = KeyboardLayout.Qwerty,
+    /** What the person has written, which is suggested and added to; with `null` nothing is learned. */
+    public val learned: LearnedWords? = null,
+    /** The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text. */
+    public val language: String = "en",
 )
 
 /**
@@ -206,6 +225,8 @@ public enum class SuggestionKind {
 internal fun KeyboardOptions.toNative() = NativeKeyboardOptions(
     lexicon = lexicon?.toNative(),
     layout = layout.toNative(),
+    learned = learned?.toNative(),
+    language = language,
     threads = threads.toNative("threads"),
     memoryLimit = memoryLimit?.toNative("memoryLimit"),
 )
@@ -241,7 +262,7 @@ private fun Field.toNative() = when (this) {
 
 private fun NativeSuggestions.toPublic() = Suggestions(suggestions.map { it.toPublic() }, replaces, proven, autocorrect)
 
-private fun NativeSuggestion.toPublic() = Suggestion(
+internal fun NativeSuggestion.toPublic() = Suggestion(
     word,
     probability,
     when (kind) {

@@ -20,6 +20,9 @@ import kotlinx.coroutines.withContext
 internal class Lane(name: String, width: Int = 1) {
     private val threads = Dispatchers.IO.limitedParallelism(width, name).asExecutor()
 
+    /** Runs [work] when its turn comes, for nobody who waits. */
+    fun later(work: () -> Unit): Unit = threads.execute(work)
+
     /**
      * Runs [work] and suspends until it has returned. When the caller is cancelled, [stop] is called at once, by whoever cancels it;
      * the caller goes on when [work] has returned all the same, so that nothing is computed for a coroutine that is over. What it

@@ -1,5 +1,6 @@
 package dev.nibble
 
+import dev.nibble.ffi.LearnedWords as NativeLearnedWords
 import dev.nibble.ffi.Lexicon as NativeLexicon
 import dev.nibble.ffi.LogLevel as NativeLogLevel
 import dev.nibble.ffi.Packing as NativePacking
@@ -78,6 +79,20 @@ public object Nibble {
                     Lexicon(NativeLexicon.openDescriptor(descriptor, offset.toNative("offset"), length.toNative("length")))
                 }
             }
+        }
+
+    /**
+     * Opens the file at [path], in which a [Keyboard] keeps what its person writes, or makes it. It is to lie in storage of the app's own
+     * that no backup takes. With a [key] of 32 bytes, such as the system's key store keeps, its content is sealed.
+     *
+     * @throws NibbleException.LearnedWordsUnfit if it is damaged, something else, sealed with another key, or in use. It is as it was: go
+     *   on without it, or delete it to begin anew.
+     * @throws NibbleException.Io if the system refuses to read or write it.
+     * @throws NibbleException.LibraryUnavailable if Nibble's native library could not be loaded.
+     */
+    public suspend fun openLearnedWords(path: String, key: ByteArray? = null): LearnedWords =
+        lane.call(discard = LearnedWords::close) {
+            loaded { translating("store of learned words") { LearnedWords(NativeLearnedWords.open(path, key)) } }
         }
 
     /** What the model file at [path] would take with one session. Reads little of the file; throws what [open] does. */

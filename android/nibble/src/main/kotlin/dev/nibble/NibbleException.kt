@@ -28,6 +28,12 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
     /** There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one. */
     public class LexiconUnfit internal constructor(message: String) : NibbleException(message)
 
+    /**
+     * The file holds no learned words, or is damaged, sealed with another key, or in use. It is as it was; a keyboard can be opened without
+     * it.
+     */
+    public class LearnedWordsUnfit internal constructor(message: String) : NibbleException(message)
+
     /** The text has [tokens] tokens, and the session holds [context]. */
     public class ContextOverflow internal constructor(
         message: String,
@@ -95,6 +101,7 @@ internal fun NativeException.toPublic(): NibbleException = when (this) {
     is NativeException.ModelUnsupported -> NibbleException.ModelUnsupported(reason)
     is NativeException.NoChatTemplate -> NibbleException.NoChatTemplate(reason)
     is NativeException.LexiconUnfit -> NibbleException.LexiconUnfit(reason)
+    is NativeException.LearnedWordsUnfit -> NibbleException.LearnedWordsUnfit(reason)
     is NativeException.ContextOverflow -> NibbleException.ContextOverflow(reason, tokens.toInt(), context.toInt())
     is NativeException.MemoryLimit ->
         NibbleException.MemoryLimit(reason, needed.toLong(), limit.toLong(), fittingContext?.toInt())

@@ -3,6 +3,7 @@ package dev.nibble
 import java.io.File
 import java.nio.file.Path
 import kotlin.test.assertEquals
+import kotlin.test.assertTrue
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
@@ -77,6 +78,7 @@ class ConformanceTest {
             }
             buildJsonObject { put("strips", JsonArray(strips)) }
         }
+        "typing" -> typing(case)
         "replies" -> model.replier().use { replies(it.suggest(case.chat(), case.int("count"))) }
         "draft" -> model.replier().use { written(it.draft(case.chat(), case.sampling())) }
         "error" -> {
@@ -88,10 +90,36 @@ class ConformanceTest {
 
     private suspend fun session(options: SessionOptions = SessionOptions(context = CONTEXT)) = model.session(options)
 
-    private suspend fun keyboard(case: JsonObject): Keyboard {
+    private suspend fun keyboard(case: JsonObject, learned: LearnedWords? = null): Keyboard {
         val lexicon = if (case["lexicon"]?.jsonPrimitive?.boolean == true) Nibble.openLexicon(words.path) else null
         val layout = case["layout"]?.layout() ?: KeyboardLayout.Qwerty
-        return lexicon.use { model.keyboard(KeyboardOptions(lexicon = it, layout = layout)) }
+        return lexicon.use { model.keyboard(KeyboardOptions(lexicon = it, layout = layout, learned = learned)) }
+    }
+
+    private suspend fun typing(case: JsonObject): JsonElement {
+        val path = folder.resolve("learned").toString()
+        val texts = mutableListOf<JsonElement>()
+        Nibble.openLearnedWords(path).use { learned ->
+            keyboard(case, learned).use { keyboard ->
+                for (field in case.list("fields")) {
+                    val editor = StringBuilder(field["before"]?.jsonPrimitive?.content.orEmpty())
+                    keyboard.start(field.field(), editor.toString(), field["after"]?.jsonPrimitive?.content.orEmpty()).use { typing ->
+                        for (step in field.list("steps")) {
+                            typing.step(step, editor)
+                            texts += JsonPrimitive(editor.toString())
+                        }
+                    }
+                }
+                // Closing learns when it comes to it.
+                keyboard.learning.call { }
+            }
+        }
+        val learned = Nibble.openLearnedWords(path).use { it.list() }
+        File(path).delete()
+        return buildJsonObject {
+            put("texts", JsonArray(texts))
+            put("learned", JsonArray(learned.map { JsonPrimitive(it.word) }))
+        }
     }
 
     private suspend fun written(flow: Flow<Piece>): JsonElement {
@@ -147,6 +175,8 @@ class ConformanceTest {
                     older.await().getOrThrow()
                 }
             }
+            "foreign learned words" -> Nibble.openLearnedWords(changed(ByteArray(20_000) { 120 }).path)
+            "bad key" -> Nibble.openLearnedWords(changed(ByteArray(20_000) { 120 }).path, ByteArray(31))
             "missing word list" -> Nibble.openLexicon("$folder/missing.fst")
             "foreign word list" -> Nibble.openLexicon(changed(ByteArray(20_000) { 120 }).path)
             "cut word list" -> Nibble.openLexicon(changed(words.readBytes().copyOf(1_000)).path)
@@ -197,9 +227,29 @@ private suspend fun Keyboard.ask(case: JsonObject, key: JsonObject): Suggestions
     val touches = key["touches"]?.jsonArray.orEmpty().map { touch ->
         (touch as? JsonArray)?.let { (x, y) -> Touch(x.jsonPrimitive.float, y.jsonPrimitive.float) }
     }
-    val field = key["field"]?.let { Field.valueOf(it.jsonPrimitive.content.uppercase()) } ?: Field.TEXT
-    val gate = case["gate"]?.jsonPrimitive?.boolean ?: return suggest(context, typed, count, touches, field)
-    return suggest(context, typed, count, touches, field, gate)
+    val gate = case["gate"]?.jsonPrimitive?.boolean ?: return suggest(context, typed, count, touches, key.field())
+    return suggest(context, typed, count, touches, key.field(), gate)
+}
+
+private fun JsonObject.field(): Field = this["field"]?.let { Field.valueOf(it.jsonPrimitive.content.uppercase()) } ?: Field.TEXT
+
+private suspend fun TypingSession.step(step: JsonObject, editor: StringBuilder) {
+    fun apply(edit: Edit) {
+        assertTrue(editor.endsWith(edit.delete))
+        editor.setLength(editor.length - edit.delete.length)
+        editor.append(edit.insert)
+    }
+    for (key in step["keys"]?.jsonPrimitive?.content.orEmpty()) apply(key(key.toString()))
+    if ("end" in step) {
+        strips.first { it.refined }
+        apply(key(step.text("end")))
+    }
+    step["accept"]?.let { index ->
+        val strip = strips.first { it.refined }
+        apply(checkNotNull(accept(strip, strip.suggestions[index.jsonPrimitive.int])))
+    }
+    repeat(step["backspace"]?.jsonPrimitive?.int ?: 0) { apply(backspace()) }
+    step["reported"]?.let { reported(it.jsonPrimitive.content, "") }
 }
 
 private fun JsonElement.layout(): KeyboardLayout = if (this is JsonArray) {
