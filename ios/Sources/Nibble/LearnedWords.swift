@@ -29,7 +29,7 @@ public final class LearnedWords: Sendable {
     ///   use; it is as it was. ``NibbleError/io(reason:)``, ``NibbleError/invalidArgument(reason:)`` for a key of another length.
     public convenience init(contentsOf url: URL, key: Data? = nil) async throws {
         self.init(
-            try await DispatchQueue.nibble.call {
+            try await DispatchQueue.nibbleLearning.call {
                 try NibbleFFI.LearnedWords.open(path: path(of: url), key: key)
             })
     }
@@ -86,6 +86,6 @@ public final class LearnedWords: Sendable {
     private func call<Value: Sendable>(
         _ body: @escaping @Sendable (NibbleFFI.LearnedWords) throws -> Value
     ) async throws -> Value {
-        try await DispatchQueue.nibble.call { [native] in try body(native) }
+        try await DispatchQueue.nibbleLearning.call { [native] in try body(native) }
     }
 }

@@ -12,6 +12,9 @@ extension DispatchQueue {
     /// For what takes seconds and what nobody waits for at the screen, such as packing a model. The system may take its time.
     static let nibbleWork = DispatchQueue(label: "dev.nibble.work", qos: .utility, attributes: .concurrent)
 
+    /// For what a person writes, in the order in which it was written; it waits for the disk.
+    static let nibbleLearning = DispatchQueue(label: "dev.nibble.learning", qos: .utility)
+
     /// For the calls of one timeline, which take turns: one that waits holds no thread.
     static func nibbleTimeline() -> DispatchQueue {
         DispatchQueue(label: "dev.nibble.timeline")

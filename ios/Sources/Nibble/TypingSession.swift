@@ -122,7 +122,7 @@ public final class TypingSession: Sendable {
 
     /// What cannot be written down counts all the same, and is tried again with the next word; the log says why.
     private func learn() {
-        DispatchQueue.nibbleWork.async { [native] in try? native.learn() }
+        DispatchQueue.nibbleLearning.async { [native] in try? native.learn() }
     }
 }
 

@@ -109,8 +109,6 @@ private struct Runner {
             }
             typing.close()
         }
-        // Closing learns when it comes to it.
-        DispatchQueue.nibbleWork.sync(flags: .barrier) {}
         try await learned.close()
         let words = try await LearnedWords(contentsOf: url).words().map(\.word)
         return .object(["texts": JSON(texts), "learned": JSON(words)])

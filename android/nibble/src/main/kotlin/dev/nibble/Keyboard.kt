@@ -22,9 +22,6 @@ import dev.nibble.ffi.Suggestions as NativeSuggestions
 public class Keyboard internal constructor(native: NativeKeyboard) : AutoCloseable {
     internal val handle = Handle("keyboard", native, Lane("nibble-keyboard")) { shut() }
 
-    /** Where disks are waited for. */
-    internal val learning = Lane("nibble-learning")
-
     /**
      * The most probable words at the cursor.
      *

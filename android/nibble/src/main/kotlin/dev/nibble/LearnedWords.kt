@@ -11,7 +11,6 @@ import java.util.concurrent.atomic.AtomicBoolean
  * [Nibble.openLearnedWords] opens one, whose file one process at a time may have open. Leave the file out of backups.
  */
 public class LearnedWords internal constructor(private val native: NativeLearnedWords) : AutoCloseable {
-    private val lane = Lane("nibble-learned")
     private val closed = AtomicBoolean()
 
     /** All words, the most written first. */
@@ -40,12 +39,14 @@ public class LearnedWords internal constructor(private val native: NativeLearned
      */
     public suspend fun add(exported: String): Unit = call { add(exported) }
 
-    /** Writes down what was not yet, and closes the file. Keyboards that were opened with it go on, and keep nothing more. */
+    /**
+     * Has what was not yet written down, and the file closed; keyboards that were opened with it go on, and keep nothing more. It waits for
+     * nothing, and the file can be opened again at once. Closing twice does nothing.
+     */
     override fun close() {
         if (closed.compareAndSet(false, true)) {
-            try {
-                translating(NAME) { native.shut() }
-            } finally {
+            learning.later {
+                runCatching { native.shut() }
                 native.destroy()
             }
         }
@@ -55,7 +56,9 @@ public class LearnedWords internal constructor(private val native: NativeLearned
     internal fun toNative(): NativeLearnedWords =
         if (closed.get()) throw NibbleException.Closed("the $NAME is closed; open a new one") else native
 
-    private suspend fun <T> call(work: NativeLearnedWords.() -> T): T = lane.call { translating(NAME) { native.work() } }
+    private suspend fun <T> call(work: NativeLearnedWords.() -> T): T = toNative().let { native ->
+        learning.call { translating(NAME) { native.work() } }
+    }
 
     public companion object {
         private const val NAME = "store of learned words"
@@ -64,6 +67,9 @@ public class LearnedWords internal constructor(private val native: NativeLearned
         public fun inMemory(): LearnedWords = loaded { LearnedWords(NativeLearnedWords.inMemory()) }
     }
 }
+
+/** Where what a person writes is learned, in the order in which it was written; the disk is waited for there. */
+internal val learning = Lane("nibble-learning")
 
 /** A word that was learned. */
 public data class LearnedWord(

@@ -91,7 +91,7 @@ public object Nibble {
      * @throws NibbleException.LibraryUnavailable if Nibble's native library could not be loaded.
      */
     public suspend fun openLearnedWords(path: String, key: ByteArray? = null): LearnedWords =
-        lane.call(discard = LearnedWords::close) {
+        learning.call(discard = LearnedWords::close) {
             loaded { translating("store of learned words") { LearnedWords(NativeLearnedWords.open(path, key)) } }
         }
 

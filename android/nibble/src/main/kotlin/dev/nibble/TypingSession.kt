@@ -40,7 +40,7 @@ public class TypingSession internal constructor(
     public val strips: Flow<Strip> = channelFlow {
         texts.takeWhile { !closed.get() }.collectLatest {
             if (show(refined = false) { glance(it) } && show(refined = true) { refine(it) }) {
-                keyboard.learning.call { learn() }
+                learning.call { learn() }
             }
         }
     }
@@ -87,7 +87,7 @@ public class TypingSession internal constructor(
         change { finish() }
         closed.set(true)
         texts.value++
-        keyboard.learning.later {
+        learning.later {
             learn()
             native.destroy()
         }

@@ -21,6 +21,7 @@ import kotlin.test.assertTrue
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
 import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.asFlow
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.collectLatest
@@ -30,6 +31,7 @@ import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.yield
 import org.junit.jupiter.api.io.TempDir
 
 /** What the API promises beyond the answers: when it computes, when it stops, and what is left when it is closed. */
@@ -123,6 +125,65 @@ class ApiTest {
             val glance = keyboard.glance(CONTEXT, "tom", count = 2, gate = false)
             assertEquals("tom", glance.replaces)
             assertTrue(glance.suggestions.size in 1..2)
+        }
+    }
+
+    @Test
+    fun `a strip is shown for the newest text, at once and then refined, until the session is closed`() = runBlocking {
+        model.keyboard().use { keyboard ->
+            val typing = keyboard.start(before = CONTEXT)
+            val shown = mutableListOf<Strip>()
+            val watching = launch { typing.strips.collect { shown += it } }
+            for (key in listOf("t", "o", "m")) {
+                typing.key(key)
+                yield()
+            }
+            while (shown.lastOrNull()?.let { it.refined && it.replaces == "tom" } != true) delay(1)
+            assertEquals(listOf(false, true), shown.filter { it.replaces == "tom" }.map { it.refined })
+            val strip = shown.last()
+            assertEquals(Edit("tom", "tomorrow "), typing.accept(strip, strip.suggestions.first()))
+            assertEquals(null, typing.accept(strip, strip.suggestions.first()), "its text is no more")
+            typing.close()
+            watching.join()
+            typing.close()
+            assertFailsWith<NibbleException.Closed> { typing.key("a") }
+            assertFailsWith<NibbleException.Closed> { typing.reported("", "") }
+        }
+        val keyboard = model.keyboard()
+        val typing = keyboard.start()
+        keyboard.close()
+        assertEquals(Edit("", "a"), typing.key("a"), "typing goes on")
+        assertFailsWith<NibbleException.Closed> { typing.strips.first() }
+        assertFailsWith<NibbleException.Closed> { keyboard.start() }
+        typing.close()
+    }
+
+    @Test
+    fun `what a session has learned is in the file when that is opened again`(@TempDir folder: Path) = runBlocking {
+        val path = folder.resolve("learned").toString()
+        val learned = Nibble.openLearnedWords(path, KEY)
+        model.keyboard(KeyboardOptions(learned = learned)).use { keyboard ->
+            keyboard.start().use { typing -> "see Zorp".forEach { typing.key(it.toString()) } }
+        }
+        assertFailsWith<NibbleException.LearnedWordsUnfit> { Nibble.openLearnedWords(path, KEY) }
+        learned.close()
+        assertFailsWith<NibbleException.Closed> { learned.list() }
+        assertFailsWith<NibbleException.LearnedWordsUnfit> { Nibble.openLearnedWords(path) }
+        Nibble.openLearnedWords(path, KEY).use { again ->
+            assertEquals(listOf("Zorp", "see"), again.list().map { it.word })
+            assertTrue(again.forget("zorp"))
+            val exported = again.export()
+            again.wipe()
+            assertFailsWith<NibbleException.InvalidArgument> { again.add("no export") }
+            again.add(exported)
+            assertEquals(listOf("see"), again.list().map { it.word })
+        }
+        LearnedWords.inMemory().use { learned ->
+            learned.pause(true)
+            model.keyboard(KeyboardOptions(learned = learned)).use { keyboard ->
+                keyboard.start().use { it.key("a") }
+            }
+            assertEquals(emptyList(), learned.list())
         }
     }
 
@@ -424,6 +485,7 @@ class ApiTest {
     private companion object {
         const val PROMPT = "The capital of France is"
         const val CONTEXT = "See you "
+        val KEY = ByteArray(32) { 7 }
         val words = File(System.getProperty("nibble.conformance"), "words.fst")
         val small = SessionOptions(context = 256)
         val unchecked = ModelOptions(checkWeights = false)

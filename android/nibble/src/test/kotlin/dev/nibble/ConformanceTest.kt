@@ -110,8 +110,6 @@ class ConformanceTest {
                         }
                     }
                 }
-                // Closing learns when it comes to it.
-                keyboard.learning.call { }
             }
         }
         val learned = Nibble.openLearnedWords(path).use { it.list() }
