@@ -36,8 +36,10 @@ pub(super) struct ReplySet {
 impl ReplySet {
     /// The set that ships.
     pub fn built_in() -> &'static Self {
-        static SET: LazyLock<ReplySet> =
-            LazyLock::new(|| toml::from_str(include_str!("replies.toml")).expect("a test reads the same file"));
+        static SET: LazyLock<ReplySet> = LazyLock::new(|| {
+            serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/replies.json")))
+                .expect("a test reads the same file")
+        });
         &SET
     }
 

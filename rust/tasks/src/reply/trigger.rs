@@ -171,8 +171,9 @@ struct Phrases {
     when: Vec<String>,
 }
 
-static PHRASES: LazyLock<Phrases> =
-    LazyLock::new(|| toml::from_str(include_str!("phrases.toml")).expect("a test reads the same file"));
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+    serde_json::from_str(include_str!(concat!(env!("OUT_DIR"), "/phrases.json"))).expect("a test reads the same file")
+});
 
 /// Lower-case words of a text, without punctuation.
 struct Words(Vec<String>);
