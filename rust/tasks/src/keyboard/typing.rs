@@ -186,7 +186,7 @@ impl Typing {
         if text.chars().all(|c| is_word(c) || is_joiner(c)) {
             return self.letter(text, touch);
         }
-        if let Some(edit) = self.into_own_space(text) {
+        if let Some(edit) = self.in_own_space(text) {
             return edit;
         }
         let word = self.word().to_owned();
@@ -328,7 +328,7 @@ impl Typing {
     }
 
     /// A space or a mark where there is a space that came with a word from the strip.
-    fn into_own_space(&mut self, text: &str) -> Option<Edit> {
+    fn in_own_space(&mut self, text: &str) -> Option<Edit> {
         let own_space = std::mem::take(&mut self.own_space) && self.may_replace();
         let closes = |c: char| ".,!?;:…)".contains(c);
         match text {
