@@ -209,10 +209,12 @@ impl Typing {
     /// to the editor: it has a selection, or text of which nothing is known here.
     pub fn backspace(&mut self) -> Edit {
         if let Some(Correction { typed, word, end }) = self.correction.take().filter(|_| self.may_replace()) {
-            let written = self.last_word.take().map(|written| Written { word: typed.clone(), ..written });
+            let written = self.last_word.take_if(|written| written.word == word);
             let edit = self.apply(Edit::new(&[word.as_str(), &end].concat(), [typed.as_str(), &end].concat()));
-            self.last_word = written;
-            self.learned.push(Learned::Reverted { typed, word });
+            if let Some(written) = written {
+                self.last_word = Some(Written { word: typed.clone(), ..written });
+            }
+            self.learn(Learned::Reverted { typed, word });
             return edit;
         }
         let last = self.text.before.graphemes(true).next_back().unwrap_or_default().to_owned();
@@ -233,7 +235,7 @@ impl Typing {
         }
         let typed = self.word().to_owned();
         if let Some(correction) = self.autocorrect.take().filter(|_| word == typed) {
-            self.learned.push(Learned::Reverted { typed: typed.clone(), word: correction });
+            self.learn(Learned::Reverted { typed: typed.clone(), word: correction });
         }
         let spaced = self.field.corrects() && !self.text.after.starts_with(char::is_whitespace);
         let space = if spaced { " " } else { "" };
@@ -291,11 +293,9 @@ impl Typing {
         self.change();
     }
 
-    /// What there is to learn from what was written since the last time, if the field allows that.
+    /// What there is to learn from what was written since the last time.
     pub fn lessons(&mut self) -> Lessons {
-        let mut learned = std::mem::take(&mut self.learned);
-        learned.retain(|_| self.field.learns());
-        Lessons(learned)
+        Lessons(std::mem::take(&mut self.learned))
     }
 
     /// A letter, or a mark within a word.
@@ -372,7 +372,15 @@ impl Typing {
     }
 
     fn learn_last_word(&mut self) {
-        self.learned.extend(self.last_word.take().map(Learned::Committed));
+        if let Some(written) = self.last_word.take() {
+            self.learn(Learned::Committed(written));
+        }
+    }
+
+    fn learn(&mut self, learned: Learned) {
+        if self.field.learns() {
+            self.learned.push(learned);
+        }
     }
 
     /// Makes the change to the text, and forgets what belonged to the one before.
