@@ -28,6 +28,10 @@ android {
         targetCompatibility = JavaVersion.VERSION_11
     }
     sourceSets {
+        getByName("main") {
+            kotlin.srcDir("../android-common/src/main/kotlin")
+            res.srcDir("../android-common/src/main/res")
+        }
         getByName("test").kotlin.setSrcDirs(emptyList<String>())
     }
     androidResources { noCompress += "gguf" }

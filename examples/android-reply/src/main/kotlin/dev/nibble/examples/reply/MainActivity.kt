@@ -11,6 +11,11 @@ import android.widget.ListView
 import android.widget.ProgressBar
 import android.widget.Switch
 import android.widget.TextView
+import dev.nibble.examples.ModelState
+import dev.nibble.examples.Problem
+import dev.nibble.examples.Progress
+import dev.nibble.examples.Rows
+import dev.nibble.examples.source
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
@@ -54,7 +59,7 @@ class MainActivity : Activity() {
     @Deprecated("What takes its place is in AndroidX.")
     override fun onActivityResult(request: Int, result: Int, data: Intent?) {
         val picked = data?.data
-        if (request == PICK && result == RESULT_OK && picked != null) app.brain.install(app.source(picked))
+        if (request == PICK && result == RESULT_OK && picked != null) app.brain.install(source(picked))
     }
 
     /** GGUF files have no type of their own. */

@@ -3,8 +3,6 @@ package dev.nibble.examples.reply
 import android.app.Application
 import android.content.ComponentName
 import android.content.Context
-import android.net.Uri
-import android.provider.OpenableColumns
 import android.service.notification.NotificationListenerService
 import dev.nibble.ModelOptions
 import dev.nibble.Nibble
@@ -12,9 +10,10 @@ import dev.nibble.Replier
 import dev.nibble.Turn
 import dev.nibble.android.PowerGovernor
 import dev.nibble.android.attachTo
+import dev.nibble.examples.Brain
+import dev.nibble.examples.Installer
+import dev.nibble.examples.asset
 import java.io.File
-import java.io.FileNotFoundException
-import java.io.IOException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
@@ -33,12 +32,12 @@ class ReplyApp : Application() {
     val policy by lazy { ReplyPolicy(packageName, ::consent) }
     val brain by lazy {
         val installer = Installer(noBackupFilesDir.resolve("model"), Installer.SMOLLM2, Nibble::pack)
-        Brain(installer, ::asset, ::open, scope)
+        Brain(installer, { asset(ASSET) }, ::open, scope)
     }
 
     /** The chat with this conversation; `null` if there is none of this name. */
     fun chat(id: String): Chat? = chats[id]
-        ?: conversations[id]?.let { Chat(it, conversations, outbox, brain.assistant, scope) }?.also { chats[id] = it }
+        ?: conversations[id]?.let { Chat(it, conversations, outbox, brain.opened, scope) }?.also { chats[id] = it }
 
     /** Whether the user wants replies to notifications of other apps. It is off until it is switched on. */
     var consent: Boolean
@@ -54,20 +53,6 @@ class ReplyApp : Application() {
                 conversations.forgetNotifications()
             }
         }
-
-    /** The file behind what the user picked. */
-    fun source(picked: Uri): ModelSource {
-        val size = contentResolver.query(picked, arrayOf(OpenableColumns.SIZE), null, null, null)?.use { row ->
-            if (row.moveToFirst() && !row.isNull(0)) row.getLong(0) else null
-        }
-        return ModelSource(size ?: 0) { contentResolver.openInputStream(picked) ?: throw FileNotFoundException("the provider has no such file") }
-    }
-
-    private fun asset(): ModelSource? = try {
-        ModelSource(assets.openFd(ASSET).use { it.length }) { assets.open(ASSET) }
-    } catch (_: IOException) {
-        null
-    }
 
     private suspend fun open(file: File): Assistant {
         val model = Nibble.open(file.path, ModelOptions(sourceSha256 = Installer.SMOLLM2))

@@ -10,13 +10,9 @@ import android.content.Context
 import android.content.Intent
 import android.content.IntentFilter
 import android.content.res.Configuration
-import android.graphics.Bitmap
-import android.graphics.BitmapFactory
-import android.graphics.Canvas
 import android.graphics.drawable.Icon
 import android.os.Bundle
 import android.os.Looper
-import android.os.PowerManager
 import android.os.Process
 import android.service.notification.StatusBarNotification
 import android.view.View
@@ -24,16 +20,17 @@ import android.view.ViewGroup
 import android.widget.EditText
 import android.widget.ListView
 import android.widget.TextView
-import java.io.File
-import java.nio.file.Files
-import java.util.concurrent.Executor
-import kotlin.math.abs
+import dev.nibble.examples.PowerManagerOfTests
+import dev.nibble.examples.all
+import dev.nibble.examples.compareScreenshot
+import dev.nibble.examples.installModel
+import dev.nibble.examples.settle
+import dev.nibble.examples.waitFor
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
-import kotlin.test.fail
 import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
@@ -41,9 +38,6 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
 import org.robolectric.annotation.Config
-import org.robolectric.annotation.Implementation
-import org.robolectric.annotation.Implements
-import org.robolectric.shadows.ShadowPowerManager
 
 /** The whole app on Android's own code, with the real model and the library for this machine. */
 @RunWith(RobolectricTestRunner::class)
@@ -60,7 +54,7 @@ class AppTest {
 
     @Test
     fun `with one it is ready, and shows the conversations of the demo`() {
-        install()
+        installModel(app)
         val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
         waitFor("the model") { activity.words(R.id.model) == app.getString(R.string.model_ready) }
         assertEquals(app.conversations.all.value.size + 1, activity.findViewById<ListView>(R.id.conversations).count)
@@ -78,7 +72,7 @@ class AppTest {
             val dp = view.height / view.resources.displayMetrics.density
             assertTrue(dp >= 48, "$view is $dp dp high")
         }
-        compareScreenshot(activity)
+        compareScreenshot(activity.window.decorView)
     }
 
     @Test
@@ -113,7 +107,7 @@ class AppTest {
 
     @Test
     fun `what was typed comes back when the process was killed`() {
-        install()
+        installModel(app)
         val saved = Bundle()
         val controller = chat()
         controller.get().findViewById<EditText>(R.id.field).setText("I am on")
@@ -125,7 +119,7 @@ class AppTest {
 
     @Test
     fun `a notification is read with consent alone, and answered by the send button alone`() {
-        install()
+        installModel(app)
         val answers = mutableListOf<String?>()
         app.registerReceiver(
             object : BroadcastReceiver() {
@@ -162,16 +156,9 @@ class AppTest {
         assertEquals(app.getString(R.string.note_gone), activity.words(R.id.note))
     }
 
-    /** Puts the model where the app has it when it is installed. */
-    private fun install() {
-        val packed = app.noBackupFilesDir.resolve("model/model.nibble").toPath()
-        Files.createDirectories(packed.parent)
-        if (!Files.exists(packed)) Files.createSymbolicLink(packed, File(System.getenv("NIBBLE_TEST_MODEL")).toPath())
-    }
-
     /** A chat that is open, with chips. */
     private fun chat(id: String = "demo-0"): ActivityController<ChatActivity> {
-        install()
+        installModel(app)
         val controller = Robolectric.buildActivity(ChatActivity::class.java, ChatActivity.intent(app, id)).setup()
         waitFor("chips") { controller.get().chips().isNotEmpty() }
         return controller
@@ -196,41 +183,6 @@ class AppTest {
         @Suppress("DEPRECATION")
         return StatusBarNotification("a.messenger", "a.messenger", 1, null, 1, 1, 0, notification, Process.myUserHandle(), 4)
     }
-
-    private fun compareScreenshot(activity: Activity) {
-        val view = activity.window.decorView
-        val drawn = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
-        view.draw(Canvas(drawn))
-        val file = File(System.getProperty("made"), "screenshot.png")
-        file.outputStream().use { drawn.compress(Bitmap.CompressFormat.PNG, 100, it) }
-        val expected = BitmapFactory.decodeFile("screenshot.png") ?: fail("there is no screenshot.png; $file is what it looks like")
-        assertEquals(expected.width to expected.height, drawn.width to drawn.height)
-        val different = (0 until drawn.height).sumOf { y -> (0 until drawn.width).count { x -> differ(drawn.getPixel(x, y), expected.getPixel(x, y)) } }
-        val share = 100.0 * different / (drawn.width * drawn.height)
-        assertTrue(share <= 1, "$share % of the pixels differ; if that is how it should look, copy $file over screenshot.png")
-    }
-
-    private fun differ(one: Int, other: Int) = listOf(0, 8, 16).any { abs((one shr it and 255) - (other shr it and 255)) > 32 }
-
-    private fun settle() = shadowOf(Looper.getMainLooper()).idle()
-
-    /** Nobody waits that long: the limit is there so that a test which hangs ends. */
-    private fun waitFor(what: String, step: () -> Unit = ::settle, condition: () -> Boolean) {
-        val end = System.nanoTime() + 30_000_000_000
-        while (!condition()) {
-            if (System.nanoTime() > end) fail("$what did not come")
-            step()
-            Thread.sleep(2)
-        }
-    }
-}
-
-/** Robolectric's own has no thermometer to listen to. */
-@Implements(PowerManager::class)
-class PowerManagerOfTests : ShadowPowerManager() {
-    @Implementation
-    @Suppress("UNUSED_PARAMETER")
-    fun addThermalStatusListener(executor: Executor, listener: PowerManager.OnThermalStatusChangedListener) = Unit
 }
 
 private fun Activity.words(id: Int): String = findViewById<TextView>(id).text.toString()
@@ -238,5 +190,3 @@ private fun Activity.words(id: Int): String = findViewById<TextView>(id).text.to
 private fun Activity.click(id: Int) = assertTrue(findViewById<View>(id).performClick())
 
 private fun Activity.chips(): List<TextView> = findViewById<ViewGroup>(R.id.chips).let { row -> (0 until row.childCount).map { row.getChildAt(it) as TextView } }
-
-private fun View.all(): List<View> = listOf(this) + ((this as? ViewGroup)?.let { group -> (0 until group.childCount).flatMap { group.getChildAt(it).all() } }.orEmpty())

@@ -1,14 +1,16 @@
 package dev.nibble.examples.reply
 
-import dev.nibble.Turn
+import dev.nibble.examples.Brain
+import dev.nibble.examples.Installer
+import dev.nibble.examples.ModelSource
+import dev.nibble.examples.ModelState
+import dev.nibble.examples.Problem
 import java.io.File
 import java.io.IOException
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertNull
-import kotlin.test.assertSame
 import kotlinx.coroutines.CoroutineScope
-import kotlinx.coroutines.flow.emptyFlow
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.runBlocking
@@ -20,20 +22,15 @@ class BrainTest {
     @get:Rule
     val temporary = TemporaryFolder()
 
-    private val assistant = object : Assistant {
-        override suspend fun suggest(chat: List<Turn>) = error("nobody asks")
-
-        override fun draft(chat: List<Turn>) = emptyFlow<String>()
-    }
     private val good = ModelSource(0) { "".byteInputStream() }
     private var opened = 0
 
-    private fun CoroutineScope.brain(asset: ModelSource? = null): Brain {
+    private fun CoroutineScope.brain(asset: ModelSource? = null): Brain<File> {
         val installer = Installer(temporary.root, EMPTY) { source, target, _ -> flow { File(source).copyTo(File(target)) } }
-        return Brain(installer, { asset }, { opened++; assistant }, this)
+        return Brain(installer, { asset }, { opened++; it }, this)
     }
 
-    private suspend fun Brain.settled() = state.first { it is ModelState.Ready || it is ModelState.Missing && it.problem != null }
+    private suspend fun Brain<File>.settled() = state.first { it is ModelState.Ready || it is ModelState.Missing && it.problem != null }
 
     @Test
     fun `without a model it says so, and takes the one that is chosen`() = runBlocking {
@@ -43,7 +40,7 @@ class BrainTest {
         assertEquals(ModelState.Missing(), brain.state.value)
         brain.install(good)
         assertEquals(ModelState.Ready, brain.settled())
-        assertSame(assistant, brain.assistant.value)
+        assertEquals("model.nibble", brain.opened.value?.name)
     }
 
     @Test
@@ -78,7 +75,7 @@ class BrainTest {
             assertEquals(problem, (brain.state.first { it == ModelState.Missing(problem) } as ModelState.Missing).problem)
             yield()
         }
-        assertNull(brain.assistant.value)
+        assertNull(brain.opened.value)
         brain.install(good)
         assertEquals(ModelState.Ready, brain.settled())
     }

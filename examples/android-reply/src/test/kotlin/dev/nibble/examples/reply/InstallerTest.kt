@@ -1,6 +1,10 @@
 package dev.nibble.examples.reply
 
 import dev.nibble.PackProgress
+import dev.nibble.examples.Installer
+import dev.nibble.examples.ModelSource
+import dev.nibble.examples.Pack
+import dev.nibble.examples.WrongModel
 import java.io.File
 import java.io.IOException
 import java.io.InputStream

@@ -1,4 +1,4 @@
-package dev.nibble.examples.reply
+package dev.nibble.examples
 
 import dev.nibble.NibbleException
 import dev.nibble.PackProgress

@@ -1,4 +1,4 @@
-package dev.nibble.examples.reply
+package dev.nibble.examples
 
 import android.view.LayoutInflater
 import android.view.View

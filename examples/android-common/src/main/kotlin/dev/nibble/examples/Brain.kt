@@ -1,4 +1,4 @@
-package dev.nibble.examples.reply
+package dev.nibble.examples
 
 import dev.nibble.NibbleException
 import java.io.File
@@ -26,20 +26,22 @@ sealed interface ModelState {
 enum class Problem { OTHER_FILE, STORAGE_FULL, UNREADABLE, UNSUPPORTED }
 
 /** Finds the model, installs it and opens it: one for the whole app. All calls come on the thread of [scope]. */
-class Brain(
+class Brain<T : Any>(
     private val installer: Installer,
     /** The model that came with the app, if one did. */
     private val asset: () -> ModelSource?,
-    /** Opens a packed file. */
-    private val open: suspend (File) -> Assistant,
+    /** Opens a packed file, as what the app does with it. */
+    private val open: suspend (File) -> T,
     private val scope: CoroutineScope,
 ) {
     private val current = MutableStateFlow<ModelState>(ModelState.Missing())
-    private val opened = MutableStateFlow<Assistant?>(null)
+    private val there = MutableStateFlow<T?>(null)
     private var work: Job? = null
 
     val state: StateFlow<ModelState> = current.asStateFlow()
-    val assistant: StateFlow<Assistant?> = opened.asStateFlow()
+    
+    /** What was opened; `null` until it is there. */
+    val opened: StateFlow<T?> = there.asStateFlow()
 
     /** Opens the model that is installed, or installs the one that came with the app. Does nothing the second time. */
     fun start() {
@@ -48,7 +50,7 @@ class Brain(
 
     /** Installs a file that the user chose. */
     fun install(source: ModelSource) {
-        if (work?.isActive == true || opened.value != null) return
+        if (work?.isActive == true || there.value != null) return
         current.value = ModelState.Installing(Progress(Progress.Step.COPY, 0, source.length))
         begin { source }
     }
@@ -70,7 +72,7 @@ class Brain(
         val file = installer.installed() ?: return ModelState.Missing()
         current.value = ModelState.Opening
         try {
-            opened.value = open(file)
+            there.value = open(file)
         } catch (problem: NibbleException) {
             // Made by another version of the app, or damaged: it is packed again from its file.
             if (problem is NibbleException.ModelVersion || problem is NibbleException.ModelDamaged) installer.remove()

@@ -1,4 +1,4 @@
-package dev.nibble.examples.reply
+package dev.nibble.examples
 
 import java.io.File
 import kotlin.test.Test
@@ -7,7 +7,8 @@ import kotlin.test.assertTrue
 
 /** The builds of the SDK and of the sample, by Maven and by Gradle: what two of them say is the same. */
 class BuildTest {
-    private val pom = File("pom.xml").readText()
+    private val own = File("pom.xml").readText()
+    private val pom = own + File("../android-common/pom.xml").readText()
     private val sdk = File("../../android/nibble/pom.xml").readText()
     private val gradle = File("build.gradle.kts").readText()
     private val manifest = File("src/main/AndroidManifest.xml").readText()
@@ -15,6 +16,8 @@ class BuildTest {
     private fun String.element(name: String) = Regex("<$name>([^<]+)</$name>").find(this)?.groupValues?.get(1)
 
     private fun String.setting(name: String) = Regex("""\b$name = "?([\w.]+)""").find(this)?.groupValues?.get(1)
+
+    private fun String.string(name: String) = Regex("""<string name="$name">([^<]+)<""").find(this)?.groupValues?.get(1)
 
     @Test
     fun `versions are those of the SDK`() {
@@ -30,7 +33,9 @@ class BuildTest {
         assertEquals(pom.element("app.id"), gradle.setting("applicationId"))
         assertEquals(pom.element("app.id"), gradle.setting("namespace"))
         assertEquals(pom.element("android.targetSdk"), gradle.setting("targetSdk"))
-        assertTrue("\"${File("proguard-rules.pro")}\"" in gradle)
+        assertEquals(File("src/main/res/values/strings.xml").readText().string("app_name"), own.element("name"))
+        assertTrue("\"proguard-rules.pro\"" in gradle)
+        for (shared in listOf("kotlin", "res")) assertTrue("\"../android-common/src/main/$shared\"" in gradle, shared)
         assertEquals("JVM_" + pom.element("jvmTarget"), gradle.substringAfter("JvmTarget.JVM_").let { "JVM_" + it.takeWhile(Char::isDigit) })
     }
 
@@ -40,7 +45,7 @@ class BuildTest {
         assertTrue("android:allowBackup=\"false\"" in manifest)
         for (file in listOf("backup", "backup_before_android_12")) {
             assertTrue("@xml/$file\"" in manifest, file)
-            assertTrue("<include" !in File("src/main/res/xml/$file.xml").readText(), file)
+            assertTrue("<include" !in File("../android-common/src/main/res/xml/$file.xml").readText(), file)
         }
     }
 
