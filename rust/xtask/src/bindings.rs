@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable in which the tests of all languages find the packed model.
+/// The variable in which the tests of all languages find the packed model, and that in which those of the samples find the word list.
 const TEST_MODEL: &str = "NIBBLE_TEST_MODEL";
+const TEST_LEXICON: &str = "NIBBLE_TEST_LEXICON";
 
 /// The conformance suite is about this one.
 const MODEL: &str = "smollm2-135m-instruct";
@@ -19,12 +20,13 @@ fn library_file() -> String {
     format!("{}nibble_ffi{}", consts::DLL_PREFIX, consts::DLL_SUFFIX)
 }
 
-/// What the tests of a language take: the bindings, the library that they were generated from, and a model.
+/// What the tests of a language take: the bindings, the library that they were generated from, a model, and a word list.
 pub struct Prepared {
     /// The folder of the generated files.
     pub generated: PathBuf,
     library: PathBuf,
     model: PathBuf,
+    lexicon: PathBuf,
 }
 
 impl Prepared {
@@ -32,17 +34,18 @@ impl Prepared {
     pub fn new(language: &str) -> Result<Self> {
         let model = models::pull_all()?.into_iter().find(|model| model.name == MODEL);
         let model = model.and_then(|model| model.packed).ok_or_else(|| format!("{MODEL} was not packed"))?;
+        let lexicon = models::pull_lexicon()?;
         let programs = shell::this()?.parent().ok_or("this program lies in no folder")?;
         let library = programs.join(library_file());
         let generator = programs.join("uniffi-bindgen").with_extension(consts::EXE_EXTENSION);
         let generated = generate_with(shell::command(generator), language, &library)?;
-        Ok(Self { generated, library, model })
+        Ok(Self { generated, library, model, lexicon })
     }
 
     /// Runs the tests of a Maven build that goes over the library, and counts them.
     pub fn test_by_maven(&self, maven: &mut Command) -> Tally {
         maven.arg(COUNTS).arg(define("nibble.library", self.library.parent().unwrap_or(&self.library)));
-        Tally::suites(maven.env(TEST_MODEL, &self.model), of_surefire)
+        Tally::suites(maven.env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon), of_surefire)
     }
 }
 
@@ -64,7 +67,7 @@ fn generate_with(mut generator: Command, language: &str, library: &Path) -> Resu
 /// Runs the conformance suite and the getting-started program through the Python API, installed from its wheel.
 pub fn test_python() -> Tally {
     Tally::within(|| {
-        let Prepared { generated, library, model } = Prepared::new("python")?;
+        let Prepared { generated, library, model, .. } = Prepared::new("python")?;
         let mut tally = Tally::of(wheel::has_our_version()?);
         let folder = shell::root().join("target/xtask/wheel-test");
         let wheel = wheel::make(&generated, &library, &folder)?;
@@ -143,7 +146,7 @@ pub fn commit_swift() -> Result<()> {
 /// Sees that the committed Swift bindings are those of the library, and runs the tests of the Swift API.
 pub fn test_swift() -> Tally {
     Tally::within(|| {
-        let Prepared { generated, library, model } = Prepared::new("swift")?;
+        let Prepared { generated, library, model, .. } = Prepared::new("swift")?;
         let mut tally = Tally::default();
         for (name, place) in SWIFT {
             let same = fs::read(generated.join(name)).ok() == fs::read(shell::root().join(place)).ok();

@@ -43,9 +43,21 @@ fn nibble_of(profile: &str) -> Command {
 /// Fetches and packs every model of the registry, and builds the lists that tests use, with the command as tests compile it; what is there already is left alone.
 pub fn pull_all() -> Result<Vec<Model>> {
     shell::run(shell::cargo().arg("build").args(WORKSPACE))?;
-    let nibble = shell::this()?.with_file_name("nibble").with_extension(consts::EXE_EXTENSION);
-    shell::run(shell::command(&nibble).args(["pull", "lexicon-en", "emoji-en"]))?;
-    pull(shell::command(nibble), "--all")
+    shell::run(nibble_of_tests()?.args(["pull", LEXICON, "emoji-en"]))?;
+    pull(nibble_of_tests()?, "--all")
+}
+
+/// The word list that tests use, with the command as [`pull_all`] has compiled it.
+pub fn pull_lexicon() -> Result<PathBuf> {
+    let list = pull(nibble_of_tests()?, LEXICON)?.pop();
+    list.map(|list| list.file).ok_or_else(|| format!("nibble pull {LEXICON} did not say where the word list is"))
+}
+
+/// The word list that tests use.
+const LEXICON: &str = "lexicon-en";
+
+fn nibble_of_tests() -> Result<Command> {
+    Ok(shell::command(shell::this()?.with_file_name("nibble").with_extension(consts::EXE_EXTENSION)))
 }
 
 /// Fetches and packs one model of the registry, or packs a GGUF file.

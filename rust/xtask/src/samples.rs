@@ -1,4 +1,4 @@
-//! `cargo xtask samples`: the sample app for Android, from its sources to packages that a phone takes, and what they have to be.
+//! `cargo xtask samples`: the sample apps for Android, from their sources to packages that a phone takes, and what they have to be.
 //!
 //! Maven makes the resources and the classes, R8 included; here they are packed, signed and read again. A package is for one ABI, as
 //! an app store hands them out: it has the libraries as they are, uncompressed, to be mapped.
@@ -19,65 +19,71 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 /// What testing it takes; a release of it takes the other ABI too.
 pub const NEEDS: [Need; 5] = [Need::Maven, Need::ApkTools, Need::Models, Need::Std(ANDROID), Need::AndroidLinker];
 
-/// The app's build, and where that has put everything.
-const POM: &str = "examples/android-reply/pom.xml";
-const MADE: &str = "target/examples/android-reply";
-const NAME: &str = "android-reply";
+/// The apps: folders under `examples`.
+const SAMPLES: [&str; 2] = ["android-reply", "android-keyboard"];
+
+/// What their builds have in common.
+const COMMON: &str = "examples/android-common/pom.xml";
 
 /// The pages of newer phones: a library that is mapped out of a package begins on one.
 const PAGE: u16 = 16 * 1024;
 
-/// Makes a package for each ABI, and checks them.
+/// Makes a package of each app for each ABI, and checks them.
 pub fn run() -> Result<()> {
     let needs = [Need::Maven, Need::ApkTools, Need::Std(ANDROID), Need::Std(ANDROID_PC), Need::AndroidLinker];
     if let Some(unmet) = setup::ensure(&needs).first() {
         return Err(format!("{} is missing: {}", unmet.need, unmet.advice));
     }
     sdk(&bindings::generate("kotlin", &native::host_library()?)?)?;
-    shell::run(app().arg("-Dmaven.test.skip=true"))?;
     let mut tally = Tally::default();
-    for abi in &ABIS {
-        tally += package(abi)?;
+    for sample in SAMPLES {
+        shell::run(app(sample).arg("-Dmaven.test.skip=true"))?;
+        for abi in &ABIS {
+            tally += package(sample, abi)?;
+        }
     }
     if tally.failed == 0 { Ok(()) } else { Err(format!("{} checks failed", tally.failed)) }
 }
 
-/// Runs the app's tests, then makes and checks the package for phones.
+/// Runs the tests of each app, then makes and checks its package for phones.
 pub fn test() -> Tally {
     Tally::within(|| {
         let prepared = Prepared::new("kotlin")?;
         sdk(&prepared.generated)?;
         let mut tally = Tally::of(shell::has_our_version(
-            POM,
-            "<artifactId>android-reply</artifactId>\n  <version>",
+            COMMON,
+            "<artifactId>android-common</artifactId>\n  <version>",
             "</version>",
         )?);
-        tally += prepared.test_by_maven(&mut app());
         let [phone, _] = &ABIS;
-        if tally.failed == 0 {
-            tally += package(phone)?;
+        for sample in SAMPLES {
+            let tested = prepared.test_by_maven(&mut app(sample));
+            tally += tested;
+            if tested.failed == 0 {
+                tally += package(sample, phone)?;
+            }
         }
         Ok(tally)
     })
 }
 
-/// The classes of the SDK, which the app is compiled against.
+/// The classes of the SDK, which the apps are compiled against.
 fn sdk(generated: &Path) -> Result<()> {
     shell::run(bindings::maven("compile", generated).arg("jar:jar"))
 }
 
-/// The command that makes the app's resources and classes, and runs its tests.
-fn app() -> Command {
+/// The command that makes an app's resources and classes, and runs its tests.
+fn app(sample: &str) -> Command {
     let mut maven = shell::command("mvn");
-    maven.args(["-q", "-B", "-ntp", "-f", POM, "prepare-package"]);
+    maven.args(["-q", "-B", "-ntp", "-f", &format!("examples/{sample}/pom.xml"), "prepare-package"]);
     maven
 }
 
-/// Makes the package for an ABI, and says what is wrong with it.
-fn package(abi: &Abi) -> Result<Tally> {
-    let libraries = [(LIBRARY, read(&abi.build()?)?), (JNA, jna(abi)?)];
-    let made = shell::root().join(MADE);
-    let apk = made.with_file_name(format!("{NAME}-{}.apk", abi.name));
+/// Makes an app's package for an ABI, and says what is wrong with it.
+fn package(sample: &str, abi: &Abi) -> Result<Tally> {
+    let made = shell::root().join("target/examples").join(sample);
+    let libraries = [(LIBRARY, read(&abi.build()?)?), (JNA, jna(&made, abi)?)];
+    let apk = made.with_file_name(format!("{sample}-{}.apk", abi.name));
     let packed = || -> io::Result<()> {
         let mut zip = ZipWriter::new(File::create(&apk)?);
         let mut resources = ZipArchive::new(File::open(made.join("resources.ap_"))?)?;
@@ -113,8 +119,8 @@ fn stored(alignment: u16) -> SimpleFileOptions {
 /// JNA's own library, and where its AAR has it.
 const JNA: &str = "libjnidispatch.so";
 
-fn jna(abi: &Abi) -> Result<Vec<u8>> {
-    let aar = shell::root().join(MADE).join("tools/jna.aar");
+fn jna(made: &Path, abi: &Abi) -> Result<Vec<u8>> {
+    let aar = made.join("tools/jna.aar");
     let member = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         ZipArchive::new(File::open(&aar)?)?.by_name(&format!("jni/{}/{JNA}", abi.name))?.read_to_end(&mut bytes)?;

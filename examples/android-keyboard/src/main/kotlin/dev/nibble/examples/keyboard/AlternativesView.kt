@@ -1,0 +1,65 @@
+package dev.nibble.examples.keyboard
+
+import android.content.Context
+import android.view.Gravity
+import android.view.View
+import android.widget.LinearLayout
+import android.widget.TextView
+
+/** What a key types when it is held, in a row above it. The finger that holds it slides to one; for TalkBack they are buttons. */
+class AlternativesView(context: Context) : LinearLayout(context) {
+    private var chosen: TextView? = null
+
+    val isOpen: Boolean get() = visibility == View.VISIBLE
+
+    init {
+        setBackgroundResource(R.drawable.alternatives)
+        elevation = resources.getDimension(R.dimen.alternatives_elevation)
+        visibility = View.GONE
+    }
+
+    /** Opens above a key, with the first of them above its middle. */
+    fun open(key: KeyView, texts: List<String>, choose: (String) -> Unit) {
+        removeAllViews()
+        val size = resources.getDimensionPixelSize(R.dimen.alternative)
+        for (text in texts) {
+            val view = TextView(context)
+            view.text = text
+            view.gravity = Gravity.CENTER
+            view.setTextColor(context.getColorStateList(R.color.alternative))
+            view.setTextSize(android.util.TypedValue.COMPLEX_UNIT_PX, resources.getDimension(R.dimen.key_letter))
+            view.setBackgroundResource(R.drawable.alternative)
+            view.isFocusable = true
+            view.setOnClickListener {
+                close()
+                choose(text)
+            }
+            addView(view, LayoutParams(size, size))
+        }
+        visibility = View.VISIBLE
+        val board = key.parent as View
+        val room = board.width - texts.size * size
+        translationX = (key.left + key.width / 2f - size / 2f).coerceIn(0f, room.coerceAtLeast(0).toFloat())
+        translationY = (board.top + key.top - size).coerceAtLeast(0).toFloat()
+        point(key.left + key.width / 2f)
+    }
+
+    /** A finger is at this many pixels from the left edge. */
+    fun point(x: Float) {
+        if (!isOpen) return
+        val size = resources.getDimensionPixelSize(R.dimen.alternative)
+        val at = ((x - translationX) / size).toInt().coerceIn(0, childCount - 1)
+        chosen?.isSelected = false
+        chosen = (getChildAt(at) as TextView).apply { isSelected = true }
+    }
+
+    /** The finger went up. */
+    fun choose() {
+        chosen?.performClick()
+    }
+
+    fun close() {
+        chosen = null
+        visibility = View.GONE
+    }
+}

@@ -1,0 +1,117 @@
+package dev.nibble.examples.keyboard
+
+import android.app.Application
+import android.content.Context
+import dev.nibble.Keyboard
+import dev.nibble.KeyboardOptions
+import dev.nibble.LearnedWords
+import dev.nibble.Lexicon
+import dev.nibble.Model
+import dev.nibble.ModelOptions
+import dev.nibble.Nibble
+import dev.nibble.NibbleException
+import dev.nibble.android.PowerGovernor
+import dev.nibble.android.attachTo
+import dev.nibble.android.openLexiconAsset
+import dev.nibble.examples.Brain
+import dev.nibble.examples.Installer
+import dev.nibble.examples.asset
+import java.io.File
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Deferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.async
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.StateFlow
+import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.flow.collectLatest
+import kotlinx.coroutines.flow.combine
+import kotlinx.coroutines.launch
+
+/** Holds what outlives a text field: the model, the word list, what was learned, and the one keyboard over them. */
+class KeyboardApp : Application() {
+    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main.immediate)
+    private val there = MutableStateFlow<Keyboard?>(null)
+    private var started = false
+
+    val settings by lazy { Settings(getSharedPreferences("settings", Context.MODE_PRIVATE)) }
+    val brain: Brain<Model> by lazy {
+        Brain(Installer(noBackupFilesDir.resolve("model"), Installer.SMOLLM2, Nibble::pack), { asset(MODEL) }, ::open, scope)
+    }
+    val words: WordList<Lexicon> by lazy {
+        WordList(noBackupFilesDir.resolve("words/lexicon.fst"), ::openAsset, { Nibble.openLexicon(it.path) }, scope)
+    }
+
+    /** What was learned from what the user wrote; it can be looked at without a model. */
+    val learned: Deferred<LearnedWords> = scope.async(start = CoroutineStart.LAZY) { openLearned() }
+
+    /** Nibble's keyboard; `null` until there is a model. With a word list that comes later it is opened anew. */
+    val keyboard: StateFlow<Keyboard?> = there.asStateFlow()
+
+    /** Opens what is there. Does nothing the second time. */
+    fun start() {
+        if (started) return
+        started = true
+        brain.start()
+        words.start()
+        scope.launch { combine(brain.opened, words.opened, ::Pair).collectLatest { (model, lexicon) -> model?.let { open(it, lexicon) } } }
+    }
+
+    /** The letters are arranged like this from now on. */
+    fun arrange(letters: Letters) {
+        if (letters == settings.letters) return
+        settings.letters = letters
+        there.value?.setLayout(placed(letters))
+    }
+
+    /** Has Nibble think along in a text field. */
+    fun typist(input: InputField, around: Around): Typist? {
+        val session = there.value?.start(input.field, around.before, around.after) ?: return null
+        return NibbleTypist(session).also { if (around.selected) it.reported(around) }
+    }
+
+    /** Whether words are learned in fields that allow it. */
+    fun learn(on: Boolean) {
+        settings.learning = on
+        scope.launch { learned.await().pause(!on) }
+    }
+
+    private suspend fun open(model: Model, lexicon: Lexicon?) {
+        val opened = model.keyboard(KeyboardOptions(lexicon = lexicon, layout = placed(settings.letters), learned = learned.await()))
+        val old = there.value
+        there.value = opened
+        old?.close()
+    }
+
+    private suspend fun open(file: File): Model {
+        val model = Nibble.open(file.path, ModelOptions(sourceSha256 = Installer.SMOLLM2))
+        model.attachTo(this)
+        PowerGovernor(this)
+        return model
+    }
+
+    private suspend fun openAsset(): Lexicon? =
+        if (assets.list("").orEmpty().contains(WORDS)) Nibble.openLexiconAsset(assets, WORDS) else null
+
+    private suspend fun openLearned(): LearnedWords {
+        val file = noBackupFilesDir.resolve("learned.redb")
+        val words = try {
+            Nibble.openLearnedWords(file.path)
+        } catch (_: NibbleException.LearnedWordsUnfit) {
+            // Damaged beyond reading: there is nothing in it to keep.
+            file.delete()
+            Nibble.openLearnedWords(file.path)
+        } catch (_: NibbleException.Io) {
+            LearnedWords.inMemory()
+        }
+        words.pause(!settings.learning)
+        return words
+    }
+
+    private companion object {
+        const val MODEL = "model.gguf"
+        const val WORDS = "lexicon-en.fst"
+    }
+}

@@ -1,0 +1,32 @@
+package dev.nibble.examples.keyboard
+
+import dev.nibble.SuggestionKind
+import kotlin.test.Test
+import kotlin.test.assertEquals
+
+class SlotsTest {
+    private fun words(slots: List<Slot>) = slots.map { if (it.bySpace) "[${it.suggestion.word}]" else it.suggestion.word }
+
+    @Test
+    fun `what a space puts in is marked, and what was typed is there to be kept`() =
+        assertEquals(listOf("tomoreow", "[tomorrow]", "tomorrow's"), words(slots(strip("tomoreow", "tomorrow", "tomorrow's", "tomboy", autocorrect = "tomorrow"))))
+
+    @Test
+    fun `where a space changes nothing, what was typed is what is marked`() =
+        assertEquals(listOf("[to]", "the", "tomorrow"), words(slots(strip("to", "the", "tomorrow", "to"))))
+
+    @Test
+    fun `what a space puts in is there, however low it is`() =
+        assertEquals(listOf("tge", "[the]", "a"), words(slots(strip("tge", "a", "b", "c", "the", autocorrect = "the"))))
+
+    @Test
+    fun `what was typed is taken as it is, also where the model did not offer it`() =
+        assertEquals(SuggestionKind.LITERAL, slots(strip("Zor", "Zora")).first().suggestion.kind)
+
+    @Test
+    fun `case tells words apart`() = assertEquals(listOf("i", "[I]"), words(slots(strip("i", "I", autocorrect = "I"))))
+
+    @Test
+    fun `with nothing typed a space puts in nothing`() =
+        assertEquals(listOf("you", "a", "the"), words(slots(strip("", "you", "a", "the", "some"))))
+}
