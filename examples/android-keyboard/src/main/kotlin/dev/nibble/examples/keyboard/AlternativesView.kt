@@ -1,6 +1,7 @@
 package dev.nibble.examples.keyboard
 
 import android.content.Context
+import android.util.TypedValue
 import android.view.Gravity
 import android.view.View
 import android.widget.LinearLayout
@@ -27,7 +28,7 @@ class AlternativesView(context: Context) : LinearLayout(context) {
             view.text = text
             view.gravity = Gravity.CENTER
             view.setTextColor(context.getColorStateList(R.color.alternative))
-            view.setTextSize(android.util.TypedValue.COMPLEX_UNIT_PX, resources.getDimension(R.dimen.key_letter))
+            view.setTextSize(TypedValue.COMPLEX_UNIT_PX, resources.getDimension(R.dimen.key_letter))
             view.setBackgroundResource(R.drawable.alternative)
             view.isFocusable = true
             view.setOnClickListener {

@@ -39,11 +39,11 @@ data class InputField(
 fun EditorInfo.inputField(): InputField {
     val kind = inputType and InputType.TYPE_MASK_CLASS
     val isText = kind == InputType.TYPE_CLASS_TEXT
-    val action = imeOptions and EditorInfo.IME_MASK_ACTION
+    val action = (imeOptions and EditorInfo.IME_MASK_ACTION).takeIf { imeOptions and EditorInfo.IME_FLAG_NO_ENTER_ACTION == 0 }
     val asksForNone = isText && inputType and InputType.TYPE_TEXT_FLAG_NO_SUGGESTIONS != 0
     return InputField(
         field = field,
-        enter = Enter.entries.find { it.action == action && imeOptions and EditorInfo.IME_FLAG_NO_ENTER_ACTION == 0 } ?: Enter.NEW_LINE,
+        enter = Enter.entries.find { it.action == action } ?: Enter.NEW_LINE,
         page = if (isText || kind == InputType.TYPE_NULL) Page.LETTERS else Page.SYMBOLS,
         capitals = if (isText) inputType and CAPITALS else 0,
         // Without a class the other side is no editor but takes keys, as a terminal does: there is no text to look at.

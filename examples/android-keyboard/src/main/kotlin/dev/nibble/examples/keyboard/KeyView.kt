@@ -124,6 +124,7 @@ class KeyView(val key: Key, private val board: BoardView) : View(board.context) 
     /** A finger that was lifted, or TalkBack. */
     override fun performClick(): Boolean {
         super.performClick()
+        board.alternatives.close()
         board.listener.press(key.action, touch)
         return true
     }

@@ -28,6 +28,9 @@ import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
 import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.combine
+import kotlinx.coroutines.flow.distinctUntilChanged
+import kotlinx.coroutines.flow.filterNotNull
+import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.launch
 
 /** Holds what outlives a text field: the model, the word list, what was learned, and the one keyboard over them. */
@@ -56,7 +59,12 @@ class KeyboardApp : Application() {
         started = true
         brain.start()
         words.start()
-        scope.launch { combine(brain.opened, words.opened, ::Pair).collectLatest { (model, lexicon) -> model?.let { open(it, lexicon) } } }
+        scope.launch {
+            // Looking for the word list takes no time beside opening the keyboard twice.
+            val looked = words.state.map { it != WordListState.LOOKING }
+            combine(brain.opened, words.opened, looked) { model, lexicon, done -> if (done && model != null) model to lexicon else null }
+                .filterNotNull().distinctUntilChanged().collectLatest { (model, lexicon) -> open(model, lexicon) }
+        }
     }
 
     /** The letters are arranged like this from now on. */

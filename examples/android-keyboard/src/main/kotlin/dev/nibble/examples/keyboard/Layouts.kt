@@ -28,7 +28,7 @@ data class Key(
     val width: Float = 1f,
     /** What it types while it is held: one character each. */
     val alternatives: List<String> = emptyList(),
-    /** How much of it is not seen and can be hit all the same, so that a finger at the edge of the screen finds the outermost letter. */
+    /** How much of it is not seen and can be hit all the same, so that a finger at the edge finds the outermost letter. */
     val blankStart: Float = 0f,
     val blankEnd: Float = 0f,
 )
@@ -45,8 +45,8 @@ enum class Letters(val rows: List<String>) {
 }
 
 /**
- * Where the letters are, for Nibble, in these units: the places of touches are the same when the phone is turned in the midst of a word.
- * The blank beside a key is left out, as nobody aims at it.
+ * Where the letters are, for Nibble, in these units: places of touches stay the same when the phone is turned in the midst of a
+ * word. The blank beside a key is left out, as nobody aims at it.
  */
 fun placed(letters: Letters): KeyboardLayout.Keys = KeyboardLayout.Keys(
     rows(Page.LETTERS, letters, Field.TEXT).flatMapIndexed { y, row ->

@@ -14,6 +14,7 @@ import android.widget.ProgressBar
 import android.widget.Switch
 import android.widget.TextView
 import dev.nibble.LearnedWord
+import dev.nibble.LearnedWords
 import dev.nibble.examples.ModelState
 import dev.nibble.examples.Problem
 import dev.nibble.examples.Progress
@@ -88,7 +89,7 @@ class SettingsActivity : Activity() {
     }
 
     /** Changes what was learned, and shows what is left. */
-    private fun changeLearned(change: suspend dev.nibble.LearnedWords.() -> Unit) {
+    private fun changeLearned(change: suspend LearnedWords.() -> Unit) {
         visible.launch {
             val words = app.learned.await()
             words.change()

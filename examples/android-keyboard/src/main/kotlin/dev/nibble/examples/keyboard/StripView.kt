@@ -28,7 +28,7 @@ class StripView(context: Context, private val listener: Listener) : LinearLayout
             view.visibility = if (slot != null) View.VISIBLE else if (slots.isEmpty()) View.GONE else View.INVISIBLE
             view.text = slot?.suggestion?.word
             view.isActivated = slot?.bySpace == true
-            view.contentDescription = slot?.run { if (bySpace) context.getString(R.string.by_space, suggestion.word) else suggestion.word }
+            view.contentDescription = slot?.suggestion?.word?.let { if (slot.bySpace) context.getString(R.string.by_space, it) else it }
             view.setOnClickListener { slot?.let(listener::take) }
         }
         lock.visibility = if (state.input.isPrivate) View.VISIBLE else View.GONE

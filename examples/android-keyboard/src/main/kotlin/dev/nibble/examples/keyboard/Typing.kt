@@ -2,6 +2,7 @@ package dev.nibble.examples.keyboard
 
 import android.text.InputType
 import dev.nibble.Edit
+import dev.nibble.NibbleException
 import dev.nibble.Strip
 import dev.nibble.Touch
 import kotlinx.coroutines.CoroutineScope
@@ -46,14 +47,14 @@ enum class Note { PRIVATE, NO_MODEL }
 class Typing(
     private val gateway: Gateway,
     /** Has somebody think along in a field; `null` while there is no model. */
-    private val typist: (InputField, Around) -> Typist?,
+    private val start: (InputField, Around) -> Typist?,
     private val scope: CoroutineScope,
     /** A time in milliseconds. */
     private val now: () -> Long,
     letters: Letters = Letters.QWERTY,
 ) {
     private val current = MutableStateFlow(TypingState(letters = letters))
-    private var helper: Typist? = null
+    private var session: Typist? = null
     private var watching: Job? = null
 
     private var begun = false
@@ -74,12 +75,19 @@ class Typing(
         leave()
         val input = state.value.input
         if (input.assisted) {
-            helper = typist(input, gateway.around() ?: Around("", "", selected = false))?.also { helper ->
-                watching = scope.launch { helper.strips.collect { strip -> current.update { it.copy(strip = strip) } } }
+            session = start(input, gateway.around() ?: Around("", "", selected = false))?.also { typist ->
+                watching = scope.launch { watch(typist) }
             }
         }
-        current.update { it.copy(helped = helper != null) }
+        current.update { it.copy(helped = session != null) }
         followText()
+    }
+
+    private suspend fun watch(typist: Typist) = try {
+        typist.strips.collect { strip -> current.update { it.copy(strip = strip) } }
+    } catch (_: NibbleException) {
+        // Whoever types can do nothing about it, and the keys go on without a strip.
+        current.update { it.copy(strip = null) }
     }
 
     /** The text field is left. */
@@ -91,14 +99,14 @@ class Typing(
 
     private fun leave() {
         watching?.cancel()
-        helper?.close()
-        helper = null
+        session?.close()
+        session = null
         current.update { it.copy(helped = false, strip = null) }
     }
 
     /** The editor says that its text or its cursor changed, by us or by somebody else, and perhaps a while ago. */
     fun report() {
-        gateway.around()?.let { helper?.reported(it) }
+        gateway.around()?.let { session?.reported(it) }
         followText()
     }
 
@@ -119,18 +127,18 @@ class Typing(
         val strip = state.value.strip ?: return
         // The word may have been offered for a text that the editor has changed since.
         report()
-        helper?.accept(strip, slot.suggestion)?.let(::write)
+        session?.accept(strip, slot.suggestion)?.let(::write)
     }
 
     private fun type(text: String, touch: Touch?) {
-        val edit = helper?.type(text, touch) ?: Edit("", text)
+        val edit = session?.type(text, touch) ?: Edit("", text)
         // After a space come letters as a rule.
         if (text == " ") current.update { it.copy(page = it.input.page) }
         write(edit)
     }
 
     private fun backspace() {
-        val edit = helper?.backspace()
+        val edit = session?.backspace()
         if (edit == null || edit == NOTHING) gateway.backspace() else gateway.apply(edit)
         followText()
     }
@@ -139,7 +147,7 @@ class Typing(
         val input = state.value.input
         when {
             input.enter != Enter.NEW_LINE -> gateway.perform(input.enter)
-            helper == null -> gateway.enter()
+            session == null -> gateway.enter()
             else -> type("\n", touch = null)
         }
     }
@@ -155,7 +163,7 @@ class Typing(
         val capital = when {
             capitals == 0 -> false
             // The editor may not have heard of the last edit yet; who made it has.
-            capitals == InputType.TYPE_TEXT_FLAG_CAP_SENTENCES -> helper?.beginsSentence ?: gateway.wantsCapital(capitals)
+            capitals == InputType.TYPE_TEXT_FLAG_CAP_SENTENCES -> session?.beginsSentence ?: gateway.wantsCapital(capitals)
             else -> gateway.wantsCapital(capitals)
         }
         current.update { it.copy(shift = it.shift.follow(capital)) }

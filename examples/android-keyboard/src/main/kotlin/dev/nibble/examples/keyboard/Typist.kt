@@ -7,7 +7,7 @@ import dev.nibble.Touch
 import dev.nibble.TypingSession
 import kotlinx.coroutines.flow.Flow
 
-/** What thinks along while a text field is typed in: Nibble's [TypingSession], and something simpler in tests. It waits for nothing. */
+/** What thinks along while a field is typed in: Nibble's [TypingSession], and something simpler in tests. It waits for nothing. */
 interface Typist : AutoCloseable {
     val strips: Flow<Strip>
     val beginsSentence: Boolean

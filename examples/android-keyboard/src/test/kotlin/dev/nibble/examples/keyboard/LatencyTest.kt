@@ -26,7 +26,7 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
 
-/** What a key takes, from the touch to the strip that is painted, and where it goes. The times are printed and nothing is asked of them. */
+/** What a key takes, from the touch to the strip that is painted. The times are printed, and nothing is asked of them. */
 @RunWith(RobolectricTestRunner::class)
 @Config(shadows = [PowerManagerOfTests::class])
 class LatencyTest {
@@ -34,7 +34,7 @@ class LatencyTest {
     private val editor = FakeEditor()
     private val strips = mutableListOf<Pair<Strip, Long>>()
 
-    /** Nanoseconds that a key took in the session, and a question for which nothing is computed: that is the way through the binding. */
+    /** Nanoseconds that a key took in the session, and a question for which it computes nothing: the way through the binding. */
     private var inKeys = 0L
     private var inQuestions = 0L
 
@@ -71,13 +71,15 @@ class LatencyTest {
             view.draw(canvas)
             val painted = System.nanoTime()
             val (glanced, refined) = strips.first().second to strips.last().second
-            listOf(typed - start - inKeys - inQuestions + (shown - came), painted - shown, inQuestions, inKeys, glanced - typed, refined - typed)
+            val inApp = typed - start - inKeys - inQuestions + (shown - came)
+            listOf(inApp, painted - shown, inQuestions, inKeys, glanced - typed, refined - typed)
         }
         assertEquals(TEXT, editor.before.toString().lowercase())
         assertTrue(rows.flatten().all { it > 0 })
         val medians = rows.first().indices.map { column -> rows.map { it[column] }.sorted()[rows.size / 2] / 1e6 }
-        println("a key, median ms: app %.2f, painting in software %.2f; binding %.3f; the core: key %.3f, what is known %.1f later, the model %.1f later"
-            .format(*medians.toTypedArray()))
+        val line = "a key, median ms: app %.2f, painting in software %.2f; way through the binding %.3f; " +
+            "core: key %.3f, then what is known after %.1f, what the model finds after %.1f"
+        println(line.format(*medians.toTypedArray()))
     }
 
     private fun handOn(typing: Typing) = object : Listener {

@@ -86,7 +86,7 @@ class Phone {
         tell()
         if (action is Action.Type || action == Action.Backspace) {
             // An old strip is no answer to this key.
-            if (state.helped && strip != null) waitFor("another strip") { state.strip !== strip }
+            if (strip != null) waitFor("another strip") { state.strip !== strip }
         }
     }
 
@@ -107,7 +107,8 @@ class Phone {
     /** The words on the strip; the one that a space puts in is in brackets. */
     fun strip(): List<String> = words().map { if (it.isActivated) "[${it.text}]" else it.text.toString() }
 
-    fun words(): List<TextView> = listOf(R.id.first, R.id.second, R.id.third).map { view.findViewById<TextView>(it) }.filter { it.isShown }
+    fun words(): List<TextView> =
+        listOf(R.id.first, R.id.second, R.id.third).map { view.findViewById<TextView>(it) }.filter { it.isShown }
 
     fun keys(): List<KeyView> = view.all().filterIsInstance<KeyView>()
 

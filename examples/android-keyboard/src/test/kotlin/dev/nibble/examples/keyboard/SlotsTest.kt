@@ -8,8 +8,10 @@ class SlotsTest {
     private fun words(slots: List<Slot>) = slots.map { if (it.bySpace) "[${it.suggestion.word}]" else it.suggestion.word }
 
     @Test
-    fun `what a space puts in is marked, and what was typed is there to be kept`() =
-        assertEquals(listOf("tomoreow", "[tomorrow]", "tomorrow's"), words(slots(strip("tomoreow", "tomorrow", "tomorrow's", "tomboy", autocorrect = "tomorrow"))))
+    fun `what a space puts in is marked, and what was typed is there to be kept`() {
+        val strip = strip("tomoreow", "tomorrow", "tomorrow's", "tomboy", autocorrect = "tomorrow")
+        assertEquals(listOf("tomoreow", "[tomorrow]", "tomorrow's"), words(slots(strip)))
+    }
 
     @Test
     fun `where a space changes nothing, what was typed is what is marked`() =

@@ -17,12 +17,12 @@ import kotlinx.coroutines.test.runTest
 class TypingTest {
     private val editor = FakeEditor()
     private val text = InputField(capitals = InputType.TYPE_TEXT_FLAG_CAP_SENTENCES)
-    private val helpers = mutableListOf<FakeTypist>()
+    private val sessions = mutableListOf<FakeTypist>()
     private var model = true
     private var now = 0L
 
     private fun TestScope.typing(input: InputField = text): Typing {
-        val make = { _: InputField, _: Around -> if (model) FakeTypist().also(helpers::add) else null }
+        val make = { _: InputField, _: Around -> if (model) FakeTypist().also(sessions::add) else null }
         return Typing(editor.gateway(), make, backgroundScope, { now }).also { it.begin(input) }.also { runCurrent() }
     }
 
@@ -32,11 +32,11 @@ class TypingTest {
     fun `what the session says is done, and not what the key says`() = runTest {
         val typing = typing()
         typing.type("teh")
-        helpers[0].next.add(Edit("teh", "the "))
+        sessions[0].next.add(Edit("teh", "the "))
         typing.press(Action.Type(" "), Touch(5f, 3f))
         assertEquals("the ", editor.before.toString())
-        assertEquals("type   at 5.0 3.0", helpers[0].calls.last())
-        helpers[0].next.add(Edit("the ", "teh "))
+        assertEquals("type   at 5.0 3.0", sessions[0].calls.last())
+        sessions[0].next.add(Edit("the ", "teh "))
         typing.press(Action.Backspace)
         assertEquals("teh ", editor.before.toString())
     }
@@ -44,7 +44,7 @@ class TypingTest {
     @Test
     fun `where the session knows no text, backspace is the editor's`() = runTest {
         val typing = typing()
-        helpers[0].next.add(Edit("", ""))
+        sessions[0].next.add(Edit("", ""))
         typing.press(Action.Backspace)
         assertEquals(listOf("key 67"), editor.calls)
     }
@@ -54,21 +54,21 @@ class TypingTest {
         val typing = typing()
         typing.type("to")
         val strip = strip("to", "tomorrow", generation = 7)
-        helpers[0].strips.emit(strip)
+        sessions[0].strips.emit(strip)
         runCurrent()
-        helpers[0].next.add(Edit("to", "tomorrow "))
+        sessions[0].next.add(Edit("to", "tomorrow "))
         typing.take(typing.state.value.slots[1])
-        assertEquals(listOf("reported to", "accept tomorrow of 7"), helpers[0].calls.takeLast(2))
+        assertEquals(listOf("reported to", "accept tomorrow of 7"), sessions[0].calls.takeLast(2))
         assertEquals("tomorrow ", editor.before.toString())
     }
 
     @Test
     fun `a word that comes too late changes nothing`() = runTest {
         val typing = typing()
-        helpers[0].strips.emit(strip("to", "tomorrow"))
+        sessions[0].strips.emit(strip("to", "tomorrow"))
         runCurrent()
         editor.before = StringBuilder("something else")
-        helpers[0].next.add(null)
+        sessions[0].next.add(null)
         typing.take(typing.state.value.slots[1])
         assertEquals("something else", editor.before.toString())
     }
@@ -79,20 +79,20 @@ class TypingTest {
         editor.before = StringBuilder("from elsewhere")
         editor.selected = "else"
         typing.report()
-        assertEquals("reported from elsewhere selected", helpers[0].calls.last())
+        assertEquals("reported from elsewhere selected", sessions[0].calls.last())
         editor.answers = false
-        val calls = helpers[0].calls.size
+        val calls = sessions[0].calls.size
         typing.report()
-        assertEquals(calls, helpers[0].calls.size)
+        assertEquals(calls, sessions[0].calls.size)
     }
 
     @Test
     fun `shift goes down where the session says that a sentence begins`() = runTest {
         val typing = typing()
-        helpers[0].beginsSentence = true
+        sessions[0].beginsSentence = true
         typing.report()
         assertEquals(Shift.State.ONCE, typing.state.value.shift.state)
-        helpers[0].beginsSentence = false
+        sessions[0].beginsSentence = false
         typing.type("ab")
         assertEquals("Ab", editor.before.toString())
     }
@@ -123,20 +123,20 @@ class TypingTest {
         assertNull(typing.state.value.note)
         typing.end()
         typing.assist()
-        assertEquals(1, helpers.size, "nobody types")
+        assertEquals(1, sessions.size, "nobody types")
     }
 
     @Test
     fun `another field has a session of its own, and the one before is closed with its strip`() = runTest {
         val typing = typing()
-        helpers[0].strips.emit(strip("secret", "secrets"))
+        sessions[0].strips.emit(strip("secret", "secrets"))
         runCurrent()
         typing.end()
-        assertEquals("close", helpers[0].calls.last())
+        assertEquals("close", sessions[0].calls.last())
         assertNull(typing.state.value.strip)
         typing.begin(text.copy(field = Field.PASSWORD))
         assertEquals(Note.PRIVATE, typing.state.value.note)
-        assertEquals(2, helpers.size)
+        assertEquals(2, sessions.size)
     }
 
     @Test
@@ -145,13 +145,13 @@ class TypingTest {
         typing.press(Action.Show(Page.SYMBOLS))
         typing.begin(text)
         assertEquals(Page.SYMBOLS, typing.state.value.page)
-        assertEquals(listOf("reported "), helpers.single().calls)
+        assertEquals(listOf("reported "), sessions.single().calls)
     }
 
     @Test
     fun `where the field wants no help there is none, and no note`() = runTest {
         val typing = typing(text.copy(assisted = false))
-        assertEquals(0, helpers.size)
+        assertEquals(0, sessions.size)
         assertNull(typing.state.value.note)
         typing.type("ls")
         assertEquals("ls", editor.before.toString())
