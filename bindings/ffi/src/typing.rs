@@ -103,7 +103,10 @@ impl TypingSession {
         let lessons = lock(&self.typing).lessons();
         let Some(learner) = self.keyboard.learner.as_ref().filter(|_| !lessons.is_empty()) else { return Ok(()) };
         lessons.teach(learner);
-        Ok(learner.save()?)
+        learner.save().map_err(|error| {
+            log::warn!("what was learned is not written down, and is tried again with the next word: {error}");
+            error.into()
+        })
     }
 
     /// The field is left: what was written there stays, for `learn`.

@@ -33,14 +33,14 @@ public class TypingSession internal constructor(
     private val texts = MutableStateFlow(0)
 
     /**
-     * What the strip should show, anew at every change of the text: first what is known at once, then what the model has found. It is
-     * about to learn, too, while it is collected. Collect it once; it ends when the session is closed, and throws what [Keyboard.suggest]
-     * does, but not [NibbleException.Superseded].
+     * What the strip should show, anew at every change of the text: first what is known at once, then what the model has found. While
+     * it is collected, what is written is learned. Collect it once; it ends when the session is closed, and throws what
+     * [Keyboard.suggest] does, but not [NibbleException.Superseded].
      */
     public val strips: Flow<Strip> = channelFlow {
         texts.takeWhile { !closed.get() }.collectLatest {
             if (show(refined = false) { glance(it) } && show(refined = true) { refine(it) }) {
-                learning.call { learn() }
+                learning.later { learn() }
             }
         }
     }
@@ -83,9 +83,8 @@ public class TypingSession internal constructor(
 
     /** The field is left, and what was written there is learned. It waits for nothing; closing twice does nothing. */
     override fun close() {
-        if (closed.get()) return
-        change { finish() }
-        closed.set(true)
+        if (!closed.compareAndSet(false, true)) return
+        translating(NAME) { native.finish() }
         texts.value++
         learning.later {
             learn()
@@ -104,7 +103,8 @@ public class TypingSession internal constructor(
     private suspend fun ProducerScope<Strip>.show(refined: Boolean, ask: NativeTypingSession.(ULong) -> NativeStrip): Boolean = try {
         send(keyboard.ask { ticket -> translating(NAME) { native.ask(ticket) } }.toPublic(refined))
         true
-    } catch (_: NibbleException.Superseded) {
+    } catch (problem: NibbleException) {
+        if (problem !is NibbleException.Superseded && !closed.get()) throw problem
         false
     }
 
