@@ -9,6 +9,8 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.channelFlow
 import kotlinx.coroutines.flow.collectLatest
+import kotlinx.coroutines.flow.filter
+import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.takeWhile
 
 /**
@@ -38,12 +40,15 @@ public class TypingSession internal constructor(
      * [Keyboard.suggest] does, but not [NibbleException.Superseded].
      */
     public val strips: Flow<Strip> = channelFlow {
-        texts.takeWhile { !closed.get() }.collectLatest {
-            if (show(refined = false) { glance(it) } && show(refined = true) { refine(it) }) {
+        texts.takeWhile { !closed.get() }.collectLatest { text ->
+            if (show(text, refined = false) { glance(it) } && show(text, refined = true) { refine(it) }) {
                 learning.later { learn() }
             }
         }
-    }
+    }.filter { (text, _) ->
+        // On its way to the collector it may have been overtaken by a key.
+        text == texts.value
+    }.map { (_, strip) -> strip }
 
     /** Whether a sentence begins at the cursor, so that a shift key may go down by itself. */
     public val beginsSentence: Boolean get() = now { beginsSentence() }
@@ -100,8 +105,12 @@ public class TypingSession internal constructor(
     private fun <T> change(call: NativeTypingSession.() -> T): T = now(call).also { texts.value++ }
 
     /** Says whether the text is still that for which it was asked. */
-    private suspend fun ProducerScope<Strip>.show(refined: Boolean, ask: NativeTypingSession.(ULong) -> NativeStrip): Boolean = try {
-        send(keyboard.ask { ticket -> translating(NAME) { native.ask(ticket) } }.toPublic(refined))
+    private suspend fun ProducerScope<Pair<Int, Strip>>.show(
+        text: Int,
+        refined: Boolean,
+        ask: NativeTypingSession.(ULong) -> NativeStrip,
+    ): Boolean = try {
+        send(text to keyboard.ask { ticket -> translating(NAME) { native.ask(ticket) } }.toPublic(refined))
         true
     } catch (problem: NibbleException) {
         if (problem !is NibbleException.Superseded && !closed.get()) throw problem

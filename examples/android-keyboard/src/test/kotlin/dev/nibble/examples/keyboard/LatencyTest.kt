@@ -66,6 +66,7 @@ class LatencyTest {
             val typed = System.nanoTime()
             waitFor("the strip") { typing.state.value.strip?.refined == true && strips.isNotEmpty() }
             val came = System.nanoTime()
+            assertTrue(strips.last().first.refined)
             view.show(typing.state.value)
             val shown = System.nanoTime()
             view.draw(canvas)
@@ -75,7 +76,6 @@ class LatencyTest {
             listOf(inApp, painted - shown, inQuestions, inKeys, glanced - typed, refined - typed)
         }
         assertEquals(TEXT, editor.before.toString().lowercase())
-        assertTrue(rows.flatten().all { it > 0 })
         val medians = rows.first().indices.map { column -> rows.map { it[column] }.sorted()[rows.size / 2] / 1e6 }
         val line = "a key, median ms: app %.2f, painting in software %.2f; way through the binding %.3f; " +
             "core: key %.3f, then what is known after %.1f, what the model finds after %.1f"
