@@ -259,31 +259,26 @@ impl Runner {
         fs::read(&self.file).unwrap()[..65_536].to_vec()
     }
 
-    /// Opens a file of these bytes, or one that is not there.
     fn open_changed(&self, bytes: Option<Vec<u8>>) -> Outcome<()> {
-        let path = self.folder.join("changed.nibble");
-        match bytes {
-            Some(bytes) => fs::write(&path, bytes).unwrap(),
-            None => drop(fs::remove_file(&path)),
-        }
-        open(&path, None).map(drop)
+        open(Path::new(&self.changed(bytes)), None).map(drop)
     }
 
-    /// Opens a store of learned words of these bytes.
     fn open_learned_words(&self, bytes: Vec<u8>, key: Option<Vec<u8>>) -> Outcome<()> {
-        let path = self.folder.join("changed.words");
-        fs::write(&path, bytes).unwrap();
-        LearnedWords::open(path.to_str().expect("a path in UTF-8").to_owned(), key).map(drop)
+        LearnedWords::open(self.changed(Some(bytes)), key).map(drop)
     }
 
-    /// Opens a word list of these bytes, or one that is not there.
     fn open_word_list(&self, bytes: Option<Vec<u8>>) -> Outcome<()> {
-        let path = self.folder.join("changed.fst");
+        Lexicon::open(self.changed(bytes)).map(drop)
+    }
+
+    /// The path of a file of these bytes, or of one that is not there.
+    fn changed(&self, bytes: Option<Vec<u8>>) -> String {
+        let path = self.folder.join("changed");
         match bytes {
             Some(bytes) => fs::write(&path, bytes).unwrap(),
             None => drop(fs::remove_file(&path)),
         }
-        Lexicon::open(path.to_str().expect("a path in UTF-8").to_owned()).map(drop)
+        path.to_str().expect("a path in UTF-8").to_owned()
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) struct Row {
 
 impl Row {
     /// Whether a learner may have written it: exports and files come from elsewhere too.
-    pub fn is_sound(&self) -> bool {
+    fn is_sound(&self) -> bool {
         let short = |text: &str| text.chars().count() <= 2 * LOOK_BACK;
         // A correction may be two words.
         let word = self.refused_for.is_some() || is_learnable(&self.word);

@@ -99,8 +99,6 @@ enum Learned {
 
 /// What there is to ask a [`Keyboard`](super::Keyboard) for the word at the cursor.
 pub struct Question {
-    /// Of the text, for [`Typing::answered`].
-    pub generation: u64,
     /// The text before the word.
     pub context: String,
     /// The word so far.
@@ -158,7 +156,7 @@ impl Typing {
         let length = typed.chars().count();
         let known = &self.touches[self.touches.len().saturating_sub(length)..];
         let touches = std::iter::repeat_n(None, length - known.len()).chain(known.iter().copied()).collect();
-        Some(Question { generation: self.generation, context: context.to_owned(), typed: typed.to_owned(), touches })
+        Some(Question { context: context.to_owned(), typed: typed.to_owned(), touches })
     }
 
     /// The strip has been told what a space will put in; false if the text has changed since it was asked.
@@ -192,16 +190,17 @@ impl Typing {
         let word = self.word().to_owned();
         let ends = |c: char| c.is_whitespace() || ".,!?;:…)\"”»".contains(c);
         let correction = self.autocorrect.take().filter(|_| self.may_replace() && text.chars().all(ends));
-        let Some(correction) = correction.filter(|_| self.field.corrects()) else {
-            let written = self.ending(&word, &word);
-            let edit = self.apply(Edit::new("", text));
-            self.ended(written, text.len());
-            return edit;
+        let correction = correction.filter(|_| self.field.corrects());
+        let stays = correction.as_ref().unwrap_or(&word);
+        let written = self.ending(&word, stays).filter(|_| self.is_typed_here(&word));
+        let edit = match &correction {
+            Some(correction) => Edit::new(&word, [correction, text].concat()),
+            None => Edit::new("", text),
         };
-        let written = self.ending(&word, &correction);
-        let edit = self.apply(Edit::new(&word, [&correction, text].concat()));
+        let edit = self.apply(edit);
         self.ended(written, text.len());
-        self.correction = Some(Correction { typed: word, word: correction, end: text.to_owned() });
+        self.correction =
+            correction.map(|correction| Correction { typed: word, word: correction, end: text.to_owned() });
         edit
     }
 
@@ -239,10 +238,7 @@ impl Typing {
         }
         let spaced = self.field.corrects() && !self.text.after.starts_with(char::is_whitespace);
         let space = if spaced { " " } else { "" };
-        if !typed.is_empty() && self.touches.len() < typed.chars().count() {
-            // Only the end of it was typed here, but all of it was chosen here.
-            self.touches.resize(typed.chars().count(), None);
-        }
+        // Wherever its beginning was typed, all of it was chosen here.
         let written = self.ending(&typed, word);
         let edit = self.apply(Edit::new(&typed, [word, space].concat()));
         self.ended(written, space.len());
@@ -279,7 +275,6 @@ impl Typing {
             }
             self.learn_last_word();
             self.touches.clear();
-            self.own_space = false;
         }
         self.text = told;
         self.change();
@@ -344,16 +339,16 @@ impl Typing {
         }
     }
 
-    /// The word at the cursor, which is about to end as `word`, if all of it was typed here and it is no part of an address.
+    /// Whether all of the word at the cursor was typed here, and so may be learned.
+    fn is_typed_here(&self, word: &str) -> bool {
+        !self.selected && self.touches.len() >= word.chars().count()
+    }
+
+    /// The word at the cursor, which is about to end as `word`, if it is no part of an address.
     fn ending(&self, typed: &str, word: &str) -> Option<Written> {
-        let typed_here = !self.selected && self.touches.len() >= typed.chars().count();
         let context = text::suffix(&self.text.before[..self.text.before.len() - typed.len()], KEPT_TO_LEARN);
         let goes_on = text::cut(context).typed.contains(is_word);
-        (typed_here && !goes_on && !word.is_empty()).then(|| Written {
-            context: context.to_owned(),
-            word: word.to_owned(),
-            since: 0,
-        })
+        (!goes_on && !word.is_empty()).then(|| Written { context: context.to_owned(), word: word.to_owned(), since: 0 })
     }
 
     /// It has ended, so many bytes before the cursor; the one before it is not likely to change any more.
@@ -367,7 +362,7 @@ impl Typing {
     /// The cursor goes elsewhere, and the word that it was at stays.
     fn leave_word(&mut self) {
         let word = self.word().to_owned();
-        let written = self.ending(&word, &word);
+        let written = self.ending(&word, &word).filter(|_| self.is_typed_here(&word));
         self.ended(written, 0);
     }
 
@@ -393,7 +388,7 @@ impl Typing {
         debug_assert!(self.text.before.ends_with(&edit.delete));
         self.text.before.truncate(kept);
         self.text.before.push_str(&edit.insert);
-        self.text.before = text::suffix(&self.text.before, KEPT).to_owned();
+        self.text.before.drain(..self.text.before.len() - text::suffix(&self.text.before, KEPT).len());
         self.last_word = self.last_word.take().and_then(|written| {
             let since = written.since.checked_sub(edit.delete.len())? + edit.insert.len();
             Some(Written { since, ..written })

@@ -61,7 +61,7 @@ public class LearnedWords internal constructor(private val native: NativeLearned
     }
 
     public companion object {
-        private const val NAME = "store of learned words"
+        internal const val NAME = "store of learned words"
 
         /** Learns as long as a keyboard that was opened with it is there, and keeps nothing. */
         public fun inMemory(): LearnedWords = loaded { LearnedWords(NativeLearnedWords.inMemory()) }

@@ -92,7 +92,7 @@ public object Nibble {
      */
     public suspend fun openLearnedWords(path: String, key: ByteArray? = null): LearnedWords =
         learning.call(discard = LearnedWords::close) {
-            loaded { translating("store of learned words") { LearnedWords(NativeLearnedWords.open(path, key)) } }
+            loaded { translating(LearnedWords.NAME) { LearnedWords(NativeLearnedWords.open(path, key)) } }
         }
 
     /** What the model file at [path] would take with one session. Reads little of the file; throws what [open] does. */

@@ -39,7 +39,7 @@ class Brain<T : Any>(
     private var work: Job? = null
 
     val state: StateFlow<ModelState> = current.asStateFlow()
-    
+
     /** What was opened; `null` until it is there. */
     val opened: StateFlow<T?> = there.asStateFlow()
 
