@@ -217,6 +217,12 @@ extension Keyboard {
         /// What it is to what was typed.
         public let kind: Kind
 
+        public init(word: String, probability: Double, kind: Kind) {
+            self.word = word
+            self.probability = probability
+            self.kind = kind
+        }
+
         init(_ suggestion: NibbleFFI.Suggestion) {
             word = suggestion.word
             probability = suggestion.probability

@@ -136,6 +136,9 @@ extension TypingSession {
         /// Text to insert.
         public let insert: String
 
+        /// Whether it does nothing.
+        public var isEmpty: Bool { delete.isEmpty && insert.isEmpty }
+
         fileprivate init(_ edit: NibbleFFI.Edit) {
             delete = edit.delete
             insert = edit.insert
