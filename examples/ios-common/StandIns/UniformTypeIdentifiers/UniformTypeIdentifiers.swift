@@ -1,0 +1,8 @@
+// What the samples use of UniformTypeIdentifiers, declared as Apple's reference has it, so that they compile where that is not.
+
+public struct UTType: Hashable, Sendable {
+    public let identifier: String
+
+    public static let data = UTType(identifier: "public.data")
+    public static let plainText = UTType(identifier: "public.plain-text")
+}
