@@ -1,0 +1,114 @@
+// The keys: where they are drawn, and the fingers on them.
+
+import KeyboardCore
+import UIKit
+
+final class BoardView: UIView {
+    /// The key for the next keyboard: the system handles its touches, held ones too.
+    let nextKeyboard = UIButton(type: .custom)
+
+    private let press: @MainActor (Action, CGPoint?) -> Void
+    private lazy var fingers = Fingers(board: Board(rows: [], size: .zero), press: press) { [weak self] in self?.follow() }
+    private let choices = ChoicesView()
+    private var keys: [KeyView] = []
+    private var rows: [[Key]] = []
+
+    init(press: @escaping @MainActor (Action, CGPoint?) -> Void) {
+        self.press = press
+        super.init(frame: .zero)
+        isMultipleTouchEnabled = true
+        nextKeyboard.setImage(UIImage(systemName: "globe"), for: .normal)
+        nextKeyboard.tintColor = .label
+        nextKeyboard.accessibilityLabel = "Next keyboard"
+        addSubview(nextKeyboard)
+        addSubview(choices)
+    }
+
+    @available(*, unavailable)
+    required init?(coder: NSCoder) {
+        fatalError("this view is in no storyboard")
+    }
+
+    func show(_ state: TypingState) {
+        if state.rows != rows {
+            rows = state.rows
+            keys.forEach { $0.removeFromSuperview() }
+            keys = rows.joined().map { KeyView($0, press: press) }
+            keys.forEach { insertSubview($0, at: 0) }
+            setNeedsLayout()
+        }
+        keys.forEach { $0.show(state) }
+    }
+
+    override func layoutSubviews() {
+        super.layoutSubviews()
+        fingers.board = Board(rows: rows, size: bounds.size)
+        for (key, place) in zip(keys, fingers.board.places) {
+            key.frame = place.face.insetBy(dx: 2.5, dy: 4)
+            if place.key.action == .nextKeyboard { nextKeyboard.frame = place.frame }
+        }
+        nextKeyboard.isHidden = !keys.contains { $0.key.action == .nextKeyboard }
+    }
+
+    override func touchesBegan(_ touches: Set<UITouch>, with event: UIEvent?) {
+        touches.forEach { fingers.down($0.finger, at: $0.location(in: self)) }
+    }
+
+    override func touchesMoved(_ touches: Set<UITouch>, with event: UIEvent?) {
+        touches.forEach { fingers.move($0.finger, to: $0.location(in: self)) }
+    }
+
+    override func touchesEnded(_ touches: Set<UITouch>, with event: UIEvent?) {
+        touches.forEach { fingers.up($0.finger) }
+    }
+
+    override func touchesCancelled(_ touches: Set<UITouch>, with event: UIEvent?) {
+        touches.forEach { fingers.cancel($0.finger) }
+    }
+
+    private func follow() {
+        for (index, key) in keys.enumerated() { key.isPressed = fingers.pressed.contains(index) }
+        choices.isHidden = fingers.held == nil
+        guard let held = fingers.held else { return }
+        choices.show(held, in: fingers.board.choices(held.choices.count, over: held.key, width: Fingers.choiceWidth))
+    }
+}
+
+extension UITouch {
+    /// The same for as long as the finger is down.
+    fileprivate var finger: Int { Int(bitPattern: ObjectIdentifier(self)) }
+}
+
+/// What a held key types besides, over it.
+private final class ChoicesView: UIView {
+    private var labels: [UILabel] = []
+
+    init() {
+        super.init(frame: .zero)
+        isHidden = true
+        isUserInteractionEnabled = false
+        backgroundColor = .key
+        layer.cornerRadius = 8
+        clipsToBounds = true
+    }
+
+    @available(*, unavailable)
+    required init?(coder: NSCoder) {
+        fatalError("this view is in no storyboard")
+    }
+
+    func show(_ held: Fingers.Held, in frames: [CGRect]) {
+        frame = frames.dropFirst().reduce(frames[0]) { $0.union($1) }
+        labels.forEach { $0.removeFromSuperview() }
+        labels = held.choices.indices.map { at in
+            let label = UILabel(frame: convert(frames[at], from: superview))
+            label.text = held.choices[at]
+            label.textAlignment = .center
+            label.font = .systemFont(ofSize: 22)
+            label.textColor = at == held.chosen ? .white : .label
+            label.backgroundColor = at == held.chosen ? .tintColor : .clear
+            addSubview(label)
+            return label
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// Ties the keyboard to iOS: the system makes one of these for a text field, and all of them share one process.
+
+import KeyboardCore
+import ModelSetup
+import UIKit
+
+final class KeyboardViewController: UIInputViewController {
+    /// One for all controllers of the process.
+    private static let ofProcess = Predictions(
+        shared: SharedFolder(AppGroup.container), words: WordBook(in: .applicationSupportDirectory),
+        bundledWordList: Bundle.main.url(forResource: "lexicon-en", withExtension: "fst"))
+
+    private let predictions: Predictions
+    private let shared: SharedFolder
+    private lazy var document = ProxyDocument(self)
+    lazy var typing = Typing(in: document, keyboard: { [predictions] in predictions.keyboard })
+    private lazy var board = BoardView { [weak self] action, point in self?.press(action, at: point) }
+    private lazy var strip = StripView(
+        take: { [weak self] slot in self?.take(slot) }, showWords: { [weak self] in self?.toggleWords() })
+    private var letters = Letters.qwerty
+    private var words: WordsView?
+    private var height: NSLayoutConstraint?
+
+    init(predictions: Predictions, shared: SharedFolder) {
+        self.predictions = predictions
+        self.shared = shared
+        super.init(nibName: nil, bundle: nil)
+    }
+
+    /// What iOS calls.
+    override convenience init(nibName: String?, bundle: Bundle?) {
+        self.init(predictions: Self.ofProcess, shared: SharedFolder(AppGroup.container))
+    }
+
+    @available(*, unavailable)
+    required init?(coder: NSCoder) {
+        fatalError("this controller is in no storyboard")
+    }
+
+    override func viewDidLoad() {
+        super.viewDidLoad()
+        inputView = ClickingInputView(frame: .zero, inputViewStyle: .keyboard)
+        #if canImport(ObjectiveC)
+            board.nextKeyboard.addTarget(self, action: #selector(handleInputModeList(from:with:)), for: .allTouchEvents)
+        #endif
+        view.addSubview(strip)
+        view.addSubview(board)
+        height = view.heightAnchor.constraint(equalToConstant: Metrics.portrait.height)
+        // The system's own constraint goes first while it lays out its windows.
+        height?.priority = UILayoutPriority(999)
+        height?.isActive = true
+        typing.changed = { [weak self] state in self?.show(state) }
+    }
+
+    override func viewWillAppear(_ animated: Bool) {
+        super.viewWillAppear(animated)
+        letters = shared.settings.letters
+        follow()
+        show(typing.state)
+        Task { [weak self, predictions] in
+            let hadKeyboard = predictions.keyboard != nil
+            await predictions.open()
+            if !hadKeyboard { self?.typing.assist() }
+        }
+    }
+
+    override func viewWillDisappear(_ animated: Bool) {
+        super.viewWillDisappear(animated)
+        typing.end()
+    }
+
+    override func viewWillLayoutSubviews() {
+        super.viewWillLayoutSubviews()
+        let metrics = Metrics(isLow: traitCollection.verticalSizeClass == .compact)
+        height?.constant = metrics.height
+        let (top, rest) = view.bounds.divided(atDistance: metrics.strip, from: .minYEdge)
+        strip.frame = top
+        board.frame = rest
+        words?.frame = rest
+    }
+
+    override func textDidChange(_ textInput: (any UITextInput)?) {
+        super.textDidChange(textInput)
+        follow()
+    }
+
+    override func selectionDidChange(_ textInput: (any UITextInput)?) {
+        super.selectionDidChange(textInput)
+        follow()
+    }
+
+    /// The system uses one controller for several text fields at times, and says so by a change of the text only.
+    private func follow() {
+        let proxy = textDocumentProxy
+        overrideUserInterfaceStyle = proxy.keyboardAppearance == .dark ? .dark : .unspecified
+        typing.arrange(letters, hasGlobe: needsInputModeSwitchKey)
+        typing.begin(InputField(proxy), of: proxy.documentIdentifier)
+    }
+
+    private func show(_ state: TypingState) {
+        strip.show(state, hasWords: words != nil)
+        board.show(state)
+    }
+
+    private func press(_ action: Action, at point: CGPoint?) {
+        UIDevice.current.playInputClick()
+        typing.press(action, at: point)
+    }
+
+    private func take(_ slot: Slot) {
+        UIDevice.current.playInputClick()
+        typing.take(slot)
+    }
+
+    private func toggleWords() {
+        if let words {
+            words.removeFromSuperview()
+            self.words = nil
+        } else {
+            let shown = WordsView(predictions.words)
+            view.addSubview(shown)
+            words = shown
+            shown.frame = board.frame
+        }
+        board.isHidden = words != nil
+        show(typing.state)
+    }
+}
+
+/// Heights, in points.
+private struct Metrics {
+    static let portrait = Metrics(isLow: false)
+
+    let strip: CGFloat, row: CGFloat
+
+    init(isLow: Bool) {
+        strip = isLow ? 36 : 44
+        row = isLow ? 40 : 54
+    }
+
+    var height: CGFloat { strip + Board.units.height * row }
+}
+
+/// Lets keys click, if the user has that switched on.
+private final class ClickingInputView: UIInputView, UIInputViewAudioFeedback {
+    var enableInputClicksWhenVisible: Bool { true }
+}

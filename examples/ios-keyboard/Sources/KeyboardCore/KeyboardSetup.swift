@@ -1,0 +1,59 @@
+// What the app does for its keyboard: it brings the model and the word list, and writes down what the user chooses.
+
+import Foundation
+import ModelSetup
+import Nibble
+import Observation
+
+/// Where the word list is.
+public enum WordListState: Equatable, Sendable {
+    case looking, missing, ready
+    /// What was chosen is no word list, or one of another version.
+    case unfit
+    /// What was chosen cannot be read, or there is no room for it.
+    case unreadable
+}
+
+/// Fills the folder that the keyboard reads.
+@MainActor @Observable public final class KeyboardSetup {
+    public let model: ModelSetup
+    public private(set) var wordList = WordListState.looking
+    /// What the user has chosen. What could not be written down goes back to what it was.
+    public var settings: Settings {
+        didSet {
+            guard settings != shared.settings else { return }
+            do { try shared.save(settings) } catch { settings = shared.settings }
+        }
+    }
+
+    private let shared: SharedFolder
+    private let bundledWordList: URL?
+
+    /// - Parameters:
+    ///   - bundledModel: The model that came with the app, if one did.
+    ///   - bundledWordList: The word list that came with it.
+    public init(_ shared: SharedFolder, bundledModel: URL?, bundledWordList: URL?) {
+        self.shared = shared
+        self.bundledWordList = bundledWordList
+        model = ModelSetup(in: shared.models, bundled: bundledModel)
+        settings = shared.settings
+    }
+
+    /// Looks for what is there.
+    public func start() async {
+        model.start()
+        wordList = await shared.lexicon(bundled: bundledWordList) == nil ? .missing : .ready
+    }
+
+    /// Takes a word list that the user chose.
+    public func install(wordList file: URL) async {
+        do {
+            try await shared.install(wordList: file)
+            wordList = .ready
+        } catch NibbleError.lexiconUnfit {
+            wordList = .unfit
+        } catch {
+            wordList = .unreadable
+        }
+    }
+}

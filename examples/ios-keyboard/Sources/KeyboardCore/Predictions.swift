@@ -1,0 +1,70 @@
+// Nibble for the keyboard: opened once in the life of the process, whatever number of text fields there are.
+
+import Foundation
+import ModelSetup
+import Nibble
+
+/// Holds what outlives a text field: the model, the keyboard over it, and what was learned.
+@MainActor public final class Predictions {
+    /// Nibble's keyboard; `nil` until there is a model.
+    public private(set) var keyboard: Keyboard?
+
+    /// What was learned from what the user wrote.
+    public let words: WordBook
+
+    /// Bytes that the keyboard may write to. The system ends an extension that takes more than some 50 MB in all.
+    private static let memoryLimit = 24_000_000
+
+    private let shared: SharedFolder
+    private let bundledWordList: URL?
+    private var model: Model?
+    private var letters: Letters?
+    private var opening: Task<Void, Never>?
+    #if canImport(Darwin)
+        private var governor: PowerGovernor?
+    #endif
+
+    /// - Parameters:
+    ///   - shared: What the app has installed.
+    ///   - words: What the keyboard learns.
+    ///   - bundledWordList: The one that came with the extension, if one did.
+    public nonisolated init(shared: SharedFolder, words: WordBook, bundledWordList: URL? = nil) {
+        self.shared = shared
+        self.words = words
+        self.bundledWordList = bundledWordList
+    }
+
+    /// Opens what is there, and follows what the user has chosen since. Where there was no model yet it looks again.
+    public func open() async {
+        // Several controllers may appear at once.
+        let opening = self.opening ?? Task {
+            await openAll()
+            self.opening = nil
+        }
+        self.opening = opening
+        await opening.value
+    }
+
+    private func openAll() async {
+        let settings = shared.settings
+        await words.open(isLearning: settings.isLearning)
+        if keyboard == nil {
+            await openKeyboard(settings.letters)
+        } else if letters != settings.letters {
+            try? keyboard?.setLayout(placed(settings.letters))
+        }
+        letters = settings.letters
+    }
+
+    /// Without a model, or with one that this version cannot run, the keys type; the app says why.
+    private func openKeyboard(_ letters: Letters) async {
+        guard let model = try? await ModelSetup.open(in: shared.models) else { return }
+        let lexicon = await shared.lexicon(bundled: bundledWordList)
+        keyboard = try? await model.keyboard(
+            lexicon: lexicon, layout: placed(letters), learned: words.learned, memoryLimit: Self.memoryLimit)
+        self.model = model
+        #if canImport(Darwin)
+            governor = PowerGovernor()
+        #endif
+    }
+}
