@@ -1,0 +1,44 @@
+// The conversations; above them the model.
+
+import ModelSetup
+import ReplyCore
+import SwiftUI
+
+struct ConversationsView: View {
+    let setup: ModelSetup
+    let chats: [Chat]
+
+    var body: some View {
+        NavigationStack {
+            List {
+                Section {
+                    ModelView(setup: setup, brain: .shared)
+                } footer: {
+                    Text("Replies are thought of on this iPhone. Nothing that is written here is stored, or sent to anybody.")
+                }
+                Section("Conversations") {
+                    ForEach(chats) { chat in
+                        NavigationLink {
+                            ChatView(chat: chat)
+                        } label: {
+                            row(chat.conversation)
+                        }
+                    }
+                }
+            }
+            .navigationTitle("Nibble Reply")
+        }
+    }
+
+    private func row(_ conversation: Conversation) -> some View {
+        VStack(alignment: .leading, spacing: 4) {
+            Text(conversation.name).font(.headline)
+            if let last = conversation.messages.last {
+                Text(last.isMine ? "You: \(last.text)" : last.text)
+                    .font(.subheadline)
+                    .foregroundStyle(.secondary)
+                    .lineLimit(1)
+            }
+        }
+    }
+}
