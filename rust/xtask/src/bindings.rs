@@ -2,7 +2,7 @@
 
 use crate::shell::{self, Result};
 use crate::tally::Tally;
-use crate::{models, native, setup, wheel};
+use crate::{models, native, setup, wheel, xcode};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,24 @@ impl Prepared {
     pub fn test_by_maven(&self, maven: &mut Command) -> Tally {
         maven.arg(COUNTS).arg(define("nibble.library", self.library.parent().unwrap_or(&self.library)));
         Tally::suites(maven.env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon), of_surefire)
+    }
+
+    /// Runs the tests of a Swift package over the library, and counts them. What is built lies in a folder of that name.
+    fn test_by_swift(&self, package: &str, scratch: &str) -> Result<Tally> {
+        let folder = |file: &Path| {
+            file.parent().map(Path::to_owned).ok_or_else(|| format!("{} lies in no folder", file.display()))
+        };
+        let (library, model, lexicon) = (folder(&self.library)?, folder(&self.model)?, folder(&self.lexicon)?);
+        let mut swift = setup::swift(&[&library, &model, &lexicon])?;
+        swift.args(["test", "--quiet", "--package-path", package, "--scratch-path"]);
+        swift.arg(shell::root().join("target/xtask").join(scratch));
+        swift.arg("-Xlinker").arg(format!("-L{}", library.display()));
+        if cfg!(target_os = "linux") {
+            // Debian's library of `Observation` wants a symbol that no other library has, and never calls it.
+            swift.args(["-Xlinker", "--allow-shlib-undefined"]);
+        }
+        swift.env("LD_LIBRARY_PATH", &library).env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon);
+        Ok(Tally::foreign(&mut swift, of_xctest))
     }
 }
 
@@ -146,24 +164,23 @@ pub fn commit_swift() -> Result<()> {
 /// Sees that the committed Swift bindings are those of the library, and runs the tests of the Swift API.
 pub fn test_swift() -> Tally {
     Tally::within(|| {
-        let Prepared { generated, library, model, .. } = Prepared::new("swift")?;
+        let prepared = Prepared::new("swift")?;
         let mut tally = Tally::default();
         for (name, place) in SWIFT {
-            let same = fs::read(generated.join(name)).ok() == fs::read(shell::root().join(place)).ok();
+            let same = fs::read(prepared.generated.join(name)).ok() == fs::read(shell::root().join(place)).ok();
             println!("{place} is what is generated: {}", if same { "yes" } else { "no; run `cargo xtask bindings`" });
             tally += Tally::of(same);
         }
-        let folder = library.parent().ok_or("the library lies in no folder")?;
-        let scratch = shell::root().join("target/xtask/swift");
-        let mut swift = setup::swift(&[folder, model.parent().ok_or("the model lies in no folder")?])?;
-        swift
-            .args(["test", "--quiet", "--scratch-path"])
-            .arg(scratch)
-            .arg("-Xlinker")
-            .arg(format!("-L{}", folder.display()))
-            .env("LD_LIBRARY_PATH", folder)
-            .env(TEST_MODEL, &model);
-        tally += Tally::foreign(&mut swift, of_xctest);
+        tally += prepared.test_by_swift(".", "swift")?;
+        Ok(tally)
+    })
+}
+
+/// Runs the tests of the sample apps for iOS, and looks through their projects.
+pub fn test_swift_samples() -> Tally {
+    Tally::within(|| {
+        let mut tally = xcode::check()?;
+        tally += Prepared::new("swift")?.test_by_swift("examples", "swift-samples")?;
         Ok(tally)
     })
 }

@@ -27,6 +27,7 @@ mod table;
 mod tally;
 mod test;
 mod wheel;
+mod xcode;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

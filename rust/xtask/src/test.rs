@@ -50,8 +50,10 @@ enum Part {
     Counts,
     /// The libraries for Android and iOS are what a phone can load, and no larger than they may be.
     Mobile,
-    /// The sample app for Android does what it says, on the JVM, and its package is one that a phone takes.
+    /// The sample apps for Android do what they say, on the JVM, and their packages are such that a phone takes.
     Samples,
+    /// The sample apps for iOS do, on Linux or a Mac, and Xcode's projects of them fit together.
+    SamplesIos,
 }
 
 /// How a part ended.
@@ -104,6 +106,7 @@ impl Part {
             Self::Counts => &arm::NEEDS,
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS), Need::AndroidLinker, Need::Nm, Need::Python],
             Self::Samples => &samples::NEEDS,
+            Self::SamplesIos => &[Need::Swift, Need::Models],
         }
     }
 
@@ -169,6 +172,7 @@ impl Part {
             Self::Counts => counts::check(),
             Self::Mobile => [android::test(), ios::test()].into_iter().sum(),
             Self::Samples => samples::test(),
+            Self::SamplesIos => bindings::test_swift_samples(),
         }
     }
 }
