@@ -404,6 +404,11 @@ fn take_step(keyboard: &Keyboard, typing: &TypingSession, step: &Value, text: &m
         let word = strip.suggestions[index as usize].word.clone();
         apply(typing.accept(strip.generation, word).expect("the text is that of the strip"));
     }
+    if step["accept_ahead"] == true {
+        let strip = typing.refine(keyboard.ticket())?;
+        let ahead = typing.look_ahead(keyboard.ticket())?.expect("words ahead");
+        apply(typing.accept(strip.generation, ahead.word).expect("the text is that of the strip"));
+    }
     for _ in 0..step["backspace"].as_u64().unwrap_or(0) {
         apply(typing.backspace());
     }

@@ -264,15 +264,7 @@ impl Keyboard {
         if !field.predicts() {
             return self.requests.run(ticket, |_| self.timeline.check_open().map(|()| Suggestions::default()));
         }
-        let mut found = self.requests.run(ticket, |cancel| {
-            self.timeline.run(cancel, |session, Keyboards { text, address }| {
-                if let Some(layout) = lock(&self.keys).news() {
-                    text.set_layout(layout);
-                }
-                let keyboard = if field.corrects() || !text.mends_errors() { text } else { address };
-                Ok(ask(keyboard, session, query)?)
-            })
-        })?;
+        let mut found = self.with(ticket, field, |keyboard, session| ask(keyboard, session, query))?;
         let text = [query.context, query.typed].concat();
         let replaces = &text[text.len() - found.replaces..];
         if gate {
@@ -283,6 +275,24 @@ impl Keyboard {
             suggestions: found.suggestions.into_iter().map(Suggestion::from).collect(),
             proven: found.proven,
             autocorrect: found.autocorrect,
+        })
+    }
+
+    /// Does something with the keyboard for a field.
+    pub(crate) fn with<T>(
+        &self,
+        ticket: u64,
+        field: field::Field,
+        ask: impl FnOnce(&mut nibble_tasks::Keyboard, &mut dyn nibble_engine::LanguageModel) -> nibble_engine::Result<T>,
+    ) -> Result<T> {
+        self.requests.run(ticket, |cancel| {
+            self.timeline.run(cancel, |session, Keyboards { text, address }| {
+                if let Some(layout) = lock(&self.keys).news() {
+                    text.set_layout(layout);
+                }
+                let keyboard = if field.corrects() || !text.mends_errors() { text } else { address };
+                Ok(ask(keyboard, session)?)
+            })
         })
     }
 }

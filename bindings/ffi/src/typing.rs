@@ -5,10 +5,10 @@
 use std::sync::{Arc, Mutex};
 
 use nibble_tasks::keyboard::layout::Point;
-use nibble_tasks::keyboard::typing;
+use nibble_tasks::keyboard::{Continuation, field, typing};
 
 use crate::error::{NibbleError, Result};
-use crate::keyboard::{Ask, Field, Keyboard, Suggestion, Suggestions};
+use crate::keyboard::{Ask, Field, Keyboard, Suggestion, SuggestionKind, Suggestions};
 use crate::lock;
 
 /// Typing in one text field.
@@ -98,6 +98,20 @@ impl TypingSession {
         self.strip(ticket, nibble_tasks::Keyboard::suggest)
     }
 
+    /// Several words at the cursor, if they are likely together: `accept` takes them as it does a word of the strip. Ask for them when
+    /// the strip is shown.
+    pub fn look_ahead(&self, ticket: u64) -> Result<Option<Suggestion>> {
+        let (field, generation, question) = self.question();
+        let Some(question) = question.filter(|_| field.corrects()) else { return Ok(None) };
+        let query = question.query(WORDS);
+        let ahead = self.keyboard.with(ticket, field, |keyboard, session| keyboard.look_ahead(session, &query))?;
+        if lock(&self.typing).generation() != generation {
+            return Err(NibbleError::superseded());
+        }
+        let kind = if question.typed.is_empty() { SuggestionKind::NextWord } else { SuggestionKind::Completion };
+        Ok(ahead.map(|Continuation { text, probability }| Suggestion { word: text, probability, kind }))
+    }
+
     /// Learns what was written since the last time, and writes it down; it waits for the disk, and no key waits for it.
     pub fn learn(&self) -> Result<()> {
         let lessons = lock(&self.typing).lessons();
@@ -127,15 +141,18 @@ impl TypingSession {
         changed
     }
 
+    /// What to ask for the text that there is now.
+    fn question(&self) -> (field::Field, u64, Option<typing::Question>) {
+        let typing = lock(&self.typing);
+        (typing.field(), typing.generation(), typing.question())
+    }
+
     fn edit(&self, key: impl FnOnce(&mut typing::Typing) -> typing::Edit) -> Edit {
         self.change(key).into()
     }
 
     fn strip(&self, ticket: u64, ask: Ask) -> Result<Strip> {
-        let (field, generation, question) = {
-            let typing = lock(&self.typing);
-            (typing.field(), typing.generation(), typing.question())
-        };
+        let (field, generation, question) = self.question();
         let found = match question {
             Some(question) => self.keyboard.ask(ticket, field, &question.query(WORDS), true, ask)?,
             None => self.keyboard.requests.run(ticket, |_| Ok(Suggestions::default()))?,

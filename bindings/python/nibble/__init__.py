@@ -363,6 +363,10 @@ class TypingSession:
         """What it shows when the model was asked."""
         return self._native.refine(self._keyboard.ticket())
 
+    def look_ahead(self) -> Suggestion | None:
+        """Several words at the cursor, which are right about as often as not; None where there are none. `accept` takes them."""
+        return self._native.look_ahead(self._keyboard.ticket())
+
     def learn(self) -> None:
         """Learns what was written since the last time, and writes it down."""
         self._native.learn()

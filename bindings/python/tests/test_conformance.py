@@ -147,6 +147,9 @@ class Conformance(unittest.TestCase):
         if "accept" in step:
             strip = typing.refine()
             text = apply(text, typing.accept(strip, strip.suggestions[step["accept"]]))
+        if step.get("accept_ahead"):
+            strip = typing.refine()
+            text = apply(text, typing.accept(strip, typing.look_ahead()))
         for _ in range(step.get("backspace", 0)):
             text = apply(text, typing.backspace())
         if "reported" in step:

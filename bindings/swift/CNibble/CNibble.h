@@ -649,6 +649,11 @@ RustBuffer uniffi_nibble_ffi_fn_method_typingsession_key(uint64_t ptr, RustBuffe
 void uniffi_nibble_ffi_fn_method_typingsession_learn(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_LOOK_AHEAD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_LOOK_AHEAD
+RustBuffer uniffi_nibble_ffi_fn_method_typingsession_look_ahead(uint64_t ptr, uint64_t ticket, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_REFINE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_TYPINGSESSION_REFINE
 RustBuffer uniffi_nibble_ffi_fn_method_typingsession_refine(uint64_t ptr, uint64_t ticket, RustCallStatus *_Nonnull out_status
@@ -1291,6 +1296,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_typingsession_key(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_LEARN
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_LEARN
 uint16_t uniffi_nibble_ffi_checksum_method_typingsession_learn(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_LOOK_AHEAD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_LOOK_AHEAD
+uint16_t uniffi_nibble_ffi_checksum_method_typingsession_look_ahead(void
     
 );
 #endif

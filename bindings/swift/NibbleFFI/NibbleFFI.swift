@@ -2609,6 +2609,12 @@ public protocol TypingSessionProtocol: AnyObject, Sendable {
     func learn() throws 
     
     /**
+     * Several words at the cursor, if they are likely together: `accept` takes them as it does a word of the strip. Ask for them when
+     * the strip is shown.
+     */
+    func lookAhead(ticket: UInt64) throws  -> Suggestion?
+    
+    /**
      * What the strip shows when the model was asked.
      */
     func refine(ticket: UInt64) throws  -> Strip
@@ -2765,6 +2771,20 @@ open func learn()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lif
             self.uniffiCloneHandle(),uniffiCallStatus
     )
 }
+}
+    
+    /**
+     * Several words at the cursor, if they are likely together: `accept` takes them as it does a word of the strip. Ask for them when
+     * the strip is shown.
+     */
+open func lookAhead(ticket: UInt64)throws  -> Suggestion?  {
+    return try  FfiConverterOptionTypeSuggestion.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_typingsession_look_ahead(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt64.lower(ticket),uniffiCallStatus
+    )
+})
 }
     
     /**
@@ -6264,6 +6284,30 @@ fileprivate struct FfiConverterOptionTypePiece: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterOptionTypeSuggestion: FfiConverterRustBuffer {
+    typealias SwiftType = Suggestion?
+
+    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
+        guard let value = value else {
+            writeInt(&buf, Int8(0))
+            return
+        }
+        writeInt(&buf, Int8(1))
+        FfiConverterTypeSuggestion.write(value, into: &buf)
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
+        switch try readInt(&buf) as Int8 {
+        case 0: return nil
+        case 1: return try FfiConverterTypeSuggestion.read(from: &buf)
+        default: throw UniffiInternalError.unexpectedOptionalTag
+        }
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterOptionTypeFinish: FfiConverterRustBuffer {
     typealias SwiftType = Finish?
 
@@ -6824,6 +6868,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_typingsession_learn() != 18317) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_typingsession_look_ahead() != 65527) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_typingsession_refine() != 58748) {

@@ -24,25 +24,26 @@ public final class TypingSession: Sendable {
     private let keyboard: Keyboard
     private let native: NibbleFFI.TypingSession
     private let listener = Locked<AsyncStream<Void>.Continuation?>(nil)
+    /// Another number for every text that there was.
+    private let text = Locked(0)
 
     init(_ keyboard: Keyboard, _ native: NibbleFFI.TypingSession) {
         self.keyboard = keyboard
         self.native = native
     }
 
-    /// What the strip should show, anew at every change of the text: first what is known at once, then what the model has found. One
-    /// loop at a time gets them, the last that was begun; it ends when the session is closed, and throws what
-    /// ``Keyboard/suggest(context:typed:count:touches:field:gate:isolation:)`` does, but not ``NibbleError/superseded(reason:)``.
-    public var strips: AsyncThrowingStream<Strip, any Error> {
+    /// What the strip should show, anew at every change of the text: first what is known at once, then what the model has found, and then
+    /// that with several words ``Strip/ahead``, where some are likely. One loop at a time gets them, the last that was begun; it ends when
+    /// the session is closed, and throws what ``Keyboard/suggest(context:typed:count:touches:field:gate:isolation:)`` does, but not
+    /// ``NibbleError/superseded(reason:)``.
+    public var strips: Strips {
         let (texts, changed) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         listen(with: changed)
         changed.yield()
-        return AsyncThrowingStream(bufferingPolicy: .bufferingNewest(2)) { strips in
+        let found = Strips.Found(bufferingPolicy: .bufferingNewest(2)) { strips in
             let task = Task { [self] in
                 do {
-                    for await _ in texts where try await show(in: strips) {
-                        learn()
-                    }
+                    for await _ in texts { try await show(in: strips) }
                     strips.finish()
                 } catch {
                     strips.finish(throwing: error)
@@ -53,6 +54,7 @@ public final class TypingSession: Sendable {
                 task.cancel()
             }
         }
+        return Strips(found: found, text: text)
     }
 
     /// Whether a sentence begins at the cursor, so that a shift key may go down by itself.
@@ -85,7 +87,7 @@ public final class TypingSession: Sendable {
     /// - Parameter isSelected: Whether some text is selected: the next edit replaces it, and nothing is suggested.
     public func reported(before: String, after: String, isSelected: Bool = false) {
         if native.reported(before: before, after: after, selected: isSelected) {
-            _ = listener.withLock { $0?.yield() }
+            tell()
         }
     }
 
@@ -98,8 +100,14 @@ public final class TypingSession: Sendable {
     }
 
     private func change<Value>(_ body: (NibbleFFI.TypingSession) -> Value) -> Value {
-        defer { _ = listener.withLock { $0?.yield() } }
+        defer { tell() }
         return body(native)
+    }
+
+    /// There is another text.
+    private func tell() {
+        text.withLock { $0 += 1 }
+        _ = listener.withLock { $0?.yield() }
     }
 
     private func listen(with next: AsyncStream<Void>.Continuation?) {
@@ -109,15 +117,19 @@ public final class TypingSession: Sendable {
         }
     }
 
-    /// Says whether the text is still that for which was asked.
-    private func show(in strips: AsyncThrowingStream<Strip, any Error>.Continuation) async throws -> Bool {
+    /// Ends what was asked for a text when there is another one.
+    private func show(in strips: Strips.Found.Continuation) async throws {
+        let text = text.withLock(\.self)
         do {
-            strips.yield(Strip(try await keyboard.ask { [native] in try native.glance(ticket: $0) }, isRefined: false))
-            strips.yield(Strip(try await keyboard.ask { [native] in try native.refine(ticket: $0) }, isRefined: true))
-            return true
-        } catch NibbleError.superseded {
-            return false
-        }
+            strips.yield((text, Strip(try await keyboard.ask { [native] in try native.glance(ticket: $0) }, isRefined: false)))
+            var refined = Strip(try await keyboard.ask { [native] in try native.refine(ticket: $0) }, isRefined: true)
+            strips.yield((text, refined))
+            learn()
+            if let ahead = try await keyboard.ask({ [native] in try native.lookAhead(ticket: $0) }) {
+                refined.ahead = Keyboard.Suggestion(ahead)
+                strips.yield((text, refined))
+            }
+        } catch NibbleError.superseded {}
     }
 
     /// What cannot be written down counts all the same, and is tried again with the next word; the log says why.
@@ -145,6 +157,33 @@ extension TypingSession {
         }
     }
 
+    /// What the strip should show, from one text to the next.
+    public struct Strips: AsyncSequence, Sendable {
+        typealias Found = AsyncThrowingStream<(text: Int, strip: Strip), any Error>
+
+        fileprivate let found: Found
+        fileprivate let text: Locked<Int>
+
+        public func makeAsyncIterator() -> AsyncIterator {
+            AsyncIterator(found: found.makeAsyncIterator(), text: text)
+        }
+
+        /// Waits for the strips.
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            fileprivate var found: Found.AsyncIterator
+            fileprivate let text: Locked<Int>
+
+            /// The next strip, when there is one; `nil` when the session is closed.
+            public mutating func next() async throws -> Strip? {
+                while let (of, strip) = try await found.next() {
+                    // On its way it may have been overtaken by a key.
+                    if of == text.withLock(\.self) { return strip }
+                }
+                return nil
+            }
+        }
+    }
+
     /// What the strip shows for one text.
     public struct Strip: Sendable, Equatable {
         /// At most three words, best first; none where nothing is worth a look.
@@ -155,6 +194,8 @@ extension TypingSession {
         public let autocorrect: String?
         /// Whether the model was asked; else another strip for this text is on its way.
         public let isRefined: Bool
+        /// Several words in the place of ``replaces``, which are right about as often as not.
+        public fileprivate(set) var ahead: Keyboard.Suggestion?
 
         fileprivate let generation: UInt64
 

@@ -264,16 +264,29 @@ private struct Editor {
         }
         if let index = step["accept"].int {
             let strip = try await strip(of: typing)
-            guard let edit = typing.accept(strip.suggestions[index], from: strip) else { throw Obstacle("the strip is stale") }
-            try apply(edit)
+            try apply(edit(of: typing, strip.suggestions[index], from: strip))
+        }
+        if step["accept_ahead"].bool == true {
+            let strip = try await strip(of: typing) { $0.ahead != nil }
+            guard let ahead = strip.ahead else { throw Obstacle("there are no words ahead") }
+            try apply(edit(of: typing, ahead, from: strip))
         }
         for _ in 0..<(step["backspace"].int ?? 0) { try apply(typing.backspace()) }
         if let before = step["reported"].string { typing.reported(before: before, after: "") }
     }
 
-    private func strip(of typing: TypingSession) async throws -> TypingSession.Strip {
-        for try await strip in typing.strips where strip.isRefined { return strip }
+    private func strip(
+        of typing: TypingSession, where isWanted: (TypingSession.Strip) -> Bool = \.isRefined
+    ) async throws -> TypingSession.Strip {
+        for try await strip in typing.strips where isWanted(strip) { return strip }
         throw Obstacle("there is no strip")
+    }
+
+    private func edit(
+        of typing: TypingSession, _ suggestion: Keyboard.Suggestion, from strip: TypingSession.Strip
+    ) throws -> TypingSession.Edit {
+        guard let edit = typing.accept(suggestion, from: strip) else { throw Obstacle("the strip is stale") }
+        return edit
     }
 
     private mutating func apply(_ edit: TypingSession.Edit) throws {

@@ -10,13 +10,20 @@ public struct Slot: Equatable, Sendable {
 }
 
 /// What goes onto the strip, three at most. What was typed has the first place, always, so that it is found without a look; what a space
-/// would put in is marked, whichever that is, so that nobody is surprised. Then come the best of the others.
-public func slots(_ suggestions: [Keyboard.Suggestion], typed: String, autocorrect: String?) -> [Slot] {
-    let places = 3
-    guard !typed.isEmpty else { return suggestions.prefix(places).map { Slot(suggestion: $0, isBySpace: false) } }
+/// would put in is marked, whichever that is, so that nobody is surprised. Then come the best of the others; where several words are likely at
+/// once, the last place is theirs.
+public func slots(
+    _ suggestions: [Keyboard.Suggestion], typed: String, autocorrect: String?, ahead: Keyboard.Suggestion? = nil
+) -> [Slot] {
+    let ahead = ahead.map { [Slot(suggestion: $0, isBySpace: false)] } ?? []
+    return words(suggestions, typed: typed, autocorrect: autocorrect).prefix(3 - ahead.count) + ahead
+}
+
+private func words(_ suggestions: [Keyboard.Suggestion], typed: String, autocorrect: String?) -> [Slot] {
+    guard !typed.isEmpty else { return suggestions.map { Slot(suggestion: $0, isBySpace: false) } }
     let bySpace = autocorrect ?? typed
     let literal = suggestions.first { $0.word == typed } ?? Keyboard.Suggestion(word: typed, probability: 0, kind: .literal)
     let others = suggestions.filter { $0.word != typed }
     let mended = others.filter { $0.word == bySpace }, rest = others.filter { $0.word != bySpace }
-    return ([literal] + mended + rest).prefix(places).map { Slot(suggestion: $0, isBySpace: $0.word == bySpace) }
+    return ([literal] + mended + rest).map { Slot(suggestion: $0, isBySpace: $0.word == bySpace) }
 }

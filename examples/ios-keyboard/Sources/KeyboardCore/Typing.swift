@@ -21,7 +21,7 @@ public struct TypingState: Equatable, Sendable {
     public var rows: [[Key]] { KeyboardCore.rows(of: page, letters: letters, field: input.field, hasGlobe: hasGlobe) }
 
     public var slots: [Slot] {
-        strip.map { KeyboardCore.slots($0.suggestions, typed: $0.replaces, autocorrect: $0.autocorrect) } ?? []
+        strip.map { KeyboardCore.slots($0.suggestions, typed: $0.replaces, autocorrect: $0.autocorrect, ahead: $0.ahead) } ?? []
     }
 
     /// What the strip says where it has no words.

@@ -19,8 +19,14 @@ final class SlotsTests: XCTestCase {
         XCTAssertEqual(shown([], typed: "xqz", autocorrect: nil), ["[xqz]"])
     }
 
-    private func shown(_ words: [String], typed: String, autocorrect: String?) -> [String] {
-        let suggestions = words.map { Keyboard.Suggestion(word: $0, probability: 0.1, kind: .completion) }
-        return slots(suggestions, typed: typed, autocorrect: autocorrect).map { $0.isBySpace ? "[\($0.suggestion.word)]" : $0.suggestion.word }
+    func testSeveralWordsAtOnceHaveTheLastPlace() {
+        XCTAssertEqual(shown(["with", "will", "wine"], typed: "wi", autocorrect: nil, ahead: "with me"), ["[wi]", "with", "with me"])
+        XCTAssertEqual(shown(["you"], typed: "", autocorrect: nil, ahead: "you so much"), ["you", "you so much"])
+    }
+
+    private func shown(_ words: [String], typed: String, autocorrect: String?, ahead: String? = nil) -> [String] {
+        func suggestion(_ word: String) -> Keyboard.Suggestion { Keyboard.Suggestion(word: word, probability: 0.1, kind: .completion) }
+        let found = slots(words.map(suggestion), typed: typed, autocorrect: autocorrect, ahead: ahead.map(suggestion))
+        return found.map { $0.isBySpace ? "[\($0.suggestion.word)]" : $0.suggestion.word }
     }
 }

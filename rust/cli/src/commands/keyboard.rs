@@ -8,7 +8,7 @@ use nibble_tasks::keyboard::field::Field;
 use nibble_tasks::keyboard::gate::leave_out_the_weak;
 use nibble_tasks::keyboard::layout::{Key, Layout, Point};
 use nibble_tasks::keyboard::learning::Learner;
-use nibble_tasks::keyboard::{Keyboard, Kind, Query, Suggestion, Suggestions};
+use nibble_tasks::keyboard::{Continuation, Keyboard, Kind, Query, Suggestion, Suggestions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -23,10 +23,10 @@ const MAX_LINE: usize = 64 * 1024;
 #[derive(clap::Args)]
 #[command(after_help = "\
 In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N, \"touches\": [[X, Y]], \"layout\": LAYOUT, \"gate\": BOOL,
-       \"field\": FIELD, \"emoji\": N}
+       \"field\": FIELD, \"emoji\": N, \"ahead\": BOOL}
       {\"event\": EVENT, \"context\": TEXT, \"typed\": TEXT, \"word\": WORD, \"field\": FIELD}
 Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"autocorrect\": WORD or null, \"micros\": N,
-       \"emoji\": [TEXT]}
+       \"emoji\": [TEXT], \"ahead\": {\"text\", \"probability\"} or null}
       {\"words\": N} for an event: how many words are known of the person
       {\"error\": TEXT} for a line that cannot be answered; the next line is read all the same
 
@@ -44,6 +44,7 @@ event        committed: word was typed behind context, and ended; accepted: it w
 autocorrect  the word that takes the place of what was typed when space is pressed; needs a word list
 emoji        how many are wanted for the word typed, or for the last one before the cursor when nothing is; without it, no
              answer has any. Fetch them: nibble pull emoji-en
+ahead        true asks for several words, typed among them, which are right about as often as not; null where there are none
 
 Every answer is flushed at once.
 
@@ -78,6 +79,8 @@ struct Request {
     gate: bool,
     #[serde(default)]
     emoji: u8,
+    #[serde(default)]
+    ahead: bool,
 }
 
 /// What a person did with a word.
@@ -120,6 +123,15 @@ pub struct Answer<'a> {
     micros: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     emoji: Option<Vec<String>>,
+    /// Nothing where nobody asked, and `null` where there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ahead: Option<Option<Ahead>>,
+}
+
+#[derive(Serialize)]
+struct Ahead {
+    text: String,
+    probability: f64,
 }
 
 #[derive(Serialize)]
@@ -138,6 +150,7 @@ impl<'a> Answer<'a> {
             autocorrect: found.autocorrect.as_deref(),
             micros: took.as_micros() as u64,
             emoji: None,
+            ahead: None,
         }
     }
 }
@@ -209,15 +222,26 @@ impl State {
             true => self.keyboard.suggest(runner.model(), &query).map_err(|e| Failure::from(e).to_string())?,
             false => Suggestions::default(),
         };
+        let took = start.elapsed();
         if !request.field.corrects() {
             found.autocorrect = None;
         }
         if request.gate {
             leave_out_the_weak(&mut found, &request.typed);
         }
+        let ahead = match request.ahead {
+            true if request.field.corrects() => Some(self.look_ahead(runner, &query)?),
+            true => Some(None),
+            false => None,
+        };
         let wanted = if request.field.predicts() { request.emoji } else { 0 };
         let emoji = self.emoji(&[query.context, query.typed].concat(), wanted)?;
-        serde_json::to_string(&Answer { emoji, ..Answer::new(&found, start.elapsed()) }).map_err(|e| e.to_string())
+        serde_json::to_string(&Answer { emoji, ahead, ..Answer::new(&found, took) }).map_err(|e| e.to_string())
+    }
+
+    fn look_ahead(&mut self, runner: &mut Runner, query: &Query) -> Result<Option<Ahead>, String> {
+        let ahead = self.keyboard.look_ahead(runner.model(), query).map_err(|e| Failure::from(e).to_string())?;
+        Ok(ahead.map(|Continuation { text, probability }| Ahead { text, probability }))
     }
 
     fn learn(&mut self, event: Event, request: &Request) -> Result<String, String> {

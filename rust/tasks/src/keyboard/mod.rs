@@ -10,6 +10,7 @@
 //! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
 //! * `habits.rs`: what this person writes, `diary.rs`: the file that it is kept in, and `learning.rs`: both, for all who use them;
 //! * `blend.rs`: the model's words and the person's on one strip;
+//! * `continuation.rs`: several words ahead;
 //! * `typing.rs`: one text field while it is typed in, and what each key does to it;
 //! * `gate.rs`: what is worth showing, and `field.rs`: what may be done in which field;
 //! * `rates.rs`: how often a token ends its word, where the model was not asked;
@@ -23,6 +24,7 @@
 //! words found are the best ones as soon as no such path is above them.
 
 mod blend;
+mod continuation;
 pub mod diary;
 pub mod emoji;
 pub mod evaluation;
@@ -51,6 +53,7 @@ use std::sync::Arc;
 
 use nibble_engine::{LanguageModel, Result};
 
+pub use continuation::Continuation;
 use habits::{Habits, Said};
 use layout::{Layout, Point};
 use learning::Learner;
@@ -77,6 +80,8 @@ pub struct Options {
     pub batches_per_word: usize,
     /// Words less probable than this, given what was typed, are not looked for.
     pub min_probability: f64,
+    /// Words ahead are offered that are at least so probable together.
+    pub likely: f64,
     /// What the model reads before the text; empty, or whole lines.
     pub primer: &'static str,
     /// Whether words that the word list calls offensive are suggested too. What was typed stays in either case.
@@ -92,6 +97,7 @@ impl Default for Options {
             batches_per_call: 2,
             batches_per_word: 4,
             min_probability: 1e-4,
+            likely: 0.5,
             primer: "",
             offensive: false,
         }
@@ -197,8 +203,8 @@ struct Place {
     tree: Tree,
     /// ln of the mass of all words, until the tree grows.
     all: Option<f64>,
-    /// The room that the model had left when it was last used from here.
-    room: usize,
+    /// The room that the model had left when it was last used from here; none if it has been used from elsewhere since.
+    room: Option<usize>,
     batches: usize,
 }
 
@@ -307,7 +313,7 @@ impl Keyboard {
                 answer.forward_passes += 1;
                 continue;
             }
-            let batch = &open.batch[..open.batch.len().min(place.room)];
+            let batch = &open.batch[..open.batch.len().min(model.room())];
             if batch.is_empty() {
                 break (exact, open, mass);
             }
@@ -376,7 +382,7 @@ impl Keyboard {
         self.place = None;
         let logits = model.sync(&start.prefix)?.to_vec();
         let tree = Tree::new(model, table, &start, &logits);
-        self.place = Some(Place { context, gap, start, given, tree, all: None, room: model.room(), batches: 0 });
+        self.place = Some(Place { context, gap, start, given, tree, all: None, room: Some(model.room()), batches: 0 });
         Ok(1)
     }
 }
@@ -438,12 +444,12 @@ impl Place {
     /// Makes sure that the tree's rows are still in the model; starts the tree anew and says so if they are not.
     fn refresh(&mut self, model: &mut dyn LanguageModel, table: &WordTable) -> Result<bool> {
         model.sync(&self.start.prefix)?;
-        let stale = model.room() != self.room;
+        let stale = self.room != Some(model.room());
         if stale {
             let logits = model.sync(&self.start.prefix)?.to_vec();
             self.tree = Tree::new(model, table, &self.start, &logits);
-            self.all = None;
-            self.room = model.room();
+            (self.all, self.batches) = (None, 0);
+            self.room = Some(model.room());
         }
         Ok(stale)
     }
@@ -457,7 +463,7 @@ impl Place {
     ) -> Result<()> {
         let ends = self.tree.expand(model, table, batch, self.given.len());
         self.all = None;
-        self.room = model.room();
+        self.room = Some(model.room());
         for (open, ends) in batch.iter().zip(ends?) {
             rates.learn(open.token, ends);
         }

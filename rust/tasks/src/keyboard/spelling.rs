@@ -151,7 +151,7 @@ impl Speller {
                 answer.forward_passes += 1;
                 continue;
             }
-            let batch = &batch[..batch.len().min(place.room)];
+            let batch = &batch[..batch.len().min(search.model.room())];
             if batch.is_empty() {
                 break candidates;
             }

@@ -376,3 +376,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn words_ahead_are_as_probable_as_they_are_one_after_another() {
+    let mut found = 0;
+    for seed in 0..6 {
+        for (context, typed) in [("a cab ", ""), ("Ta b\n", ""), ("a cab ", "b"), ("", "")] {
+            let mut fake = Fake::new(seed);
+            let mut keyboard = Keyboard::new(Options { likely: 0.002, ..exact().options });
+            let strip = keyboard.suggest(&mut fake, &query(context, typed)).unwrap();
+            let Some(ahead) = keyboard.look_ahead(&mut fake, &query(context, typed)).unwrap() else { continue };
+            found += 1;
+            assert!(ahead.text.starts_with(typed) && ahead.probability >= 0.002, "{ahead:?}");
+            let mut words = ahead.text.split(' ');
+            let first = words.next().unwrap();
+            assert_eq!(first, strip.suggestions[0].word);
+            let (mut probability, mut before) = (strip.suggestions[0].probability, [context, first].concat());
+            for word in words {
+                before.push(' ');
+                let all = Exhaustive::after(&fake, &before);
+                let (best, joint) = all.best("", 1)[0];
+                assert_eq!(word, best, "behind {before:?}");
+                probability *= joint * all.begins;
+                before.push_str(word);
+            }
+            assert!((ahead.probability / probability).ln().abs() < 0.01, "{ahead:?} should be {probability}");
+            // The word at the cursor is asked for again at no cost, and gone on with.
+            let again = keyboard.suggest(&mut fake, &query(context, typed)).unwrap();
+            assert_eq!((again.suggestions, again.forward_passes), (strip.suggestions, 0));
+            for letter in ["a", "b", "c"].map(|letter| [typed, letter].concat()) {
+                let next = keyboard.suggest(&mut fake, &query(context, &letter)).unwrap();
+                let fresh = exact().suggest(&mut Fake::new(seed), &query(context, &letter)).unwrap();
+                assert_eq!(next.suggestions, fresh.suggestions, "{context:?} {letter:?}");
+            }
+        }
+    }
+    assert!(found > 5, "{found} continuations");
+}
+
+#[test]
+fn words_that_are_not_likely_are_not_looked_for() {
+    let mut fake = Fake::new(1);
+    let mut keyboard = Keyboard::new(Options { likely: 1.0, ..exact().options });
+    keyboard.suggest(&mut fake, &query("a cab ", "")).unwrap();
+    let asked = (fake.computed, fake.grown);
+    assert_eq!(keyboard.look_ahead(&mut fake, &query("a cab ", "")).unwrap(), None);
+    assert_eq!((fake.computed, fake.grown), asked);
+}

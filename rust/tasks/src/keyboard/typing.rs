@@ -88,6 +88,18 @@ struct Written {
     since: usize,
 }
 
+impl Written {
+    /// Each of the words in it.
+    fn words(&self) -> impl Iterator<Item = Self> {
+        let mut start = 0;
+        self.word.split(' ').map(move |word| {
+            let context = [&self.context, &self.word[..start]].concat();
+            start += word.len() + 1;
+            Self { context: text::suffix(&context, KEPT_TO_LEARN).to_owned(), word: word.to_owned(), since: self.since }
+        })
+    }
+}
+
 /// What a [`Learner`] is to be told.
 #[must_use]
 pub struct Lessons(Vec<Learned>);
@@ -227,7 +239,7 @@ impl Typing {
     }
 
     /// A word was taken from the strip that was shown for the text of this `generation`; nothing is to be done if that has changed
-    /// since. It comes with a space, which a space or a mark that is typed next takes the place of.
+    /// since. It comes with a space, which a space or a mark that is typed next takes the place of. Several words may be taken at once.
     pub fn accept(&mut self, generation: u64, word: &str) -> Option<Edit> {
         if generation != self.generation || !self.may_replace() || self.is_within_word() || !self.field.predicts() {
             return None;
@@ -241,7 +253,9 @@ impl Typing {
         // Wherever its beginning was typed, all of it was chosen here.
         let written = self.ending(&typed, word);
         let edit = self.apply(Edit::new(&typed, [word, space].concat()));
-        self.ended(written, space.len());
+        for written in written.iter().flat_map(Written::words) {
+            self.ended(Some(written), space.len());
+        }
         self.own_space = spaced;
         Some(edit)
     }
@@ -592,6 +606,20 @@ mod tests {
         assert_eq!(typing.accept(1, "happy"), Some(Edit::new("", "happy")), "there is a space already");
         let mut typing = Typing::new(Field::Url, "exa", "");
         assert_eq!(typing.accept(1, "example"), Some(Edit::new("exa", "example")), "addresses have no spaces");
+    }
+
+    #[test]
+    fn several_words_are_taken_at_once_and_learned_one_by_one() {
+        let mut typing = text_field();
+        typed(&mut typing, "talk wi");
+        assert_eq!(
+            typing.accept(typing.generation(), "with me well-known"),
+            Some(Edit::new("wi", "with me well-known "))
+        );
+        assert_eq!(typed(&mut typing, "."), "talk with me well-known. ");
+        typing.finish();
+        let words = ["+talk", "talk +with", "talk with +me", "talk with me +well-known"];
+        assert_eq!(learned(&mut typing), words);
     }
 
     #[test]

@@ -16,6 +16,7 @@ const LONGEST_PATH: usize = 33;
 const HEAD: usize = 64;
 
 /// The window over one text.
+#[derive(Clone)]
 pub(super) struct Window {
     limit: usize,
     keep: usize,

@@ -4,7 +4,6 @@ import dev.nibble.ffi.Edit as NativeEdit
 import dev.nibble.ffi.Strip as NativeStrip
 import dev.nibble.ffi.TypingSession as NativeTypingSession
 import java.util.concurrent.atomic.AtomicBoolean
-import kotlinx.coroutines.channels.ProducerScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.channelFlow
@@ -35,14 +34,18 @@ public class TypingSession internal constructor(
     private val texts = MutableStateFlow(0)
 
     /**
-     * What the strip should show, anew at every change of the text: first what is known at once, then what the model has found. While
-     * it is collected, what is written is learned. Collect it once; it ends when the session is closed, and throws what
+     * What the strip should show, anew at every change of the text: first what is known at once, then what the model has found, and then
+     * that with several words [ahead][Strip.ahead], where some are likely. While it is collected, what is written is learned. Collect it once; it ends when the session is closed, and throws what
      * [Keyboard.suggest] does, but not [NibbleException.Superseded].
      */
     public val strips: Flow<Strip> = channelFlow {
         texts.takeWhile { !closed.get() }.collectLatest { text ->
-            if (show(text, refined = false) { glance(it) } && show(text, refined = true) { refine(it) }) {
+            whileFresh {
+                send(text to ask { glance(it) }.toPublic(refined = false))
+                val refined = ask { refine(it) }.toPublic(refined = true)
+                send(text to refined)
                 learning.later { learn() }
+                ask { lookAhead(it) }?.let { send(text to refined.copy(ahead = it.toPublic())) }
             }
         }
     }.filter { (text, _) ->
@@ -104,17 +107,16 @@ public class TypingSession internal constructor(
 
     private fun <T> change(call: NativeTypingSession.() -> T): T = now(call).also { texts.value++ }
 
-    /** Says whether the text is still that for which it was asked. */
-    private suspend fun ProducerScope<Pair<Int, Strip>>.show(
-        text: Int,
-        refined: Boolean,
-        ask: NativeTypingSession.(ULong) -> NativeStrip,
-    ): Boolean = try {
-        send(text to keyboard.ask { ticket -> translating(NAME) { native.ask(ticket) } }.toPublic(refined))
-        true
-    } catch (problem: NibbleException) {
-        if (problem !is NibbleException.Superseded && !closed.get()) throw problem
-        false
+    private suspend fun <T> ask(request: NativeTypingSession.(ULong) -> T): T =
+        keyboard.ask { ticket -> translating(NAME) { native.request(ticket) } }
+
+    /** Ends what was asked for a text when there is another one. */
+    private inline fun whileFresh(show: () -> Unit) {
+        try {
+            show()
+        } catch (problem: NibbleException) {
+            if (problem !is NibbleException.Superseded && !closed.get()) throw problem
+        }
     }
 
     /** What cannot be written down counts all the same, and is tried again with the next word; the log says why. */
@@ -153,6 +155,8 @@ public data class Strip(
     public val autocorrect: String?,
     /** Whether the model was asked; else another strip for this text is on its way. */
     public val refined: Boolean,
+    /** Several words in the place of [replaces], which are right about as often as not. */
+    public val ahead: Suggestion? = null,
 )
 
 private fun NativeEdit.toPublic() = Edit(delete, insert)

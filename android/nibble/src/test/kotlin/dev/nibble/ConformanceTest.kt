@@ -246,6 +246,10 @@ private suspend fun TypingSession.step(step: JsonObject, editor: StringBuilder) 
         val strip = strips.first { it.refined }
         apply(checkNotNull(accept(strip, strip.suggestions[index.jsonPrimitive.int])))
     }
+    if ("accept_ahead" in step) {
+        val strip = strips.first { it.ahead != null }
+        apply(checkNotNull(accept(strip, checkNotNull(strip.ahead))))
+    }
     repeat(step["backspace"]?.jsonPrimitive?.int ?: 0) { apply(backspace()) }
     step["reported"]?.let { reported(it.jsonPrimitive.content, "") }
 }

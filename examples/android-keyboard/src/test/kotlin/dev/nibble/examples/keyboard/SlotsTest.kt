@@ -1,5 +1,6 @@
 package dev.nibble.examples.keyboard
 
+import dev.nibble.Suggestion
 import dev.nibble.SuggestionKind
 import kotlin.test.Test
 import kotlin.test.assertEquals
@@ -27,6 +28,13 @@ class SlotsTest {
 
     @Test
     fun `case tells words apart`() = assertEquals(listOf("i", "[I]"), words(slots(strip("i", "I", autocorrect = "I"))))
+
+    @Test
+    fun `several words at once have the last place`() {
+        val ahead = Suggestion("with me", 0.9, SuggestionKind.COMPLETION)
+        assertEquals(listOf("[wi]", "with", "with me"), words(slots(strip("wi", "with", "will").copy(ahead = ahead))))
+        assertEquals(listOf("you", "with me"), words(slots(strip("", "you").copy(ahead = ahead))))
+    }
 
     @Test
     fun `with nothing typed a space puts in nothing`() =
