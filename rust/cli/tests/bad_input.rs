@@ -122,3 +122,19 @@ fn a_conversation_that_is_none_is_refused_without_repeating_it() {
         assert!(err.contains("chat.json") && !err.contains("secret") && err.lines().count() == 1, "{content}: {err}");
     }
 }
+
+#[test]
+fn a_folder_that_cannot_be_is_refused_before_anything_is_typed() {
+    let place = Workplace::new();
+    fs::write(place.path("messages.txt"), "see you\n").unwrap();
+    fs::write(place.path("file"), "no folder").unwrap();
+    for folder in ["file", "file/plots"] {
+        let (out, err, code) =
+            outcome(&place.command(&["eval", "keyboard", "messages.txt", "--plot", folder]).output().unwrap());
+        assert_eq!((out.as_str(), code), ("", Some(1)), "{folder}: {err}");
+        // There is no model here either; that would be said if it were looked for first.
+        assert!(err.contains(&format!("cannot write to {folder}: ")) && err.contains("--plot"), "{folder}: {err}");
+        assert_eq!(err.lines().count(), 1, "{folder}: {err}");
+    }
+    assert_eq!(fs::read(place.path("file")).unwrap(), b"no folder");
+}

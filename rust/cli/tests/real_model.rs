@@ -235,6 +235,26 @@ fn typing_errors_are_mended() {
     assert_eq!([&words(&answers[0])[0], &words(&answers[1])[0]], ["for the", "don't"]);
 }
 
+#[test]
+fn an_evaluation_is_drawn() {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+    let folder = Workplace::new();
+    let messages = folder.path("my messages.txt");
+    fs::write(&messages, "See you tomorrow\n").unwrap();
+    let plots = folder.path("plots");
+    let args = ["eval", "keyboard", "--lexicon", "en", "--json", "--errors", "3"];
+    let found = json(&[&args[..], &[messages.to_str().unwrap(), "--plot", plots.to_str().unwrap()]].concat());
+    assert_eq!(found[0]["words"], 3, "{found}");
+    let names: Vec<_> = fs::read_dir(&plots).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["my messages.svg"]);
+    let svg = fs::read_to_string(plots.join("my messages.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+    for text in ["my messages.txt", "1 messages, 3 words", "letters typed", "in use: 20 to 1"] {
+        assert!(svg.lines().any(|line| line == text), "{text} is not in {svg}");
+    }
+}
+
 /// What people complain about most: words that they meant, changed.
 #[test]
 fn words_addresses_and_code_are_never_changed() {

@@ -1,5 +1,7 @@
 //! `nibble eval`: how good the keyboard is on messages that people wrote.
 
+mod plot;
+
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use crate::interrupt::Section;
 use crate::model::{ModelArgs, Runner};
 use crate::terminal::{Align, Paint, Table, millis, note, step_bar};
 use crate::words::WordArgs;
+use plot::Plots;
 
 /// Measures how good predictions are on messages that people wrote
 #[derive(clap::Args)]
@@ -48,8 +51,13 @@ calibration     mean distance of the probability that the first word claims from
 
 Case does not count. With --sample the same messages are taken every time, spread over the file.
 
+With --plot there is a picture of each file, FOLDER/NAME.svg: how often the next word is right for each probability that it
+claims, with how many there are; the words among three by the letters typed; and the precision and recall of autocorrection if
+it asked for other odds than it does.
+
 Examples:
   nibble eval keyboard messages.txt --sample 200
+  nibble eval keyboard messages.txt --sample 200 --errors 2 --plot plots
   nibble eval keyboard chats.jsonl --turns 8 --json | jq .keystroke_savings")]
 struct KeyboardArgs {
     /// Files with messages, each reported on its own
@@ -73,6 +81,9 @@ struct KeyboardArgs {
     /// Where the errors come from: the same seed, the same errors
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Draws a picture of each file into this folder, which is made if there is none
+    #[arg(long, value_name = "FOLDER")]
+    plot: Option<PathBuf>,
     /// Prints a JSON array, an object a file
     #[arg(long)]
     json: bool,
@@ -94,11 +105,15 @@ impl Args {
 impl KeyboardArgs {
     fn run(self) -> Result<()> {
         let texts = self.files.iter().map(|path| self.messages(path)).collect::<Result<Vec<_>>>()?;
+        let plots = self.plot.as_deref().map(|folder| Plots::into(folder, &self.files)).transpose()?;
         let mut runner = self.model.open()?;
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
             let (evaluation, finished) = self.evaluate(&mut runner, path, messages)?;
+            if let Some(plots) = &plots {
+                plots.save(path, &evaluation)?;
+            }
             found.push((path.display().to_string(), evaluation));
             if !finished {
                 whole = false;

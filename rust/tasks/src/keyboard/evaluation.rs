@@ -7,17 +7,18 @@
 //!
 //! A [`Typist`] errs as `noise.rs` says. Completion after an error is asked after three touches that do not spell the beginning of the
 //! word. For autocorrection (the protocol's `auto_correction`) precision is stricter than there: a change that gives another wrong
-//! word counts against it.
+//! word counts against it. The odds of every change that was weighed are kept, so that one run shows what the gate would do if it
+//! asked for others.
 
 use std::time::{Duration, Instant};
 
 use nibble_engine::{LanguageModel, Result, SplitMix64};
 
 use super::gate::is_worth_showing;
-use super::layout::{Layout, Point};
+use super::layout::Layout;
 use super::learning::Learner;
-use super::noise::{Noise, Typing};
-use super::{Keyboard, Kind, Query, Suggestion, spelling};
+use super::noise::Noise;
+use super::{Contender, Keyboard, Kind, Query, Suggestion, Suggestions, spelling};
 
 /// Suggestions on the strip.
 const STRIP: usize = 3;
@@ -85,6 +86,29 @@ impl Corrections {
     }
 }
 
+/// The odds that the gate asks for, as in [`Contender::odds`].
+pub const ODDS_IN_USE: f64 = spelling::CORRECTION_MARGIN;
+
+/// A change of a word that was typed to its end, as it was weighed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// As [`Contender::odds`].
+    pub odds: f64,
+    /// Whether it gives the word that was meant.
+    pub right: bool,
+}
+
+/// Autocorrection with a gate that asks for certain odds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GatePoint {
+    /// What it asks for.
+    pub odds: f64,
+    /// As [`Corrections::precision`]; 1 where nothing is changed.
+    pub precision: f64,
+    /// As [`Corrections::recall`].
+    pub recall: f64,
+}
+
 /// A share of cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
@@ -130,6 +154,8 @@ pub struct Evaluation {
     pub noisy_top3: Share,
     /// Words that were typed to their end by a person who errs.
     pub corrections: Corrections,
+    /// The changes of those words that were weighed, whether they were made or not.
+    pub changes: Vec<Change>,
     /// Keystrokes after which something was worth showing, and how often the word was among that.
     pub shown: Share,
     /// As above.
@@ -161,6 +187,20 @@ impl Evaluation {
         let all: usize = self.calibration.iter().map(|bin| bin.right.of).sum();
         let off = |bin: &Bin| (bin.claimed - bin.right.hits as f64).abs();
         self.calibration.iter().map(off).sum::<f64>() / all.max(1) as f64
+    }
+
+    /// What autocorrection would be with a gate that asks for other odds, from infinite ones down to any: the recall only grows.
+    pub fn gate_curve(&self) -> Vec<GatePoint> {
+        let mut changes = self.changes.clone();
+        changes.sort_by(|a, b| b.odds.total_cmp(&a.odds));
+        let mut made = Share::default();
+        let mut curve = vec![GatePoint { odds: f64::INFINITY, precision: 1.0, recall: 0.0 }];
+        for even in changes.chunk_by(|a, b| a.odds == b.odds) {
+            even.iter().for_each(|change| made.count(change.right));
+            let recall = made.hits as f64 / self.corrections.wrong.max(1) as f64;
+            curve.push(GatePoint { odds: even[0].odds, precision: made.ratio(), recall });
+        }
+        curve
     }
 
     /// Types a message and counts.
@@ -227,8 +267,12 @@ impl Evaluation {
             }
             for _ in 0..*times {
                 let typing = noise.type_word(word, layout, chance);
-                let mended = finish(keyboard, model, &context, &typing)?;
-                let (meant, changed) = (same(mended.as_deref().unwrap_or(&typing.typed), word), mended.is_some());
+                let query = Query { context: &context, typed: &typing.typed, touches: &typing.touches, top: STRIP };
+                let Suggestions { autocorrect, contender, .. } = keyboard.suggest(model, &query)?;
+                let change = |best: Contender| Change { odds: best.odds, right: same(&best.word, word) };
+                self.changes.extend(contender.map(change));
+                let meant = same(autocorrect.as_ref().unwrap_or(&typing.typed), word);
+                let changed = autocorrect.is_some();
                 let counts = &mut self.corrections;
                 if same(&typing.typed, word) {
                     counts.right += 1;
@@ -288,18 +332,6 @@ impl Message {
             earlier => [earlier, "\n", before].concat(),
         }
     }
-}
-
-/// What the word becomes at the space.
-fn finish(
-    keyboard: &mut Keyboard,
-    model: &mut dyn LanguageModel,
-    context: &str,
-    typing: &Typing,
-) -> Result<Option<String>> {
-    let touches: &[Option<Point>] = &typing.touches;
-    let query = Query { context, typed: &typing.typed, touches, top: STRIP };
-    Ok(keyboard.suggest(model, &query)?.autocorrect)
 }
 
 /// A word of a message.
@@ -405,6 +437,32 @@ mod tests {
         assert!(corrections.wrong > 10 && corrections.mended > corrections.missed, "{corrections:?}");
         assert_eq!(count(careless.clone(), 1), (noisy, corrections));
         assert_ne!(count(careless, 2).1, corrections);
+    }
+
+    #[test]
+    fn the_gate_s_curve_goes_through_what_was_done() {
+        let layout = Layout::shipped("qwerty").unwrap();
+        let words = [("cab", 300), ("can", 250), ("abba", 500), ("bat", 300), ("vat", 320), ("tab", 420)];
+        let words = words.map(|(word, cost)| (word.to_owned(), Word { cost, listed: cost != 500 }));
+        let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout.clone());
+        let noise = Noise { sigma: 0.35, omission: 0.1, ..Noise::default() };
+        let mut typist = Typist { layout, noise, chance: SplitMix64(1), times: 40 };
+        let message = Message { context: String::new(), text: "abba bat vat cab baba".into() };
+        let mut evaluation = Evaluation::default();
+        evaluation.add_errors(&mut keyboard, &mut Fake::lettered(3), &message, &mut typist).unwrap();
+
+        let (curve, done) = (evaluation.gate_curve(), evaluation.corrections);
+        assert!(curve.len() > 20 && done.missed + done.spoiled > 0, "{done:?}");
+        assert!(curve.is_sorted_by(|a, b| a.odds >= b.odds && a.recall <= b.recall));
+        assert_eq!((curve[0].precision, curve[0].recall), (1.0, 0.0), "at first nothing is changed");
+        let right = evaluation.changes.iter().filter(|change| change.right).count();
+        let last = curve.last().unwrap();
+        assert_eq!(last.recall, right as f64 / done.wrong as f64, "in the end all is");
+        assert_eq!(last.precision, right as f64 / evaluation.changes.len() as f64);
+        let used = curve.iter().rfind(|point| point.odds >= ODDS_IN_USE).unwrap();
+        assert_eq!((used.precision, used.recall), (done.precision(), done.recall()));
+        assert!(used.recall < last.recall, "it asks for more than any odds");
+        assert_eq!(Evaluation::default().gate_curve(), curve[..1]);
     }
 
     #[test]

@@ -57,9 +57,8 @@ mod tests {
         let mut found = Suggestions {
             suggestions: vec![weak("the"), weak("tech")],
             replaces: 3,
-            forward_passes: 0,
-            proven: false,
             autocorrect: Some("the".to_owned()),
+            ..Suggestions::default()
         };
         leave_out_the_weak(&mut found, "teh");
         assert_eq!(found.suggestions, [weak("the")]);

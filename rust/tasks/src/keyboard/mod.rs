@@ -174,6 +174,17 @@ pub struct Suggestions {
     pub proven: bool,
     /// The word that should take the place of what was typed when the word is ended by a space; none if what was typed stays.
     pub autocorrect: Option<String>,
+    /// The word that this was decided of, whichever way; none if what was typed stays in any case.
+    pub contender: Option<Contender>,
+}
+
+/// A word that may take the place of what was typed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contender {
+    /// The word.
+    pub word: String,
+    /// ln of how many times as probable it is as everything else together.
+    pub odds: f64,
 }
 
 /// Typed text longer than this is no word; nothing is suggested.
@@ -270,13 +281,7 @@ impl Keyboard {
         let text = [self.options.primer, query.context, query.typed].concat();
         let cut = text::cut(&text);
         let typed = &cut.typed[cut.word..];
-        let mut answer = Suggestions {
-            suggestions: Vec::new(),
-            replaces: typed.len(),
-            forward_passes: 0,
-            proven: true,
-            autocorrect: None,
-        };
+        let mut answer = Suggestions { replaces: typed.len(), proven: true, ..Suggestions::default() };
         if cut.typed.len() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
             return Ok(answer);
         }

@@ -19,7 +19,7 @@ use super::readings::{Reading, Readings, Touch};
 use super::table::WordTable;
 use super::text::{self, Cut, folded_word};
 use super::tree::{Open, Target};
-use super::{Kind, Options, Place, Suggestion, Suggestions, offensive};
+use super::{Contender, Kind, Options, Place, Suggestion, Suggestions, offensive};
 
 /// The share of the word list in P(word | context), chosen by `nibble eval keyboard` on chats and text messages.
 const MIX: f64 = 0.1;
@@ -38,7 +38,7 @@ const APOSTROPHE_COST: u16 = 60;
 /// What was typed, and will stay, gives way to words that are at least as probable as this.
 const GIVES_WAY: f64 = 0.01;
 /// How much more probable than all else together a correction has to be, as ln.
-const CORRECTION_MARGIN: f64 = 3.0;
+pub(super) const CORRECTION_MARGIN: f64 = 3.0;
 
 /// The words of a language, the keys, and the readings of what is being typed.
 pub(super) struct Speller {
@@ -162,7 +162,9 @@ impl Speller {
         answer.proven = false;
         let may = |word: &str| offensive::may_suggest(search.options, Some(&self.lexicon), word, &typed.literal);
         // An offensive word that was meant is not changed into what is next to it.
-        answer.autocorrect = self.correction(&candidates, &typed, asked.habits.as_deref()).filter(|word| may(word));
+        answer.contender = self.correction(&candidates, &typed, asked.habits.as_deref()).filter(|best| may(&best.word));
+        let enough = answer.contender.as_ref().filter(|best| best.odds >= CORRECTION_MARGIN);
+        answer.autocorrect = enough.map(|best| best.word.clone());
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.retain(|candidate| may(&candidate.reading.word));
         place_literal(&mut candidates, &typed.literal, asked.top, total, answer.autocorrect.is_some());
@@ -216,8 +218,8 @@ impl Speller {
         }
     }
 
-    /// The word that should take the place of what was typed.
-    fn correction(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<String> {
+    /// The word that may take the place of what was typed, if any may.
+    fn correction(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<Contender> {
         let literal = &typed.literal;
         if typed
             .opening
@@ -236,7 +238,7 @@ impl Speller {
             return None;
         }
         let others = log_sum(whole.map(|candidate| candidate.score));
-        (best.score - others >= CORRECTION_MARGIN).then(|| best.word.clone())
+        Some(Contender { word: best.word.clone(), odds: best.score - others })
     }
 
     /// Whether what was typed is a word that nobody wants changed into `best`.
