@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Result};
 use crate::input;
 use crate::interrupt::Section;
+use crate::memory;
 use crate::model::{ModelArgs, Runner};
-use crate::terminal::{Align, Paint, Table, millis, note, step_bar};
+use crate::terminal::{Align, Paint, Table, bytes, millis, note, step_bar};
 use crate::words::WordArgs;
 use plot::Plots;
 
@@ -48,6 +49,7 @@ autocorrection  every word is typed to its end by somebody who errs, and a space
 keys saved      share of keys, where a word is taken as soon as that saves one
 first paint     what is there at once; refined: the answer that replaces it, measured from the same key
 calibration     mean distance of the probability that the first word claims from how often it is right
+memory          of the whole process, private and written to, when the last message was typed; where the system tells
 
 Case does not count. With --sample the same messages are taken every time, spread over the file.
 
@@ -93,6 +95,14 @@ struct KeyboardArgs {
     model: ModelArgs,
 }
 
+/// What was found on the messages of one file.
+struct Found {
+    name: String,
+    evaluation: Evaluation,
+    /// Bytes that the process had written to in the end, where the system tells.
+    memory: Option<u64>,
+}
+
 impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
@@ -114,7 +124,7 @@ impl KeyboardArgs {
             if let Some(plots) = &plots {
                 plots.save(path, &evaluation)?;
             }
-            found.push((path.display().to_string(), evaluation));
+            found.push(Found { name: path.display().to_string(), evaluation, memory: memory::private_dirty() });
             if !finished {
                 whole = false;
                 note("stopped; what was typed until then is counted");
@@ -123,8 +133,7 @@ impl KeyboardArgs {
         }
         let mut out = stdout().lock();
         if self.json {
-            let list: Vec<Value> = found.iter().map(|(name, evaluation)| as_json(name, evaluation)).collect();
-            writeln!(out, "{}", Value::from(list))?;
+            writeln!(out, "{}", found.iter().map(as_json).collect::<Value>())?;
         } else {
             print(&mut out, &found)?;
         }
@@ -237,11 +246,11 @@ fn percentiles(times: &[Duration]) -> [Duration; 3] {
     })
 }
 
-fn print(out: &mut dyn Write, found: &[(String, Evaluation)]) -> Result<()> {
+fn print(out: &mut dyn Write, found: &[Found]) -> Result<()> {
     let percent = |ratio: f64| format!("{:.1} %", ratio * 100.0);
     let share = |share: Share| percent(share.ratio());
     let times = |times: &[Duration]| percentiles(times).map(millis).join(" / ");
-    for (name, e) in found {
+    for Found { name, evaluation: e, memory } in found {
         let mut table = Table::new(&[(name, Align::Left), ("", Align::Right)]);
         let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
         row("messages / words", format!("{} / {}", e.messages, e.next_word_top1.of));
@@ -265,13 +274,16 @@ fn print(out: &mut dyn Write, found: &[(String, Evaluation)]) -> Result<()> {
         row("the word among that", share(e.shown_right));
         row("forward passes a key", format!("{:.2}", e.forward_passes as f64 / e.refined.len().max(1) as f64));
         row("first paint without one", share(e.instant));
+        if let Some(memory) = memory {
+            row("memory", bytes(*memory));
+        }
         table.write(out, Paint::stdout())?;
         writeln!(out)?;
     }
     Ok(())
 }
 
-fn as_json(name: &str, e: &Evaluation) -> Value {
+fn as_json(Found { name, evaluation: e, memory }: &Found) -> Value {
     let round = |x: f64| (x * 1e4).round() / 1e4;
     let times = |times: &[Duration]| {
         let [p50, p95, p99] = percentiles(times).map(|time| time.as_micros() as u64);
@@ -302,6 +314,7 @@ fn as_json(name: &str, e: &Evaluation) -> Value {
         "refined_micros": times(&e.refined),
         "forward_passes_per_key": round(e.forward_passes as f64 / e.refined.len().max(1) as f64),
         "first_paint_without_pass": round(e.instant.ratio()),
+        "memory_bytes": memory,
     })
 }
 
