@@ -45,17 +45,20 @@ pub struct WordArgs {
 impl WordArgs {
     /// A keyboard with these words.
     pub fn keyboard(&self) -> Result<Keyboard> {
-        let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         let options = Options { offensive: self.offensive, ..Options::messages(&self.language()?) };
         let mut keyboard = Keyboard::new(options);
-        if let Some(path) = self.file()? {
-            let lexicon = Lexicon::open(&path).map_err(|error| failed(&error))?;
-            keyboard = keyboard.with_lexicon(Arc::new(lexicon), self.layout()?);
+        if let Some(lexicon) = self.lexicon()? {
+            keyboard = keyboard.with_lexicon(lexicon, self.layout()?);
         }
         match &self.learned {
-            Some(path) => Ok(keyboard.with_learner(Learner::open(path, None).map_err(|error| failed(&error))?)),
+            Some(path) => Ok(keyboard.with_learner(Learner::open(path, None).map_err(failed)?)),
             None => Ok(keyboard),
         }
+    }
+
+    /// The word list; none if there is to be none, or the default one was never pulled.
+    pub fn lexicon(&self) -> Result<Option<Arc<Lexicon>>> {
+        self.file()?.map(|path| Lexicon::open(&path).map(Arc::new).map_err(failed)).transpose()
     }
 
     /// The language of the primer.
@@ -123,6 +126,10 @@ impl WordArgs {
         let text = crate::input::file(&path)?;
         Layout::from_json(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
     }
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
 }
 
 /// What to say of a layout that is none.

@@ -138,3 +138,13 @@ fn a_folder_that_cannot_be_is_refused_before_anything_is_typed() {
     }
     assert_eq!(fs::read(place.path("file")).unwrap(), b"no folder");
 }
+
+#[test]
+fn a_comparison_without_a_word_list_is_refused_before_a_model_is_looked_for() {
+    let place = Workplace::new();
+    fs::write(place.path("messages.txt"), "see you\n").unwrap();
+    let args = ["eval", "keyboard", "messages.txt", "--compare", "--lexicon", "none"];
+    let (out, err, code) = outcome(&place.command(&args).output().unwrap());
+    assert_eq!((out.as_str(), code), ("", Some(1)), "{err}");
+    assert_eq!(err, "error: --compare needs a word list; fetch one: nibble pull lexicon-en\n");
+}

@@ -255,6 +255,34 @@ fn an_evaluation_is_drawn() {
     }
 }
 
+#[test]
+fn an_evaluation_says_what_each_part_brings() {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+    let folder = Workplace::new();
+    let messages = folder.path("messages.txt");
+    fs::write(&messages, "Meet Zorblatt tonight\nSee you\nSee you tonight\nMeet Zorblatt\n").unwrap();
+    let evaluate = |args: &[&str]| {
+        let common = ["eval", "keyboard", "--lexicon", "en", "--json", "--compare", messages.to_str().unwrap()];
+        json(&[&common[..], args].concat())[0].clone()
+    };
+    let parts = |found: &Value| -> Vec<String> {
+        let rows = found["comparison"].as_array().unwrap().iter();
+        rows.map(|row| row["with"].as_str().unwrap().to_owned()).collect()
+    };
+    let found = evaluate(&["--learn", "2"]);
+    let all = ["word list", "word list, n-gram", "word list, model", "word list, model, learned"];
+    assert_eq!(parts(&found), all);
+    let row = |i: usize| &found["comparison"][i];
+    assert!((0..4).all(|i| row(i)["messages"] == 2 && row(i)["words"] == 5), "{found}");
+    assert!((0..4).all(|i| (row(i)["forward_passes_per_key"] == 0.0) == (i < 2)), "{found}");
+    for figure in ["next_word_top3", "completion_top3", "autocorrection", "keystroke_savings"] {
+        assert_eq!(row(3)[figure], found[figure]);
+    }
+    let saved = |i: usize| row(i)["keystroke_savings"].as_f64().unwrap();
+    assert!(saved(0) < saved(1) && saved(0) < saved(2), "{found}");
+    assert_eq!(parts(&evaluate(&[])), ["word list", "word list, model"]);
+}
+
 /// What people complain about most: words that they meant, changed.
 #[test]
 fn words_addresses_and_code_are_never_changed() {

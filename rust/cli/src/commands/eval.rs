@@ -4,11 +4,14 @@ mod plot;
 
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nibble_engine::SplitMix64;
-use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Share, Typist};
+use nibble_tasks::keyboard::baseline::Baseline;
+use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Modelled, Predictor, Share, Typist};
 use nibble_tasks::keyboard::learning::Learner;
+use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::noise::Noise;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -53,6 +56,11 @@ memory          of the whole process, private and written to, when the last mess
 
 Case does not count. With --sample the same messages are taken every time, spread over the file.
 
+With --compare the same messages are typed, with the same errors, on keyboards that lack something: the model, which leaves the
+frequencies of the word list; the model, with words counted behind the one or two before them in the messages of --learn
+(an n-gram, interpolated, over the word list); and what was learned of these messages. All of them see through errors and
+change words in the same way.
+
 With --plot there is a picture of each file, FOLDER/NAME.svg: how often the next word is right for each probability that it
 claims, with how many there are; the words among three by the letters typed; and the precision and recall of autocorrection if
 it asked for other odds than it does.
@@ -60,6 +68,7 @@ it asked for other odds than it does.
 Examples:
   nibble eval keyboard messages.txt --sample 200
   nibble eval keyboard messages.txt --sample 200 --errors 2 --plot plots
+  nibble eval keyboard messages.txt --sample 200 --learn 500 --compare
   nibble eval keyboard chats.jsonl --turns 8 --json | jq .keystroke_savings")]
 struct KeyboardArgs {
     /// Files with messages, each reported on its own
@@ -83,6 +92,9 @@ struct KeyboardArgs {
     /// Where the errors come from: the same seed, the same errors
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Types the messages also without the model, with an n-gram of the messages of --learn, and without what was learned of these
+    #[arg(long, conflicts_with_all = ["learned", "offensive"])]
+    compare: bool,
     /// Draws a picture of each file into this folder, which is made if there is none
     #[arg(long, value_name = "FOLDER")]
     plot: Option<PathBuf>,
@@ -99,7 +111,9 @@ struct KeyboardArgs {
 struct Found {
     name: String,
     evaluation: Evaluation,
-    /// Bytes that the process had written to in the end, where the system tells.
+    /// Keyboards that lack something, and the whole one, by what they have.
+    compared: Vec<(&'static str, Evaluation)>,
+    /// Bytes that the process had written to when all messages were typed, where the system tells.
     memory: Option<u64>,
 }
 
@@ -116,15 +130,16 @@ impl KeyboardArgs {
     fn run(self) -> Result<()> {
         let texts = self.files.iter().map(|path| self.messages(path)).collect::<Result<Vec<_>>>()?;
         let plots = self.plot.as_deref().map(|folder| Plots::into(folder, &self.files)).transpose()?;
+        let words = if self.compare { Some(self.words_to_compare()?) } else { None };
         let mut runner = self.model.open()?;
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
-            let (evaluation, finished) = self.evaluate(&mut runner, path, messages)?;
+            let (one, finished) = self.evaluate(&mut runner, path, messages, words.as_ref())?;
             if let Some(plots) = &plots {
-                plots.save(path, &evaluation)?;
+                plots.save(path, &one.evaluation)?;
             }
-            found.push(Found { name: path.display().to_string(), evaluation, memory: memory::private_dirty() });
+            found.push(one);
             if !finished {
                 whole = false;
                 note("stopped; what was typed until then is counted");
@@ -140,8 +155,14 @@ impl KeyboardArgs {
         if whole { Ok(()) } else { Err(Failure::Cancelled) }
     }
 
-    /// Types the messages; says also whether nobody stopped it.
-    fn evaluate(&self, runner: &mut Runner, path: &Path, messages: &[Message]) -> Result<(Evaluation, bool)> {
+    /// Types the messages, and with `words` compares; says also whether nobody stopped it.
+    fn evaluate(
+        &self,
+        runner: &mut Runner,
+        path: &Path,
+        messages: &[Message],
+        words: Option<&Arc<Lexicon>>,
+    ) -> Result<(Found, bool)> {
         let Some((learned, messages)) =
             messages.split_at_checked(self.learn as usize).filter(|(_, rest)| !rest.is_empty())
         else {
@@ -151,32 +172,73 @@ impl KeyboardArgs {
         };
         let messages = sample(messages, self.sample.map_or(usize::MAX, |n| n as usize));
         let section = Section::begin(runner.cancel_token());
-        let bar = step_bar("typing");
-        bar.set_length(messages.len() as u64);
         let mut keyboard = self.words.keyboard()?;
+        let times = if keyboard.mends_errors() { usize::from(self.errors) } else { 0 };
         if !learned.is_empty() {
             let learner = Learner::new();
             learned.iter().for_each(|message| message.teach(&learner));
             keyboard = keyboard.with_learner(learner);
         }
+        let type_on = |what, predictor: &mut dyn Predictor| self.type_on(predictor, &messages, times, &section, what);
+        let mut whole = Modelled { keyboard, model: runner.model() };
+        let evaluation = type_on("typing", &mut whole)?;
+        // While all that it took is still there.
+        let memory = memory::private_dirty();
+        let mut compared = Vec::new();
+        if let Some(words) = words {
+            let mut baseline = Baseline::new(words.clone(), self.words.layout()?);
+            let mut add = |has, predictor: &mut dyn Predictor| -> Result<()> {
+                let evaluation = type_on(has, predictor)?;
+                // Nothing was typed on those that come after somebody stopped it.
+                compared.extend((evaluation.messages > 0).then_some((has, evaluation)));
+                Ok(())
+            };
+            add("word list", &mut baseline)?;
+            if !learned.is_empty() {
+                learned.iter().for_each(|message| baseline.teach(message));
+                add("word list, n-gram", &mut baseline)?;
+                add("word list, model", &mut Modelled { keyboard: self.words.keyboard()?, model: runner.model() })?;
+            }
+            let all = if learned.is_empty() { "word list, model" } else { "word list, model, learned" };
+            compared.push((all, evaluation.clone()));
+        }
+        Ok((Found { name: path.display().to_string(), evaluation, compared, memory }, !section.interrupted()))
+    }
+
+    /// Types the messages on a keyboard, each word so many `times` with errors, until somebody interrupts.
+    fn type_on(
+        &self,
+        predictor: &mut dyn Predictor,
+        messages: &[&Message],
+        times: usize,
+        section: &Section,
+        what: &str,
+    ) -> Result<Evaluation> {
         let noise = Noise { sigma: self.sigma, ..Noise::default() };
-        let times = if keyboard.mends_errors() { usize::from(self.errors) } else { 0 };
         let mut typist = Typist { layout: self.words.layout()?, noise, chance: SplitMix64(self.seed), times };
         let mut evaluation = Evaluation::default();
+        let bar = step_bar(what);
+        bar.set_length(messages.len() as u64);
         for message in messages {
-            let typed = evaluation.add(&mut keyboard, runner.model(), message);
-            let typed = typed.and_then(|()| evaluation.add_errors(&mut keyboard, runner.model(), message, &mut typist));
+            if section.interrupted() {
+                break;
+            }
+            let typed = evaluation.add(predictor, message);
+            let typed = typed.and_then(|()| evaluation.add_errors(predictor, message, &mut typist));
             match typed {
                 Err(nibble_engine::Error::Cancelled) => {}
                 outcome => outcome?,
             }
-            if section.interrupted() {
-                break;
-            }
             bar.inc(1);
         }
         bar.finish_and_clear();
-        Ok((evaluation, !section.interrupted()))
+        Ok(evaluation)
+    }
+
+    /// The word list that is left where the model is not.
+    fn words_to_compare(&self) -> Result<Arc<Lexicon>> {
+        let none = || Failure::Failed("--compare needs a word list; fetch one: nibble pull lexicon-en".to_owned());
+        self.words.lexicon()?.ok_or_else(none)
     }
 
     /// The messages of a file.
@@ -246,11 +308,17 @@ fn percentiles(times: &[Duration]) -> [Duration; 3] {
     })
 }
 
+fn percent(ratio: f64) -> String {
+    format!("{:.1} %", ratio * 100.0)
+}
+
+fn share(share: Share) -> String {
+    percent(share.ratio())
+}
+
 fn print(out: &mut dyn Write, found: &[Found]) -> Result<()> {
-    let percent = |ratio: f64| format!("{:.1} %", ratio * 100.0);
-    let share = |share: Share| percent(share.ratio());
     let times = |times: &[Duration]| percentiles(times).map(millis).join(" / ");
-    for Found { name, evaluation: e, memory } in found {
+    for Found { name, evaluation: e, compared, memory } in found {
         let mut table = Table::new(&[(name, Align::Left), ("", Align::Right)]);
         let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
         row("messages / words", format!("{} / {}", e.messages, e.next_word_top1.of));
@@ -279,18 +347,60 @@ fn print(out: &mut dyn Write, found: &[Found]) -> Result<()> {
         }
         table.write(out, Paint::stdout())?;
         writeln!(out)?;
+        if !compared.is_empty() {
+            comparison(compared).write(out, Paint::stdout())?;
+            writeln!(out)?;
+        }
     }
     Ok(())
 }
 
-fn as_json(Found { name, evaluation: e, memory }: &Found) -> Value {
+/// A keyboard a row. Those that somebody stopped have typed fewer messages than the others.
+fn comparison(compared: &[(&str, Evaluation)]) -> Table {
+    let titles =
+        ["messages", "next word", "after 2", "after an error", "precision", "recall", "false changes", "keys saved"];
+    let columns = [("keyboard with", Align::Left)].into_iter().chain(titles.map(|title| (title, Align::Right)));
+    let mut table = Table::new(&columns.collect::<Vec<_>>());
+    for (has, e) in compared {
+        let erred = e.corrections.wrong + e.corrections.right > 0;
+        let of_errors = |value: String| if erred { value } else { "-".to_owned() };
+        table.row([
+            (*has).to_owned(),
+            e.messages.to_string(),
+            share(e.next_word_top3),
+            share(e.completion_top3[1]),
+            of_errors(share(e.noisy_top3)),
+            of_errors(percent(e.corrections.precision())),
+            of_errors(percent(e.corrections.recall())),
+            of_errors(format!("{:.2} %", e.corrections.false_changes() * 100.0)),
+            percent(e.keystroke_savings()),
+        ]);
+    }
+    table
+}
+
+fn as_json(Found { name, evaluation, compared, memory }: &Found) -> Value {
+    let mut found = figures(evaluation);
+    found["file"] = json!(name);
+    found["memory_bytes"] = json!(memory);
+    if !compared.is_empty() {
+        let row = |(has, e): &(&str, Evaluation)| {
+            let mut row = figures(e);
+            row["with"] = json!(has);
+            row
+        };
+        found["comparison"] = compared.iter().map(row).collect();
+    }
+    found
+}
+
+fn figures(e: &Evaluation) -> Value {
     let round = |x: f64| (x * 1e4).round() / 1e4;
     let times = |times: &[Duration]| {
         let [p50, p95, p99] = percentiles(times).map(|time| time.as_micros() as u64);
         json!({ "p50": p50, "p95": p95, "p99": p99 })
     };
     json!({
-        "file": name,
         "messages": e.messages,
         "words": e.next_word_top1.of,
         "next_word_top1": round(e.next_word_top1.ratio()),
@@ -314,7 +424,6 @@ fn as_json(Found { name, evaluation: e, memory }: &Found) -> Value {
         "refined_micros": times(&e.refined),
         "forward_passes_per_key": round(e.forward_passes as f64 / e.refined.len().max(1) as f64),
         "first_paint_without_pass": round(e.instant.ratio()),
-        "memory_bytes": memory,
     })
 }
 

@@ -38,6 +38,39 @@ pub struct Message {
     pub text: String,
 }
 
+/// What a person who types asks for words.
+pub trait Predictor {
+    /// As [`Keyboard::suggest`].
+    ///
+    /// # Errors
+    /// Whatever it reports.
+    fn suggest(&mut self, query: &Query) -> Result<Suggestions>;
+
+    /// As [`Keyboard::glance`].
+    ///
+    /// # Errors
+    /// As [`suggest`](Self::suggest).
+    fn glance(&mut self, query: &Query) -> Result<Suggestions>;
+}
+
+/// A keyboard with its model.
+pub struct Modelled<'a> {
+    /// The keyboard.
+    pub keyboard: Keyboard,
+    /// The model that it asks.
+    pub model: &'a mut dyn LanguageModel,
+}
+
+impl Predictor for Modelled<'_> {
+    fn suggest(&mut self, query: &Query) -> Result<Suggestions> {
+        self.keyboard.suggest(self.model, query)
+    }
+
+    fn glance(&mut self, query: &Query) -> Result<Suggestions> {
+        self.keyboard.glance(self.model, query)
+    }
+}
+
 /// A person who makes typing errors, on a keyboard.
 #[derive(Clone, Debug)]
 pub struct Typist {
@@ -206,8 +239,8 @@ impl Evaluation {
     /// Types a message and counts.
     ///
     /// # Errors
-    /// Whatever the model reports; the message counts as far as it came.
-    pub fn add(&mut self, keyboard: &mut Keyboard, model: &mut dyn LanguageModel, message: &Message) -> Result<()> {
+    /// Whatever the predictor reports; the message counts as far as it came.
+    pub fn add(&mut self, predictor: &mut dyn Predictor, message: &Message) -> Result<()> {
         self.messages += 1;
         let keys = message.text.chars().count();
         self.keys_without += keys;
@@ -222,7 +255,7 @@ impl Evaluation {
                     break;
                 }
                 let query = Query { context: &context, typed: &word[..end], touches: &[], top: STRIP };
-                let rank = self.press(keyboard, model, &query, word)?;
+                let rank = self.press(predictor, &query, word)?;
                 match letters {
                     0 => {
                         self.next_word_top1.count(rank == Some(0));
@@ -245,13 +278,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn add_errors(
-        &mut self,
-        keyboard: &mut Keyboard,
-        model: &mut dyn LanguageModel,
-        message: &Message,
-        typist: &mut Typist,
-    ) -> Result<()> {
+    pub fn add_errors(&mut self, predictor: &mut dyn Predictor, message: &Message, typist: &mut Typist) -> Result<()> {
         let Typist { layout, noise, chance, times } = typist;
         for Spot { before, word, .. } in
             words(&message.text).filter(|spot| spelling::is_plain(&spot.word.to_lowercase()))
@@ -261,14 +288,14 @@ impl Evaluation {
                 for _ in 0..*times {
                     let Some(typing) = noise.type_badly(word, NOISY, layout, chance) else { continue };
                     let query = Query { context: &context, typed: &typing.typed, touches: &typing.touches, top: STRIP };
-                    let answer = keyboard.suggest(model, &query)?;
+                    let answer = predictor.suggest(&query)?;
                     self.noisy_top3.count(answer.suggestions.iter().any(|suggestion| same(&suggestion.word, word)));
                 }
             }
             for _ in 0..*times {
                 let typing = noise.type_word(word, layout, chance);
                 let query = Query { context: &context, typed: &typing.typed, touches: &typing.touches, top: STRIP };
-                let Suggestions { autocorrect, contender, .. } = keyboard.suggest(model, &query)?;
+                let Suggestions { autocorrect, contender, .. } = predictor.suggest(&query)?;
                 let change = |best: Contender| Change { odds: best.odds, right: same(&best.word, word) };
                 self.changes.extend(contender.map(change));
                 let meant = same(autocorrect.as_ref().unwrap_or(&typing.typed), word);
@@ -288,17 +315,11 @@ impl Evaluation {
     }
 
     /// Asks after one keystroke; says where on the strip the word is.
-    fn press(
-        &mut self,
-        keyboard: &mut Keyboard,
-        model: &mut dyn LanguageModel,
-        query: &Query,
-        word: &str,
-    ) -> Result<Option<usize>> {
+    fn press(&mut self, predictor: &mut dyn Predictor, query: &Query, word: &str) -> Result<Option<usize>> {
         let start = Instant::now();
-        let glance = keyboard.glance(model, query)?;
+        let glance = predictor.glance(query)?;
         self.first_paint.push(start.elapsed());
-        let answer = keyboard.suggest(model, query)?;
+        let answer = predictor.suggest(query)?;
         self.refined.push(start.elapsed());
         self.forward_passes += glance.forward_passes + answer.forward_passes;
         self.instant.count(glance.forward_passes == 0);
@@ -322,7 +343,12 @@ impl Evaluation {
 impl Message {
     /// Has a keyboard learn the words of the message, as if somebody had just written it.
     pub fn teach(&self, learner: &Learner) {
-        words(&self.text).for_each(|spot| learner.committed(&self.before(spot.before), spot.word));
+        self.written(|context, word| learner.committed(context, word));
+    }
+
+    /// Shows `visit` every word, behind the text before it.
+    pub(super) fn written(&self, mut visit: impl FnMut(&str, &str)) {
+        words(&self.text).for_each(|spot| visit(&self.before(spot.before), spot.word));
     }
 
     /// All the text before a word, of which `before` is in the message itself.
@@ -389,10 +415,10 @@ mod tests {
     #[test]
     fn keys_are_saved_as_soon_as_the_word_is_on_the_strip() {
         let mut model = Fake::lettered(3);
-        let mut keyboard = Keyboard::new(Options::exact());
         let mut evaluation = Evaluation::default();
         let message = Message { context: "ab ba".into(), text: "cab abba ab.".into() };
-        evaluation.add(&mut keyboard, &mut model, &message).unwrap();
+        let keyboard = Keyboard::new(Options::exact());
+        evaluation.add(&mut Modelled { keyboard, model: &mut model }, &message).unwrap();
         assert_eq!((evaluation.messages, evaluation.next_word_top3.of), (1, 3));
         // Letters after which a word was not complete: one of each, a second of two, a third of one.
         assert_eq!(evaluation.completion_top3.map(|share| share.of), [3, 2, 1, 0]);
@@ -422,10 +448,11 @@ mod tests {
         let lexicon = Arc::new(Lexicon::of(words));
         let message = Message { context: String::new(), text: "Abba bat, 2nite CAB".into() };
         let count = |noise: Noise, seed| {
-            let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(lexicon.clone(), layout.clone());
+            let keyboard = Keyboard::new(Options::exact()).with_lexicon(lexicon.clone(), layout.clone());
             let mut typist = Typist { layout: layout.clone(), noise, chance: SplitMix64(seed), times: 20 };
             let mut evaluation = Evaluation::default();
-            evaluation.add_errors(&mut keyboard, &mut Fake::lettered(3), &message, &mut typist).unwrap();
+            let mut predictor = Modelled { keyboard, model: &mut Fake::lettered(3) };
+            evaluation.add_errors(&mut predictor, &message, &mut typist).unwrap();
             (evaluation.noisy_top3, evaluation.corrections)
         };
         let careful = Noise { sigma: 0.0, transposition: 0.0, omission: 0.0, doubling: 0.0, omission_of_joiner: 0.0 };
@@ -444,12 +471,13 @@ mod tests {
         let layout = Layout::shipped("qwerty").unwrap();
         let words = [("cab", 300), ("can", 250), ("abba", 500), ("bat", 300), ("vat", 320), ("tab", 420)];
         let words = words.map(|(word, cost)| (word.to_owned(), Word { cost, listed: cost != 500 }));
-        let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout.clone());
+        let keyboard = Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout.clone());
         let noise = Noise { sigma: 0.35, omission: 0.1, ..Noise::default() };
         let mut typist = Typist { layout, noise, chance: SplitMix64(1), times: 40 };
         let message = Message { context: String::new(), text: "abba bat vat cab baba".into() };
         let mut evaluation = Evaluation::default();
-        evaluation.add_errors(&mut keyboard, &mut Fake::lettered(3), &message, &mut typist).unwrap();
+        let mut predictor = Modelled { keyboard, model: &mut Fake::lettered(3) };
+        evaluation.add_errors(&mut predictor, &message, &mut typist).unwrap();
 
         let (curve, done) = (evaluation.gate_curve(), evaluation.corrections);
         assert!(curve.len() > 20 && done.missed + done.spoiled > 0, "{done:?}");

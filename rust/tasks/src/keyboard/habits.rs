@@ -169,7 +169,8 @@ impl Said {
         self.near.is_empty()
     }
 
-    fn contexts(&self) -> impl Iterator<Item = &str> {
+    /// The shorter one first.
+    pub fn contexts(&self) -> impl Iterator<Item = &str> {
         [Some(&self.near), self.far.as_ref()].into_iter().flatten().map(String::as_str)
     }
 }

@@ -18,11 +18,12 @@
 //! * `offensive.rs`: which words are not suggested, lest they offend;
 //! * `emoji.rs`: the emoji that a word calls to mind;
 //! * `noise.rs`: a person who makes typing errors, for the evaluation;
-//! * `evaluation.rs`: how good all of it is on given messages.
+//! * `evaluation.rs`: how good all of it is on given messages, and `baseline.rs`: what it would be without a model.
 //!
 //! The search is best first with an exact stop: a path that was not followed is bounded by its own probability, so the
 //! words found are the best ones as soon as no such path is above them.
 
+pub mod baseline;
 mod blend;
 mod continuation;
 pub mod diary;

@@ -6,6 +6,7 @@
 //! write in messages every day. How the tokens of a word go on behind the first is asked of the model for the words that it may
 //! bring onto the strip; for the others it is taken from their frequencies.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -134,10 +135,10 @@ impl Speller {
         let person = asked.habits.as_deref().map(|habits| (habits, asked.said));
         let given = Given { typed: &typed, all, person };
         let mut spent = 0;
-        let mut candidates = loop {
+        let candidates = loop {
             let mut candidates: Vec<Candidate> =
                 readings.iter().filter_map(|reading| search.weigh(&self.lexicon, reading, &given)).collect();
-            candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
+            candidates.sort_by(best_first);
             let place = &mut *search.place;
             let afford = place.batches < search.options.batches_per_word;
             if spent >= asked.batches || !afford {
@@ -159,22 +160,71 @@ impl Speller {
             spent += 1;
             answer.forward_passes += 1;
         };
+        Ok(self.answer(candidates, &typed, asked.habits.as_deref(), search.options, asked.top, answer))
+    }
+
+    /// As [`suggest`](Self::suggest), without a model: ln P(word | context) is what `logp` says of a reading, and `known` are words
+    /// that are looked at beside those of the word list where what was typed begins them. Nothing may be typed yet, and it need not be
+    /// plain.
+    pub fn suggest_alone<'a>(
+        &mut self,
+        asked: Asked,
+        options: &Options,
+        known: impl Iterator<Item = &'a String>,
+        logp: impl Fn(&Reading) -> f64,
+    ) -> Suggestions {
+        let (opening, word) = asked.cut.typed.split_at(asked.cut.word);
+        let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
+        let typed = Typed { opening, word, literal: folded_word(word) };
+        let mut readings = Vec::new();
+        if word.is_empty() || is_plain(word) {
+            readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
+        }
+        for word in known.filter(|word| word.starts_with(&typed.literal)) {
+            let missing = word.chars().count().saturating_sub(asked.touches.len());
+            self.add(&mut readings, word.clone(), cost, missing);
+        }
+        if !word.is_empty() {
+            self.add(&mut readings, typed.literal.clone(), cost, 0);
+        }
+        let candidate = |reading: Reading| {
+            let logp = logp(&reading);
+            let score = logp - reading.cost;
+            Candidate { word: with_case_of(&reading.word, word), reading, logp, exact: true, score, open: None }
+        };
+        let mut candidates: Vec<Candidate> = readings.into_iter().map(candidate).collect();
+        candidates.sort_by(best_first);
+        let answer = Suggestions { replaces: word.len(), ..Suggestions::default() };
+        self.answer(candidates, &typed, None, options, asked.top, answer)
+    }
+
+    /// Completes an answer with what these candidates make, the best of which comes first.
+    fn answer(
+        &self,
+        mut candidates: Vec<Candidate>,
+        typed: &Typed,
+        habits: Option<&Habits>,
+        options: &Options,
+        top: usize,
+        mut answer: Suggestions,
+    ) -> Suggestions {
         answer.proven = false;
-        let may = |word: &str| offensive::may_suggest(search.options, Some(&self.lexicon), word, &typed.literal);
+        let may = |word: &str| offensive::may_suggest(options, Some(&self.lexicon), word, &typed.literal);
         // An offensive word that was meant is not changed into what is next to it.
-        answer.contender = self.correction(&candidates, &typed, asked.habits.as_deref()).filter(|best| may(&best.word));
+        answer.contender = self.correction(&candidates, typed, habits).filter(|best| may(&best.word));
         let enough = answer.contender.as_ref().filter(|best| best.odds >= CORRECTION_MARGIN);
         answer.autocorrect = enough.map(|best| best.word.clone());
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.retain(|candidate| may(&candidate.reading.word));
-        place_literal(&mut candidates, &typed.literal, asked.top, total, answer.autocorrect.is_some());
-        candidates.truncate(asked.top);
+        place_literal(&mut candidates, &typed.literal, top, total, answer.autocorrect.is_some());
+        candidates.truncate(top);
         answer.suggestions = candidates
             .into_iter()
             .map(|candidate| Suggestion {
                 probability: (candidate.score - total).exp(),
                 joint: candidate.logp.exp().min(1.0),
                 kind: match candidate.reading.word.strip_prefix(&typed.literal) {
+                    _ if typed.word.is_empty() => Kind::NextWord,
                     Some("") => Kind::Literal,
                     Some(_) => Kind::Completion,
                     None => Kind::Correction,
@@ -183,7 +233,7 @@ impl Speller {
                 word: candidate.word,
             })
             .collect();
-        Ok(answer)
+        answer
     }
 
     /// Adds what the model would go on with from exactly what was typed, as far as it was asked: no list has every word.
@@ -249,6 +299,10 @@ impl Speller {
             && self.lexicon.get(&best.word).is_some_and(|word| word.cost + APOSTROPHE_COST <= known.cost);
         known.listed || self.lexicon.is_offensive(literal) || known.cost <= KNOWN_COST && !lacks_apostrophe
     }
+}
+
+fn best_first(a: &Candidate, b: &Candidate) -> Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word))
 }
 
 impl Candidate {
