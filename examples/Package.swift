@@ -25,11 +25,15 @@ let package = Package(
     dependencies: [.package(name: "Nibble", path: "..")],
     targets: [
         .target(name: "ModelSetup", dependencies: [nibble], path: "ios-common/Sources/ModelSetup"),
-        .testTarget(name: "ModelSetupTests", dependencies: ["ModelSetup"], path: "ios-common/Tests/ModelSetupTests"),
+        .target(name: "SampleTesting", path: "ios-common/Tests/SampleTesting"),
+        .testTarget(
+            name: "ModelSetupTests", dependencies: ["ModelSetup", "SampleTesting"], path: "ios-common/Tests/ModelSetupTests"),
         .target(name: "KeyboardCore", dependencies: [nibble, "ModelSetup"], path: "ios-keyboard/Sources/KeyboardCore"),
-        .testTarget(name: "KeyboardCoreTests", dependencies: ["KeyboardCore"], path: "ios-keyboard/Tests/KeyboardCoreTests"),
+        .testTarget(
+            name: "KeyboardCoreTests", dependencies: ["KeyboardCore", "SampleTesting"], path: "ios-keyboard/Tests/KeyboardCoreTests"),
         .target(name: "ReplyCore", dependencies: [nibble, "ModelSetup"], path: "ios-reply/Sources/ReplyCore"),
-        .testTarget(name: "ReplyCoreTests", dependencies: ["ReplyCore"], path: "ios-reply/Tests/ReplyCoreTests"),
+        .testTarget(
+            name: "ReplyCoreTests", dependencies: ["ReplyCore", "SampleTesting"], path: "ios-reply/Tests/ReplyCoreTests"),
         .target(name: "ReplyViews", dependencies: ["ReplyCore"] + appleFrameworks, path: "ios-reply/Sources/ReplyViews"),
     ],
     swiftLanguageModes: [.v6]
@@ -53,7 +57,8 @@ let package = Package(
         xcodeTarget("KeyboardSample", in: "ios-keyboard/App", of: ["KeyboardCore", "ModelSetup"], isApp: true),
         xcodeTarget("KeyboardExtension", in: "ios-keyboard/Extension", of: ["KeyboardCore", "ModelSetup"]),
         .testTarget(
-            name: "KeyboardExtensionTests", dependencies: ["KeyboardExtension"], path: "ios-keyboard/Tests/KeyboardExtensionTests"),
+            name: "KeyboardExtensionTests", dependencies: ["KeyboardExtension", "SampleTesting"],
+            path: "ios-keyboard/Tests/KeyboardExtensionTests"),
         xcodeTarget("ReplyApp", in: "ios-reply/App", of: ["ModelSetup", "ReplyCore", "ReplyViews"], isApp: true),
         xcodeTarget("ReplyShare", in: "ios-reply/Share", of: ["ReplyCore", "ReplyViews"]),
     ]

@@ -24,37 +24,34 @@ pub fn check() -> Result<Tally> {
 fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     let project = Project::open(folder)?;
     let mut tally = Tally::default();
-    let mut expect = |what: String, wrong: Vec<String>| {
+    let mut expect = |what: &str, wrong: Vec<String>| {
         println!("{}: {what}: {}", folder.display(), if wrong.is_empty() { "yes" } else { "no" });
         wrong.iter().for_each(|wrong| println!("  {wrong}"));
         tally += Tally::of(wrong.is_empty());
     };
-    expect("every object of the project is there, and is used".into(), project.wrong_references());
+    expect("every object of the project is there, and is used", project.wrong_references());
     let products = project.texts("XCSwiftPackageProductDependency", "productName");
     let unknown = |product: &&String| !package.contains(&format!(".library(name: \"{product}\""));
-    expect("the package has what the targets link".into(), products.iter().filter(unknown).cloned().collect());
+    expect("the package has what the targets link", products.iter().filter(unknown).cloned().collect());
     let folders = project.texts("PBXFileSystemSynchronizedRootGroup", "path");
     let mut named = folders.clone();
     for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS"] {
         named.extend(project.settings(setting));
     }
     named.extend(folders.iter().map(|target| format!("{target}/PrivacyInfo.xcprivacy")));
-    expect("its files are there".into(), named.into_iter().filter(|name| !folder.join(name).exists()).collect());
+    expect("its files are there", named.into_iter().filter(|name| !folder.join(name).exists()).collect());
     let described = text(&folder.join("project.yml"))?;
     let mut shared = project.texts("PBXNativeTarget", "name");
     for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS", "PRODUCT_BUNDLE_IDENTIFIER", "SAMPLE_ID"] {
         shared.extend(project.settings(setting));
     }
-    expect(
-        "project.yml describes the same".into(),
-        shared.into_iter().filter(|name| !described.contains(name)).collect(),
-    );
+    expect("project.yml describes the same", shared.into_iter().filter(|name| !described.contains(name)).collect());
     let entitled = project.settings("CODE_SIGN_ENTITLEMENTS");
     let asked = entitled.iter().map(|file| dictionary(&folder.join(file))).collect::<Result<Vec<_>>>()?;
     let others = asked.iter().flat_map(Dictionary::keys).filter(|key| *key != APP_GROUP).cloned();
-    expect("its targets are entitled to their App Group alone".into(), others.collect());
+    expect("its targets are entitled to their App Group alone", others.collect());
     let manifests = folders.iter().map(|target| dictionary(&folder.join(target).join("PrivacyInfo.xcprivacy")));
-    expect("nothing is collected, and nobody tracked".into(), {
+    expect("nothing is collected, and nobody tracked", {
         let untrue = |manifest: &Dictionary| {
             let tracks = manifest.get("NSPrivacyTracking").and_then(Value::as_boolean) != Some(false);
             let collects = manifest

@@ -58,11 +58,8 @@ extension ModelState {
     /// Looks for the model, and installs the one that came with the app if there is none. Does nothing the second time.
     public func start() {
         guard work == nil else { return }
-        begin { [folder, bundled] in
-            let store = try await ModelStore(directory: folder)
-            // One that this version cannot read has no hash: it is packed again from its file.
-            let isInstalled = try await store.installed().contains { $0.name == Self.name && $0.sourceSHA256 == Self.sha256 }
-            return isInstalled ? nil : bundled.map { (store, $0) }
+        begin { store in
+            if let bundled = self.bundled, try await !Self.isInstalled(in: store) { try await self.install(bundled, in: store) }
         }
     }
 
@@ -70,7 +67,7 @@ extension ModelState {
     public func install(_ file: URL) {
         if case .installing = state { return }
         state = .installing(0)
-        begin { [folder] in (try await ModelStore(directory: folder), file) }
+        begin { store in try await self.install(file, in: store) }
     }
 
     /// Waits for what was begun.
@@ -78,16 +75,21 @@ extension ModelState {
         await work?.value
     }
 
-    private func begin(_ find: @escaping @Sendable () async throws -> (ModelStore, URL)?) {
+    private func begin(_ change: @escaping (ModelStore) async throws -> Void) {
         work = Task {
             do {
-                if let (store, file) = try await find() { try await install(file, in: store) }
-                let installed = try await ModelStore(directory: folder).installed()
-                state = installed.contains { $0.name == Self.name && $0.sourceSHA256 == Self.sha256 } ? .ready : .missing()
+                let store = try await ModelStore(directory: folder)
+                try await change(store)
+                state = try await Self.isInstalled(in: store) ? .ready : .missing()
             } catch {
                 state = .missing(ModelProblem(error))
             }
         }
+    }
+
+    /// One that this version cannot read has no hash: it is packed again from its file.
+    private static func isInstalled(in store: ModelStore) async throws -> Bool {
+        try await store.installed().contains { $0.name == name && $0.sourceSHA256 == sha256 }
     }
 
     private func install(_ file: URL, in store: ModelStore) async throws {

@@ -54,14 +54,6 @@ public struct _ConditionalContent<First: View, Second: View>: Primitive {}
     public static func buildLimitedAvailability<Content: View>(_ content: Content) -> some View { content }
 }
 
-public protocol ViewModifier {
-    associatedtype Body: View
-    typealias Content = _ViewModifier_Content<Self>
-    @ViewBuilder @MainActor @preconcurrency func body(content: Content) -> Body
-}
-
-public struct _ViewModifier_Content<Modifier: ViewModifier>: Primitive {}
-
 @MainActor @preconcurrency public protocol Scene {}
 
 @resultBuilder public struct SceneBuilder {

@@ -15,7 +15,6 @@ public struct Text: Primitive, Equatable, Sendable {
 
 public struct Image: Primitive, Equatable, Sendable {
     public init(systemName: String) {}
-    public func resizable() -> Image { self }
 }
 
 public struct Label<Title: View, Icon: View>: Primitive {
@@ -25,22 +24,6 @@ public struct Label<Title: View, Icon: View>: Primitive {
 extension Label where Title == Text, Icon == Image {
     public init(_ titleKey: LocalizedStringKey, systemImage name: String) {}
     @_disfavoredOverload public init<S: StringProtocol>(_ title: S, systemImage name: String) {}
-}
-
-public struct LabeledContent<Label: View, Content: View>: Primitive {
-    public init(@ViewBuilder content: () -> Content, @ViewBuilder label: () -> Label) {}
-}
-
-extension LabeledContent where Label == Text, Content == Text {
-    public init<S: StringProtocol>(_ titleKey: LocalizedStringKey, value: S) {}
-}
-
-public struct Link<Label: View>: Primitive {
-    public init(destination: URL, @ViewBuilder label: () -> Label) {}
-}
-
-extension Link where Label == Text {
-    public init(_ titleKey: LocalizedStringKey, destination: URL) {}
 }
 
 // MARK: Layout
@@ -57,28 +40,8 @@ public struct LazyVStack<Content: View>: Primitive {
     public init(alignment: HorizontalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content) {}
 }
 
-public struct ZStack<Content: View>: Primitive {
-    public init(alignment: Alignment = .center, @ViewBuilder content: () -> Content) {}
-}
-
-public struct Group<Content: View>: Primitive {
-    public init(@ViewBuilder content: () -> Content) {}
-}
-
-public struct Spacer: Primitive {
-    public init(minLength: CGFloat? = nil) {}
-}
-
-public struct Divider: Primitive {
-    public init() {}
-}
-
 public struct ScrollView<Content: View>: Primitive {
     public init(_ axes: Axis.Set = .vertical, showsIndicators: Bool = true, @ViewBuilder content: () -> Content) {}
-}
-
-public struct ViewThatFits<Content: View>: Primitive {
-    public init(in axes: Axis.Set = [.horizontal, .vertical], @ViewBuilder content: () -> Content) {}
 }
 
 // MARK: Lists
@@ -91,8 +54,6 @@ public struct List<SelectionValue, Content: View>: Primitive {}
 
 extension List where SelectionValue == Never {
     public init(@ViewBuilder content: () -> Content) {}
-    public init<Data: RandomAccessCollection, Row: View>(_ data: Data, @ViewBuilder rowContent: @escaping (Data.Element) -> Row)
-    where Content == ForEach<Data, Data.Element.ID, Row>, Data.Element: Identifiable {}
 }
 
 public struct Section<Parent, Content, Footer> {}
@@ -117,56 +78,27 @@ extension Section where Parent == Text, Content: View, Footer == EmptyView {
     public init(_ titleKey: LocalizedStringKey, @ViewBuilder content: () -> Content) {}
 }
 
-public protocol DynamicViewContent: View {}
-
-extension DynamicViewContent {
-    nonisolated public func onDelete(perform action: ((IndexSet) -> Void)?) -> some DynamicViewContent { self }
-}
-
-extension RangeReplaceableCollection where Self: MutableCollection {
-    public mutating func remove(atOffsets offsets: IndexSet) {}
-}
-
 public struct ForEach<Data: RandomAccessCollection, ID: Hashable, Content> {}
 
-extension ForEach: View, Primitive, DynamicViewContent where Content: View {
+extension ForEach: View, Primitive where Content: View {
     public init(_ data: Data, @ViewBuilder content: @escaping (Data.Element) -> Content)
     where ID == Data.Element.ID, Data.Element: Identifiable {}
     public init(_ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content) {}
 }
 
-public struct ContentUnavailableView<Label: View, Description: View, Actions: View>: Primitive {
-    public init(
-        @ViewBuilder label: () -> Label, @ViewBuilder description: () -> Description = { EmptyView() },
-        @ViewBuilder actions: () -> Actions = { EmptyView() }
-    ) {}
-}
-
 // MARK: Controls
-
-public struct ButtonRole: Equatable, Sendable {
-    public static let destructive = ButtonRole()
-    public static let cancel = ButtonRole()
-}
 
 public struct Button<Label: View>: Primitive {
     public init(action: @escaping @MainActor () -> Void, @ViewBuilder label: () -> Label) {}
-    public init(role: ButtonRole?, action: @escaping @MainActor () -> Void, @ViewBuilder label: () -> Label) {}
 }
 
 extension Button where Label == Text {
     public init(_ titleKey: LocalizedStringKey, action: @escaping @MainActor () -> Void) {}
     @_disfavoredOverload public init<S: StringProtocol>(_ title: S, action: @escaping @MainActor () -> Void) {}
-    public init(_ titleKey: LocalizedStringKey, role: ButtonRole?, action: @escaping @MainActor () -> Void) {}
 }
 
 extension Button where Label == SwiftUI.Label<Text, Image> {
     public init(_ titleKey: LocalizedStringKey, systemImage: String, action: @escaping @MainActor () -> Void) {}
-    public init(_ titleKey: LocalizedStringKey, systemImage: String, role: ButtonRole?, action: @escaping @MainActor () -> Void) {}
-}
-
-public struct EditButton: Primitive {
-    public init() {}
 }
 
 public struct Toggle<Label: View>: Primitive {
@@ -247,10 +179,5 @@ extension ToolbarItem where ID == () {
 
 public struct ToolbarItemPlacement: Sendable {
     public static let automatic = ToolbarItemPlacement()
-    public static let principal = ToolbarItemPlacement()
     public static let cancellationAction = ToolbarItemPlacement()
-    public static let confirmationAction = ToolbarItemPlacement()
-    public static let primaryAction = ToolbarItemPlacement()
-    public static let topBarTrailing = ToolbarItemPlacement()
-    public static let bottomBar = ToolbarItemPlacement()
 }

@@ -11,7 +11,6 @@ import Foundation
 open class NSExtensionContext {
     open var inputItems: [Any] { [] }
     open func completeRequest(returningItems items: [Any]?, completionHandler: (@Sendable (Bool) -> Void)? = nil) {}
-    open func cancelRequest(withError error: any Error) {}
 }
 
 /// Of Foundation on Apple's platforms.

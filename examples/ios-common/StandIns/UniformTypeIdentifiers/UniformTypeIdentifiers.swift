@@ -4,5 +4,4 @@ public struct UTType: Hashable, Sendable {
     public let identifier: String
 
     public static let data = UTType(identifier: "public.data")
-    public static let plainText = UTType(identifier: "public.plain-text")
 }

@@ -2,24 +2,20 @@
 
 import Foundation
 import ModelSetup
+import SampleTesting
 import XCTest
 
 @MainActor final class ModelSetupTests: XCTestCase, @unchecked Sendable {
     private var folder: URL!
 
     override func setUp() async throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("ModelSetupTests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDown() async throws {
-        try FileManager.default.removeItem(at: folder)
+        folder = try temporaryFolder()
     }
 
     func testAFileThatTheUserChoseIsInstalledOnceAndForAll() async throws {
         let first = await started()
         XCTAssertEqual(first.state, .missing())
-        first.install(try model())
+        first.install(try testFile("NIBBLE_TEST_MODEL"))
         XCTAssertEqual(first.state, .installing(0), "that it began is shown at once")
         first.install(folder)
         await first.settled()
@@ -32,7 +28,7 @@ import XCTest
     }
 
     func testTheModelThatCameWithTheAppIsInstalledByItself() async throws {
-        let setup = ModelSetup(in: folder, bundled: try model())
+        let setup = ModelSetup(in: folder, bundled: try testFile("NIBBLE_TEST_MODEL"))
         setup.start()
         await setup.settled()
         XCTAssertEqual(setup.state, .ready)
@@ -58,10 +54,5 @@ import XCTest
         setup.start()
         await setup.settled()
         return setup
-    }
-
-    /// SmolLM2, packed, which `cargo xtask test` names.
-    private func model() throws -> URL {
-        URL(fileURLWithPath: try XCTUnwrap(ProcessInfo.processInfo.environment["NIBBLE_TEST_MODEL"], "set NIBBLE_TEST_MODEL"))
     }
 }

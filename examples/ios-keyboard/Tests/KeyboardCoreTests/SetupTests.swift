@@ -4,6 +4,7 @@ import Foundation
 import KeyboardCore
 import ModelSetup
 import Nibble
+import SampleTesting
 import XCTest
 
 @MainActor final class SetupTests: XCTestCase, @unchecked Sendable {
@@ -11,12 +12,7 @@ import XCTest
     private var shared: SharedFolder { SharedFolder(folder) }
 
     override func setUp() async throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("SetupTests-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDown() async throws {
-        try FileManager.default.removeItem(at: folder)
+        folder = try temporaryFolder()
     }
 
     func testWhatIsChosenIsThereForTheKeyboard() async throws {
@@ -102,11 +98,6 @@ import XCTest
         let third = WordBook(in: own)
         await third.open(isLearning: true)
         XCTAssertTrue(third.isReadable)
-    }
-
-    private func testFile(_ variable: String) throws -> URL {
-        let path = ProcessInfo.processInfo.environment[variable]
-        return URL(fileURLWithPath: try XCTUnwrap(path, "set \(variable); ios-common/README.md says to what"))
     }
 
     /// Memory that this process has written to. What is mapped from files does not count: the system takes that back as it likes.

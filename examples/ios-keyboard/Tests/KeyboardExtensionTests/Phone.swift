@@ -2,6 +2,7 @@
 
 import Foundation
 import Nibble
+import SampleTesting
 import UIKit
 import XCTest
 
@@ -77,8 +78,8 @@ import XCTest
         try shared.save(settings)
         if hasModel {
             try await ModelStore(directory: shared.models)
-                .install(ModelSetup.name, from: try Self.file("NIBBLE_TEST_MODEL"), sourceSHA256: ModelSetup.sha256).finish()
-            try await shared.install(wordList: try Self.file("NIBBLE_TEST_LEXICON"))
+                .install(ModelSetup.name, from: try testFile("NIBBLE_TEST_MODEL"), sourceSHA256: ModelSetup.sha256).finish()
+            try await shared.install(wordList: try testFile("NIBBLE_TEST_LEXICON"))
         }
         predictions = Predictions(shared: shared, words: WordBook(in: folder.appendingPathComponent("own")))
         controller = KeyboardViewController(predictions: predictions, shared: shared)
@@ -206,10 +207,5 @@ import XCTest
         change()
         controller.textDidChange(nil)
         if state.isHelped { await wait(for: "the strip") { refined > seen } }
-    }
-
-    private static func file(_ variable: String) throws -> URL {
-        let path = ProcessInfo.processInfo.environment[variable]
-        return URL(fileURLWithPath: try XCTUnwrap(path, "set \(variable); ios-common/README.md says to what"))
     }
 }

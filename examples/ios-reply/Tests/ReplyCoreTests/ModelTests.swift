@@ -3,6 +3,7 @@
 import Foundation
 import ModelSetup
 import Nibble
+import SampleTesting
 import XCTest
 
 @testable import ReplyCore
@@ -11,10 +12,8 @@ import XCTest
     private nonisolated static let folder = FileManager.default.temporaryDirectory
         .appendingPathComponent("ReplyCoreTests-\(UUID().uuidString)")
     private static let brain = Brain {
-        let name = "NIBBLE_TEST_MODEL"
-        let file = try XCTUnwrap(ProcessInfo.processInfo.environment[name], "set \(name); ios/README.md says how")
         let store = try await ModelStore(directory: folder)
-        try await store.install(ModelSetup.name, from: URL(fileURLWithPath: file)).finish()
+        try await store.install(ModelSetup.name, from: testFile("NIBBLE_TEST_MODEL")).finish()
         return try await NibbleAssistant(modelIn: folder)
     }
 

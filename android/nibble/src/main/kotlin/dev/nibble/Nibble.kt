@@ -45,7 +45,8 @@ public object Nibble {
      *         Nibble.open(asset.parcelFileDescriptor.fd, asset.startOffset, asset.length)
      *     }
      *
-     * which is what `openAsset` of `dev.nibble.android` does. [descriptor] stays the caller's, who may close it when this has returned. Throws what opening a path does.
+     * which is what `openAsset` of `dev.nibble.android` does. [descriptor] stays the caller's, who may close it when this has returned.
+     * Throws what opening a path does.
      *
      * @throws NibbleException.Io if the descriptor is not open.
      */
