@@ -233,7 +233,7 @@ impl Keyboard {
         let timeline = Timeline::open(model, settings, move || {
             // An address is no message.
             let [mut text, address] =
-                [Options::messages(&language), Options::default()].map(nibble_tasks::Keyboard::new);
+                [Options::messages(&[&language]), Options::default()].map(nibble_tasks::Keyboard::new);
             if let Some(words) = &words {
                 text = text.with_lexicon(Arc::clone(words), lock(&places).layout.clone());
             }

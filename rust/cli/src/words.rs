@@ -25,9 +25,10 @@ const NONE: &str = "none";
 /// Which words there are, and where the keys.
 #[derive(clap::Args)]
 pub struct WordArgs {
-    /// Word list to see through typing errors with: a language, a file, or "none"; without it, English if it was pulled
-    #[arg(long, value_name = "NAME|FILE.fst")]
-    lexicon: Option<String>,
+    /// Word lists to see through typing errors with, the language that is written most first: a language, a file, or "none"; without
+    /// it, English if it was pulled
+    #[arg(long, value_name = "NAME|FILE.fst,...", value_delimiter = ',')]
+    lexicon: Vec<String>,
     /// Where the keys are: qwerty, qwertz, azerty, dvorak, or a file of {"keys": [{"key", "x", "y", "width", "height"}]}
     #[arg(long, value_name = "NAME|FILE.json", default_value = "qwerty")]
     layout: String,
@@ -45,10 +46,11 @@ pub struct WordArgs {
 impl WordArgs {
     /// A keyboard with these words.
     pub fn keyboard(&self) -> Result<Keyboard> {
-        let options = Options { offensive: self.offensive, ..Options::messages(&self.language()?) };
+        let options = Options { offensive: self.offensive, ..Options::messages(&self.languages()?) };
         let mut keyboard = Keyboard::new(options);
-        if let Some(lexicon) = self.lexicon()? {
-            keyboard = keyboard.with_lexicon(lexicon, self.layout()?);
+        let lexicons = self.lexicons()?;
+        if !lexicons.is_empty() {
+            keyboard = keyboard.with_lexicons(lexicons, self.layout()?);
         }
         match &self.learned {
             Some(path) => Ok(keyboard.with_learner(Learner::open(path, None).map_err(failed)?)),
@@ -56,31 +58,29 @@ impl WordArgs {
         }
     }
 
-    /// The word list; none if there is to be none, or the default one was never pulled.
-    pub fn lexicon(&self) -> Result<Option<Arc<Lexicon>>> {
-        self.file()?.map(|path| Lexicon::open(&path).map(Arc::new).map_err(failed)).transpose()
+    /// The word lists; none if there are to be none, or the default one was never pulled.
+    pub fn lexicons(&self) -> Result<Vec<Arc<Lexicon>>> {
+        let open = |path: &PathBuf| Lexicon::open(path).map(Arc::new).map_err(failed);
+        self.files()?.iter().map(open).collect()
     }
 
-    /// The language of the primer.
-    fn language(&self) -> Result<String> {
-        let lexicon = self.lexicon.as_deref().unwrap_or(DEFAULT);
+    /// The languages of the primers.
+    fn languages(&self) -> Result<Vec<&str>> {
         match self.primer.as_deref() {
-            // A keyboard without a word list, or with one of somebody's own, is taken for English as far as nobody says otherwise.
-            None => {
-                Ok(lexicon.rsplit('-').next().filter(|name| !primer(name).is_empty()).unwrap_or(DEFAULT).to_owned())
-            }
-            Some(NONE) => Ok(String::new()),
+            None if self.lexicon.is_empty() => Ok(vec![DEFAULT]),
+            None => Ok(self.lexicon.iter().map(|list| language_of(list)).collect()),
+            Some(NONE) => Ok(Vec::new()),
             Some(language) if primer(language).is_empty() => {
                 Err(Failure::Failed("--primer is en, de, es, fr, or none".to_owned()))
             }
-            Some(language) => Ok(language.to_owned()),
+            Some(language) => Ok(vec![language]),
         }
     }
 
     /// The emoji of the words' language; of English, if there are no words or they are in a file.
     pub fn emoji(&self) -> Result<Emoji> {
         let (registry, store) = (Registry::load()?, Store::new());
-        let language = self.lexicon.as_deref().and_then(|name| registry.word_list(name));
+        let language = self.lexicon.first().and_then(|name| registry.word_list(name));
         let language = language.map_or(DEFAULT, |list| &list.language);
         let (list, words) = registry
             .emoji_list(&format!("emoji-{language}"))
@@ -90,28 +90,28 @@ impl WordArgs {
         Emoji::open(&file).map_err(|error| Failure::Failed(error.to_string()))
     }
 
-    /// The file of the words; none if there are to be none, or the default ones were never pulled.
-    fn file(&self) -> Result<Option<PathBuf>> {
+    /// The files of the words; none if there are to be none, or the default ones were never pulled.
+    fn files(&self) -> Result<Vec<PathBuf>> {
         let (registry, store) = (Registry::load()?, Store::new());
-        match self.lexicon.as_deref() {
-            Some(NONE) => Ok(None),
-            Some(name) => match registry.word_list(name) {
-                Some(list) => lexicon::find(&store, list)
-                    .map(Some)
-                    .ok_or_else(|| Failure::Failed(format!("{} is not here; fetch it: nibble pull {0}", list.name))),
-                None if PathBuf::from(name).is_file() => Ok(Some(name.into())),
-                None => Err(Failure::Failed(format!(
-                    "there is no word list and no file called {name:?}; `nibble models` lists the word lists"
-                ))),
-            },
-            None => {
-                let found = registry.word_list(DEFAULT).and_then(|list| lexicon::find(&store, list));
-                if found.is_none() {
-                    note("typing errors are not seen through without a word list; fetch one: nibble pull lexicon-en");
-                }
-                Ok(found)
+        if self.lexicon.is_empty() {
+            let found = registry.word_list(DEFAULT).and_then(|list| lexicon::find(&store, list));
+            if found.is_none() {
+                note("typing errors are not seen through without a word list; fetch one: nibble pull lexicon-en");
             }
+            return Ok(found.into_iter().collect());
         }
+        if self.lexicon == [NONE] {
+            return Ok(Vec::new());
+        }
+        let file = |name: &String| match registry.word_list(name) {
+            Some(list) => lexicon::find(&store, list)
+                .ok_or_else(|| Failure::Failed(format!("{} is not here; fetch it: nibble pull {0}", list.name))),
+            None if PathBuf::from(name).is_file() => Ok(name.into()),
+            None => Err(Failure::Failed(format!(
+                "there is no word list and no file called {name:?}; `nibble models` lists the word lists"
+            ))),
+        };
+        self.lexicon.iter().map(file).collect()
     }
 
     /// The layout.
@@ -126,6 +126,11 @@ impl WordArgs {
         let text = crate::input::file(&path)?;
         Layout::from_json(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
     }
+}
+
+/// The language of a word list. One of somebody's own is taken for English as far as nobody says otherwise.
+fn language_of(list: &str) -> &str {
+    list.rsplit('-').next().filter(|name| !primer(name).is_empty()).unwrap_or(DEFAULT)
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

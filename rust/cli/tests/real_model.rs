@@ -231,8 +231,33 @@ fn typing_errors_are_mended() {
         assert_eq!((answer["autocorrect"].as_str(), words(answer)[0].as_str()), (Some(word), word), "{typed}");
         assert_eq!(answer["suggestions"][0]["kind"], "correction", "{typed}");
     }
-    let answers = keyboard_answers(&[("thanks ", "forthe"), ("I ", "dont")]);
-    assert_eq!([&words(&answers[0])[0], &words(&answers[1])[0]], ["for the", "don't"]);
+    let answers = keyboard_answers(&[("thanks ", "forthe")]);
+    assert_eq!(words(&answers[0])[0], "for the");
+}
+
+/// What a model has often read, and takes for words.
+#[test]
+fn misspellings_and_missing_apostrophes_and_capitals_are_put_right() {
+    let cases = [
+        ("I saw ", "teh", "the"),
+        ("did you ", "recieve", "receive"),
+        ("I will ", "definately", "definitely"),
+        ("see you ", "tommorow", "tomorrow"),
+        ("I am ", "runing", "running"),
+        ("it ", "occured", "occurred"),
+        ("that is so ", "wierd", "weird"),
+        ("I ", "dont", "don't"),
+        ("I ", "cant", "can't"),
+        ("", "im", "I'm"),
+        ("I think ", "youre", "you're"),
+        ("do you think ", "i", "I"),
+        ("see you on ", "monday", "Monday"),
+        ("I live in ", "london", "London"),
+    ];
+    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
+    for (answer, (_, typed, word)) in keyboard_answers(&typed).iter().zip(cases) {
+        assert_eq!(answer["autocorrect"], word, "{typed}");
+    }
 }
 
 #[test]
@@ -296,6 +321,13 @@ fn words_addresses_and_code_are_never_changed() {
         ("call ", "getUesr"),
         ("at ", "teh2"),
         ("haha ", "lol"),
+        ("", "thx"),
+        ("this is ", "gonna"),
+        ("he is ", "ill"),
+        ("very ", "well"),
+        ("what is ", "its"),
+        ("I will ask ", "Micheal"),
+        ("of the ", "will"),
     ];
     for (answer, (_, typed)) in keyboard_answers(&cases).iter().zip(cases) {
         assert_eq!(answer["autocorrect"], Value::Null, "{typed}");

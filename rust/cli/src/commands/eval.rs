@@ -2,6 +2,7 @@
 
 mod plot;
 
+use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use nibble_engine::SplitMix64;
 use nibble_tasks::keyboard::baseline::Baseline;
-use nibble_tasks::keyboard::evaluation::{Evaluation, Message, Modelled, Predictor, Share, Typist};
+use nibble_tasks::keyboard::evaluation::{Change, Evaluation, Message, Modelled, Predictor, Share, Typist};
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::noise::Noise;
@@ -61,13 +62,16 @@ frequencies of the word list; the model, with words counted behind the one or tw
 (an n-gram, interpolated, over the word list); and what was learned of these messages. All of them see through errors and
 change words in the same way.
 
+With --changes those words are listed that became others than were meant. Where a message has an error of its own, putting it right
+counts as wrong too.
+
 With --plot there is a picture of each file, FOLDER/NAME.svg: how often the next word is right for each probability that it
 claims, with how many there are; the words among three by the letters typed; and the precision and recall of autocorrection if
 it asked for other odds than it does.
 
 Examples:
   nibble eval keyboard messages.txt --sample 200
-  nibble eval keyboard messages.txt --sample 200 --errors 2 --plot plots
+  nibble eval keyboard messages.txt --sample 200 --errors 2 --plot plots --changes
   nibble eval keyboard messages.txt --sample 200 --learn 500 --compare
   nibble eval keyboard chats.jsonl --turns 8 --json | jq .keystroke_savings")]
 struct KeyboardArgs {
@@ -95,6 +99,9 @@ struct KeyboardArgs {
     /// Types the messages also without the model, with an n-gram of the messages of --learn, and without what was learned of these
     #[arg(long, conflicts_with_all = ["learned", "offensive"])]
     compare: bool,
+    /// Lists the words that were changed and should not have been
+    #[arg(long)]
+    changes: bool,
     /// Draws a picture of each file into this folder, which is made if there is none
     #[arg(long, value_name = "FOLDER")]
     plot: Option<PathBuf>,
@@ -135,7 +142,7 @@ impl KeyboardArgs {
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
-            let (one, finished) = self.evaluate(&mut runner, path, messages, words.as_ref())?;
+            let (one, finished) = self.evaluate(&mut runner, path, messages, words.as_deref())?;
             if let Some(plots) = &plots {
                 plots.save(path, &one.evaluation)?;
             }
@@ -150,7 +157,7 @@ impl KeyboardArgs {
         if self.json {
             writeln!(out, "{}", found.iter().map(as_json).collect::<Value>())?;
         } else {
-            print(&mut out, &found)?;
+            print(&mut out, &found, self.changes)?;
         }
         if whole { Ok(()) } else { Err(Failure::Cancelled) }
     }
@@ -161,7 +168,7 @@ impl KeyboardArgs {
         runner: &mut Runner,
         path: &Path,
         messages: &[Message],
-        words: Option<&Arc<Lexicon>>,
+        words: Option<&[Arc<Lexicon>]>,
     ) -> Result<(Found, bool)> {
         let Some((learned, messages)) =
             messages.split_at_checked(self.learn as usize).filter(|(_, rest)| !rest.is_empty())
@@ -186,7 +193,7 @@ impl KeyboardArgs {
         let memory = memory::private_dirty();
         let mut compared = Vec::new();
         if let Some(words) = words {
-            let mut baseline = Baseline::new(words.clone(), self.words.layout()?);
+            let mut baseline = Baseline::new(words.to_vec(), self.words.layout()?);
             let mut add = |has, predictor: &mut dyn Predictor| -> Result<()> {
                 let evaluation = type_on(has, predictor)?;
                 // Nothing was typed on those that come after somebody stopped it.
@@ -235,10 +242,13 @@ impl KeyboardArgs {
         Ok(evaluation)
     }
 
-    /// The word list that is left where the model is not.
-    fn words_to_compare(&self) -> Result<Arc<Lexicon>> {
-        let none = || Failure::Failed("--compare needs a word list; fetch one: nibble pull lexicon-en".to_owned());
-        self.words.lexicon()?.ok_or_else(none)
+    /// The word lists that are left where the model is not.
+    fn words_to_compare(&self) -> Result<Vec<Arc<Lexicon>>> {
+        let lexicons = self.words.lexicons()?;
+        if lexicons.is_empty() {
+            return Err(Failure::Failed("--compare needs a word list; fetch one: nibble pull lexicon-en".to_owned()));
+        }
+        Ok(lexicons)
     }
 
     /// The messages of a file.
@@ -316,7 +326,7 @@ fn share(share: Share) -> String {
     percent(share.ratio())
 }
 
-fn print(out: &mut dyn Write, found: &[Found]) -> Result<()> {
+fn print(out: &mut dyn Write, found: &[Found], changes: bool) -> Result<()> {
     let times = |times: &[Duration]| percentiles(times).map(millis).join(" / ");
     for Found { name, evaluation: e, compared, memory } in found {
         let mut table = Table::new(&[(name, Align::Left), ("", Align::Right)]);
@@ -351,8 +361,26 @@ fn print(out: &mut dyn Write, found: &[Found]) -> Result<()> {
             comparison(compared).write(out, Paint::stdout())?;
             writeln!(out)?;
         }
+        if changes {
+            wrong_changes(e).write(out, Paint::stdout())?;
+            writeln!(out)?;
+        }
     }
     Ok(())
+}
+
+/// A wrong change a row, with how often it was made.
+fn wrong_changes(e: &Evaluation) -> Table {
+    let mut times: BTreeMap<[&str; 3], usize> = BTreeMap::new();
+    for Change { typed, word, meant, .. } in e.wrong_changes() {
+        *times.entry([typed, word, meant]).or_default() += 1;
+    }
+    let columns = ["typed", "became", "was meant as"].map(|title| (title, Align::Left));
+    let mut table = Table::new(&[&columns[..], &[("times", Align::Right)]].concat());
+    for ([typed, word, meant], times) in times {
+        table.row([typed.to_owned(), word.to_owned(), meant.to_owned(), times.to_string()]);
+    }
+    table
 }
 
 /// A keyboard a row. Those that somebody stopped have typed fewer messages than the others.
@@ -412,6 +440,9 @@ fn figures(e: &Evaluation) -> Value {
             "false_changes": round(e.corrections.false_changes()),
             "wrong": e.corrections.wrong, "mended": e.corrections.mended, "missed": e.corrections.missed,
             "right": e.corrections.right, "spoiled": e.corrections.spoiled,
+            "wrong_changes": e.wrong_changes().map(|change| json!({
+                "typed": change.typed, "word": change.word, "meant": change.meant, "odds": round(change.odds),
+            })).collect::<Vec<_>>(),
         },
         "keystroke_savings": round(e.keystroke_savings()),
         "shown": round(e.shown.ratio()),

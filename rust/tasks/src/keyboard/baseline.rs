@@ -39,9 +39,9 @@ struct Counts {
 }
 
 impl Baseline {
-    /// One that knows the word list alone.
-    pub fn new(lexicon: Arc<Lexicon>, layout: Layout) -> Self {
-        let speller = Speller::new(lexicon, layout);
+    /// One that knows the word lists alone, of which there is at least one.
+    pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout) -> Self {
+        let speller = Speller::new(lexicons, layout);
         Self { speller, options: Options::default(), words: Counts::default(), after: HashMap::new() }
     }
 
@@ -61,6 +61,7 @@ impl Predictor for Baseline {
     fn suggest(&mut self, query: &Query) -> Result<Suggestions> {
         let text = [query.context, query.typed].concat();
         let cut = text::cut(&text);
+        self.speller.listen(cut.context);
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
         let touches = touches_of(query, &cut.typed[cut.word..]);
         let behind: Vec<&Counts> = said.contexts().filter_map(|context| self.after.get(context)).collect();
@@ -110,7 +111,7 @@ mod tests {
             ("i'm", 230, true),
         ];
         let words = words.map(|(word, cost, listed)| (word.to_owned(), Word { cost, listed }));
-        Baseline::new(Arc::new(Lexicon::of(words)), Layout::shipped("qwerty").unwrap())
+        Baseline::new(vec![Arc::new(Lexicon::of(words))], Layout::shipped("qwerty").unwrap())
     }
 
     fn message(text: &str) -> Message {

@@ -5,7 +5,7 @@
 
 use super::Candidate;
 use super::habits::{Habits, Said};
-use super::lexicon::Lexicon;
+use super::languages::Languages;
 use super::spelling::{Search, capitalised};
 use super::text::{self, Cut};
 
@@ -13,7 +13,7 @@ use super::text::{self, Cut};
 pub(super) struct Person<'a> {
     pub habits: &'a Habits,
     pub said: &'a Said,
-    pub lexicon: Option<&'a Lexicon>,
+    pub languages: Option<&'a Languages>,
 }
 
 /// ln of the model's mass, with that of the whitespace before the word.
@@ -38,10 +38,10 @@ pub(super) fn blend(
     masses: Masses,
     top: usize,
 ) -> f64 {
-    let Person { habits, said, lexicon } = person;
+    let Person { habits, said, languages } = person;
     let (opening, typed) = cut.typed.split_at(cut.word);
     let prefix = text::folded_word(typed);
-    for form in habits.likely(said, &prefix, *lexicon, top + MORE) {
+    for form in habits.likely(said, &prefix, *languages, top + MORE) {
         let word = text::folded_word(form);
         if candidates.iter().all(|candidate| text::folded_word(&candidate.word) != word) {
             let rest: String = form.chars().skip(typed.chars().count()).collect();

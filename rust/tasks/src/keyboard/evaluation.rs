@@ -123,12 +123,23 @@ impl Corrections {
 pub const ODDS_IN_USE: f64 = spelling::CORRECTION_MARGIN;
 
 /// A change of a word that was typed to its end, as it was weighed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Change {
+    /// What was typed.
+    pub typed: String,
+    /// The word in its place.
+    pub word: String,
+    /// The word that was meant.
+    pub meant: String,
     /// As [`Contender::odds`].
     pub odds: f64,
+}
+
+impl Change {
     /// Whether it gives the word that was meant.
-    pub right: bool,
+    pub fn is_right(&self) -> bool {
+        same(&self.word, &self.meant)
+    }
 }
 
 /// Autocorrection with a gate that asks for certain odds.
@@ -222,6 +233,11 @@ impl Evaluation {
         self.calibration.iter().map(off).sum::<f64>() / all.max(1) as f64
     }
 
+    /// The changes that were made and should not have been, as they came.
+    pub fn wrong_changes(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.odds >= ODDS_IN_USE && !change.is_right())
+    }
+
     /// What autocorrection would be with a gate that asks for other odds, from infinite ones down to any: the recall only grows.
     pub fn gate_curve(&self) -> Vec<GatePoint> {
         let mut changes = self.changes.clone();
@@ -229,7 +245,7 @@ impl Evaluation {
         let mut made = Share::default();
         let mut curve = vec![GatePoint { odds: f64::INFINITY, precision: 1.0, recall: 0.0 }];
         for even in changes.chunk_by(|a, b| a.odds == b.odds) {
-            even.iter().for_each(|change| made.count(change.right));
+            even.iter().for_each(|change| made.count(change.is_right()));
             let recall = made.hits as f64 / self.corrections.wrong.max(1) as f64;
             curve.push(GatePoint { odds: even[0].odds, precision: made.ratio(), recall });
         }
@@ -296,8 +312,12 @@ impl Evaluation {
                 let typing = noise.type_word(word, layout, chance);
                 let query = Query { context: &context, typed: &typing.typed, touches: &typing.touches, top: STRIP };
                 let Suggestions { autocorrect, contender, .. } = predictor.suggest(&query)?;
-                let change = |best: Contender| Change { odds: best.odds, right: same(&best.word, word) };
-                self.changes.extend(contender.map(change));
+                self.changes.extend(contender.map(|Contender { word: put, odds }| Change {
+                    typed: typing.typed.clone(),
+                    word: put,
+                    meant: word.to_owned(),
+                    odds,
+                }));
                 let meant = same(autocorrect.as_ref().unwrap_or(&typing.typed), word);
                 let changed = autocorrect.is_some();
                 let counts = &mut self.corrections;
@@ -483,7 +503,7 @@ mod tests {
         assert!(curve.len() > 20 && done.missed + done.spoiled > 0, "{done:?}");
         assert!(curve.is_sorted_by(|a, b| a.odds >= b.odds && a.recall <= b.recall));
         assert_eq!((curve[0].precision, curve[0].recall), (1.0, 0.0), "at first nothing is changed");
-        let right = evaluation.changes.iter().filter(|change| change.right).count();
+        let right = evaluation.changes.iter().filter(|change| change.is_right()).count();
         let last = curve.last().unwrap();
         assert_eq!(last.recall, right as f64 / done.wrong as f64, "in the end all is");
         assert_eq!(last.precision, right as f64 / evaluation.changes.len() as f64);

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::languages::Languages;
 use super::lexicon::{Lexicon, MAX_COST, Word};
 use super::text::{self, folded_word};
 
@@ -165,7 +166,8 @@ impl Said {
         Self { near, far }
     }
 
-    fn begins_sentence(&self) -> bool {
+    /// Whether there are none.
+    pub fn begins_sentence(&self) -> bool {
         self.near.is_empty()
     }
 
@@ -507,7 +509,7 @@ impl Habits {
     }
 
     /// The `limit` words that this person would most probably write on from `prefix`, as they are written.
-    pub fn likely(&self, said: &Said, prefix: &str, lexicon: Option<&Lexicon>, limit: usize) -> Vec<&str> {
+    pub fn likely(&self, said: &Said, prefix: &str, languages: Option<&Languages>, limit: usize) -> Vec<&str> {
         let mut near: HashSet<&str> = said
             .contexts()
             .filter_map(|context| self.after.get(context))
@@ -519,7 +521,7 @@ impl Habits {
         frequent.sort_by(|a, b| b.1.tally.count.total_cmp(&a.1.tally.count));
         near.extend(frequent.iter().take(limit).map(|(word, _)| word.as_str()));
         let offered = |known: &Known, word: &str| {
-            known.tally.count >= OFFERED || lexicon.is_some_and(|lexicon| lexicon.get(word).is_some())
+            known.tally.count >= OFFERED || languages.is_some_and(|languages| languages.get(word).is_some())
         };
         let mut likely: Vec<(f64, &str)> = near
             .into_iter()
@@ -653,11 +655,12 @@ mod tests {
 
     #[test]
     fn a_word_that_no_list_has_is_offered_when_it_was_written_twice() {
-        let lexicon = Lexicon::of([("zebra".to_owned(), Word { cost: 400, listed: true })]);
+        let zebra = Lexicon::of([("zebra".to_owned(), Word { cost: 400, listed: true })]);
+        let languages = Languages::new(vec![Arc::new(zebra)]);
         let mut habits = taught(&["the zorp", "the zebra"]);
         let likely = |habits: &Habits| -> Vec<String> {
             let said = Said::before("the ");
-            habits.likely(&said, "z", Some(&lexicon), 5).into_iter().map(str::to_owned).collect()
+            habits.likely(&said, "z", Some(&languages), 5).into_iter().map(str::to_owned).collect()
         };
         assert_eq!(likely(&habits), ["zebra"]);
         assert!(!habits.knows("zorp"));

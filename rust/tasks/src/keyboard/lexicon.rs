@@ -19,6 +19,8 @@ const KIND: u64 = u64::from_be_bytes(*b"NIBLEX\0\x02");
 
 /// The least frequent that a word can be: below one in 10^10.
 pub const MAX_COST: u16 = 1023;
+/// A word that no list has is as rare as this.
+pub(super) const UNKNOWN_COST: u16 = 850;
 
 /// What is known of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

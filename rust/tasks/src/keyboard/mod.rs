@@ -7,6 +7,7 @@
 //! * `tree.rs`: the paths of tokens that spell words, their probabilities, and the rows kept from key to key;
 //! * `layout.rs`: where the keys are;
 //! * `readings.rs`: the words that a row of touches may have been meant to spell;
+//! * `misspelling.rs`: which words that no dictionary has are words of it;
 //! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
 //! * `habits.rs`: what this person writes, `diary.rs`: the file that it is kept in, and `learning.rs`: both, for all who use them;
 //! * `blend.rs`: the model's words and the person's on one strip;
@@ -14,7 +15,7 @@
 //! * `typing.rs`: one text field while it is typed in, and what each key does to it;
 //! * `gate.rs`: what is worth showing, and `field.rs`: what may be done in which field;
 //! * `rates.rs`: how often a token ends its word, where the model was not asked;
-//! * `lexicon.rs`: the words of a language and their frequencies;
+//! * `lexicon.rs`: the words of a language and their frequencies, and `languages.rs`: which of several languages is written;
 //! * `offensive.rs`: which words are not suggested, lest they offend;
 //! * `emoji.rs`: the emoji that a word calls to mind;
 //! * `noise.rs`: a person who makes typing errors, for the evaluation;
@@ -32,9 +33,11 @@ pub mod evaluation;
 pub mod field;
 pub mod gate;
 mod habits;
+pub mod languages;
 pub mod layout;
 pub mod learning;
 pub mod lexicon;
+mod misspelling;
 pub mod noise;
 mod offensive;
 pub mod primer;
@@ -56,6 +59,7 @@ use nibble_engine::{LanguageModel, Result};
 
 pub use continuation::Continuation;
 use habits::{Habits, Said};
+use languages::Language;
 use layout::{Layout, Point};
 use learning::Learner;
 use lexicon::Lexicon;
@@ -83,8 +87,8 @@ pub struct Options {
     pub min_probability: f64,
     /// Words ahead are offered that are at least so probable together.
     pub likely: f64,
-    /// What the model reads before the text; empty, or whole lines.
-    pub primer: &'static str,
+    /// How messages are written in the languages of the word lists, in their order; none for a text that is no message.
+    pub languages: Vec<Language>,
     /// Whether words that the word list calls offensive are suggested too. What was typed stays in either case.
     pub offensive: bool,
 }
@@ -99,16 +103,16 @@ impl Default for Options {
             batches_per_word: 4,
             min_probability: 1e-4,
             likely: 0.5,
-            primer: "",
+            languages: Vec::new(),
             offensive: false,
         }
     }
 }
 
 impl Options {
-    /// For messages in a language (ISO 639-1): with its [primer](primer::primer).
-    pub fn messages(language: &str) -> Self {
-        Self { primer: primer::primer(language), ..Self::default() }
+    /// For messages in these [languages](Language::of), in the order of the word lists.
+    pub fn messages(languages: &[&str]) -> Self {
+        Self { languages: languages.iter().map(|code| Language::of(code)).collect(), ..Self::default() }
     }
 
     /// Searches on until the answer is proven, as long as the model's token tree has room.
@@ -236,7 +240,14 @@ impl Keyboard {
 
     /// The same keyboard with the words of a language and the places of the keys, by which it sees through typing errors.
     pub fn with_lexicon(self, lexicon: Arc<Lexicon>, layout: Layout) -> Self {
-        Self { speller: Some(Speller::new(lexicon, layout)), ..self }
+        self.with_lexicons(vec![lexicon], layout)
+    }
+
+    /// As [`with_lexicon`](Self::with_lexicon), for a person who writes in several languages, the one that is written most first. Which
+    /// of them it is at the moment, the last words tell. Without a list the keyboard stays as it is.
+    pub fn with_lexicons(self, lexicons: Vec<Arc<Lexicon>>, layout: Layout) -> Self {
+        let speller = (!lexicons.is_empty()).then(|| Speller::new(lexicons, layout));
+        Self { speller: speller.or(self.speller), ..self }
     }
 
     /// The same keyboard with what a person has written, to which anybody may add who has a clone of it.
@@ -279,7 +290,8 @@ impl Keyboard {
     }
 
     fn search(&mut self, model: &mut dyn LanguageModel, query: &Query, batches: usize) -> Result<Suggestions> {
-        let text = [self.options.primer, query.context, query.typed].concat();
+        let language = self.language(query.context);
+        let text = [language.primer, query.context, query.typed].concat();
         let cut = text::cut(&text);
         let typed = &cut.typed[cut.word..];
         let mut answer = Suggestions { replaces: typed.len(), proven: true, ..Suggestions::default() };
@@ -295,11 +307,12 @@ impl Keyboard {
         if let Some(speller) = self.speller.as_mut().filter(|_| spelling::is_plain(typed)) {
             let touches = touches_of(query, typed);
             let asked = spelling::Asked { cut: &cut, said: &said, touches, habits, top: query.top, batches };
-            let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
+            let search =
+                spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options, language };
             return speller.suggest(search, asked, answer);
         }
-        let lexicon = self.speller.as_ref().map(Speller::lexicon);
-        let may = |word: &str| may_show(word, typed) && offensive::may_suggest(&self.options, lexicon, word, typed);
+        let languages = self.speller.as_ref().map(Speller::languages);
+        let may = |word: &str| may_show(word, typed) && offensive::may_suggest(&self.options, languages, word, typed);
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
         let mut spent = 0;
@@ -342,8 +355,9 @@ impl Keyboard {
         let all = place.mass_of_gap(model, table);
         let mut mass = mass;
         if let Some(habits) = habits {
-            let person = blend::Person { habits, said: &said, lexicon };
-            let search = spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options };
+            let person = blend::Person { habits, said: &said, languages };
+            let search =
+                spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options, language };
             mass = blend::blend(search, &person, &cut, &mut candidates, blend::Masses { typed: mass, all }, query.top);
             keep_best(&mut candidates, query.top, may);
         }
@@ -365,6 +379,13 @@ impl Keyboard {
         Ok(answer)
     }
 
+    /// The language that is written behind `context`.
+    fn language(&mut self, context: &str) -> Language {
+        let written = self.speller.as_mut().map_or(0, |speller| speller.listen(context));
+        let languages = &self.options.languages;
+        languages.get(written).or_else(|| languages.first()).copied().unwrap_or_default()
+    }
+
     /// Goes to the word boundary of `cut`; returns how often the model was run.
     fn enter(&mut self, model: &mut dyn LanguageModel, cut: &text::Cut) -> Result<usize> {
         let context = text::suffix(cut.context, window::TAIL);
@@ -374,7 +395,7 @@ impl Keyboard {
         if self.table.is_none()
             && let Some(speller) = &self.speller
         {
-            self.rates = EndRates::of_words(model, speller.lexicon());
+            self.rates = EndRates::of_words(model, speller.languages());
         }
         let table = self.table.get_or_insert_with(|| WordTable::new(model));
         let window = self.window.over(model, context);

@@ -5,12 +5,12 @@
 //! error in typing it changed into a word that was meant less.
 
 use super::Options;
-use super::lexicon::Lexicon;
+use super::languages::Languages;
 
 /// Whether `word` may be suggested to a person who has typed `typed`.
-pub(super) fn may_suggest(options: &Options, lexicon: Option<&Lexicon>, word: &str, typed: &str) -> bool {
+pub(super) fn may_suggest(options: &Options, languages: Option<&Languages>, word: &str, typed: &str) -> bool {
     options.offensive
-        || !lexicon.is_some_and(|lexicon| lexicon.is_offensive(word))
+        || !languages.is_some_and(|languages| languages.is_offensive(word))
         || word.to_lowercase() == typed.to_lowercase()
 }
 
@@ -19,7 +19,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::layout::Layout;
-    use super::super::lexicon::Word;
+    use super::super::lexicon::{Lexicon, Word};
     use super::super::{Keyboard, Kind, Query, Suggestions};
     use super::*;
     use crate::testing::Fake;

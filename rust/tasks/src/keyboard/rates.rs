@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use nibble_engine::{LanguageModel, TokenId};
 
-use super::lexicon::Lexicon;
+use super::languages::Languages;
 
 /// Words of the list that are looked at: one in a million and more. They are nearly all of running text.
 const LOOKED_AT: u16 = 600;
@@ -25,10 +25,10 @@ pub(super) struct EndRates {
 }
 
 impl EndRates {
-    /// What a word list says of the tokens of a model: tens of milliseconds.
-    pub fn of_words(model: &dyn LanguageModel, lexicon: &Lexicon) -> Self {
+    /// What word lists say of the tokens of a model: tens of milliseconds.
+    pub fn of_words(model: &dyn LanguageModel, languages: &Languages) -> Self {
         let mut counts: HashMap<TokenId, (f64, f64)> = HashMap::new();
-        for (word, known) in lexicon.frequent(LOOKED_AT) {
+        for (word, known) in languages.frequent(LOOKED_AT) {
             let frequency = known.log_frequency().exp();
             let tokens = model.encode(&[" ", &word].concat());
             for (place, &token) in tokens.iter().enumerate() {

@@ -79,7 +79,7 @@ const COSTS: Costs = Costs {
     omission: 5.5,
     omission_of_same: 4.0,
     omission_of_first: 7.5,
-    omission_of_joiner: 1.5,
+    omission_of_joiner: 0.3,
     insertion: 6.5,
     insertion_of_same: 4.5,
     insertion_of_far: 9.0,

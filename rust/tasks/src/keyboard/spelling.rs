@@ -13,8 +13,10 @@ use std::sync::Arc;
 use nibble_engine::{LanguageModel, Result};
 
 use super::habits::{Habits, Said};
+use super::languages::{Language, Languages};
 use super::layout::Layout;
-use super::lexicon::{Lexicon, MAX_COST, Word, nats};
+use super::lexicon::{Lexicon, MAX_COST, UNKNOWN_COST, Word, nats};
+use super::misspelling::{is_abbreviation, on_purpose};
 use super::rates::EndRates;
 use super::readings::{Reading, Readings, Touch};
 use super::table::WordTable;
@@ -29,23 +31,24 @@ const MIX_AS_TYPED: f64 = 0.3;
 
 /// Readings that the model is asked about.
 const READINGS: usize = 48;
-/// A word that no list has is as rare as this.
-const UNKNOWN_COST: u16 = 850;
 /// A word that no dictionary has counts as known if it is at least as frequent as this: names, and what people write in chats.
 /// The usual typing errors are rarer: "teh" has 596.
 const KNOWN_COST: u16 = 560;
-/// So many times as frequent is the word with an apostrophe as the error without it: "don't", "dont".
-const APOSTROPHE_COST: u16 = 60;
 /// What was typed, and will stay, gives way to words that are at least as probable as this.
 const GIVES_WAY: f64 = 0.01;
 /// How much more probable than all else together a correction has to be, as ln.
 pub(super) const CORRECTION_MARGIN: f64 = 3.0;
+/// How much more probable than the case that was typed another one has to be, as ln.
+const CASE_MARGIN: f64 = 1.6;
+/// Of shorter words the model does not know the case well enough: "a" is "A" in many a list.
+const MIN_CASED: usize = 3;
 
-/// The words of a language, the keys, and the readings of what is being typed.
+/// The words of the languages, the keys, and the readings of what is being typed.
 pub(super) struct Speller {
-    lexicon: Arc<Lexicon>,
+    languages: Languages,
     layout: Layout,
-    readings: Readings,
+    /// One a language.
+    readings: Vec<Readings>,
     /// Those among the person's own words, and the list of these that they were read from.
     own_readings: Readings,
     own_lexicon: Option<Arc<Lexicon>>,
@@ -72,6 +75,19 @@ struct Typed<'a> {
     word: &'a str,
     /// As word lists have it.
     literal: String,
+    begins_sentence: bool,
+}
+
+impl<'a> Typed<'a> {
+    fn new(asked: &Asked<'a>) -> Self {
+        let (opening, word) = asked.cut.typed.split_at(asked.cut.word);
+        Self { opening, word, literal: folded_word(word), begins_sentence: asked.said.begins_sentence() }
+    }
+
+    /// Whether it has a capital within a sentence.
+    fn is_named(&self) -> bool {
+        self.word.starts_with(char::is_uppercase) && !is_shouted(self.word) && !self.begins_sentence
+    }
 }
 
 /// What all readings are weighed by.
@@ -89,6 +105,7 @@ pub(super) struct Search<'a> {
     pub table: &'a WordTable,
     pub rates: &'a mut EndRates,
     pub options: &'a Options,
+    pub language: Language,
 }
 
 /// A word with its score.
@@ -101,30 +118,41 @@ struct Candidate {
     /// Whether the model was asked to its end.
     exact: bool,
     score: f64,
+    /// ln of how many times as probable it is in this case as in the one that was typed.
+    case_odds: f64,
     /// Where to ask next, and the score that the word has if the model says yes from there on.
     open: Option<(Open, f64)>,
 }
 
 impl Speller {
-    pub fn new(lexicon: Arc<Lexicon>, layout: Layout) -> Self {
-        Self { lexicon, layout, readings: Readings::new(), own_readings: Readings::new(), own_lexicon: None }
+    /// With a word list for each language.
+    pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout) -> Self {
+        let readings = lexicons.iter().map(|_| Readings::new()).collect();
+        let languages = Languages::new(lexicons);
+        Self { languages, layout, readings, own_readings: Readings::new(), own_lexicon: None }
     }
 
     pub fn set_layout(&mut self, layout: Layout) {
-        (self.layout, self.readings, self.own_readings) = (layout, Readings::new(), Readings::new());
+        (self.layout, self.own_readings) = (layout, Readings::new());
+        self.readings.fill_with(Readings::new);
     }
 
-    /// The words of the language.
-    pub fn lexicon(&self) -> &Lexicon {
-        &self.lexicon
+    /// The words of the languages.
+    pub fn languages(&self) -> &Languages {
+        &self.languages
+    }
+
+    /// Finds out which language is written, in the order of the lists.
+    pub fn listen(&mut self, context: &str) -> usize {
+        self.languages.listen(context);
+        self.languages.written()
     }
 
     /// Words for what was typed, which is [plain](is_plain).
     pub fn suggest(&mut self, mut search: Search, mut asked: Asked, mut answer: Suggestions) -> Result<Suggestions> {
-        let (opening, word) = asked.cut.typed.split_at(asked.cut.word);
         let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
-        let typed = Typed { opening, word, literal: folded_word(word) };
-        let mut readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
+        let typed = Typed::new(&asked);
+        let mut readings = self.read(&asked.touches);
         if let Some(habits) = &mut asked.habits {
             self.add_own_words(&mut readings, habits.lexicon(), &asked.touches);
         }
@@ -137,7 +165,8 @@ impl Speller {
         let mut spent = 0;
         let candidates = loop {
             let mut candidates: Vec<Candidate> =
-                readings.iter().filter_map(|reading| search.weigh(&self.lexicon, reading, &given)).collect();
+                readings.iter().filter_map(|reading| search.weigh(&self.languages, reading, &given)).collect();
+            self.respell(&mut candidates, &typed, asked.habits.as_deref());
             candidates.sort_by(best_first);
             let place = &mut *search.place;
             let afford = place.batches < search.options.batches_per_word;
@@ -173,12 +202,12 @@ impl Speller {
         known: impl Iterator<Item = &'a String>,
         logp: impl Fn(&Reading) -> f64,
     ) -> Suggestions {
-        let (opening, word) = asked.cut.typed.split_at(asked.cut.word);
         let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
-        let typed = Typed { opening, word, literal: folded_word(word) };
+        let typed = Typed::new(&asked);
+        let word = typed.word;
         let mut readings = Vec::new();
         if word.is_empty() || is_plain(word) {
-            readings = self.readings.of(&self.lexicon, &self.layout, &asked.touches, READINGS);
+            readings = self.read(&asked.touches);
         }
         for word in known.filter(|word| word.starts_with(&typed.literal)) {
             let missing = word.chars().count().saturating_sub(asked.touches.len());
@@ -190,9 +219,18 @@ impl Speller {
         let candidate = |reading: Reading| {
             let logp = logp(&reading);
             let score = logp - reading.cost;
-            Candidate { word: with_case_of(&reading.word, word), reading, logp, exact: true, score, open: None }
+            Candidate {
+                word: with_case_of(&reading.word, word),
+                reading,
+                logp,
+                exact: true,
+                score,
+                case_odds: 0.0,
+                open: None,
+            }
         };
         let mut candidates: Vec<Candidate> = readings.into_iter().map(candidate).collect();
+        self.respell(&mut candidates, &typed, None);
         candidates.sort_by(best_first);
         let answer = Suggestions { replaces: word.len(), ..Suggestions::default() };
         self.answer(candidates, &typed, None, options, asked.top, answer)
@@ -209,11 +247,12 @@ impl Speller {
         mut answer: Suggestions,
     ) -> Suggestions {
         answer.proven = false;
-        let may = |word: &str| offensive::may_suggest(options, Some(&self.lexicon), word, &typed.literal);
+        let may = |word: &str| offensive::may_suggest(options, Some(&self.languages), word, &typed.literal);
         // An offensive word that was meant is not changed into what is next to it.
         answer.contender = self.correction(&candidates, typed, habits).filter(|best| may(&best.word));
         let enough = answer.contender.as_ref().filter(|best| best.odds >= CORRECTION_MARGIN);
-        answer.autocorrect = enough.map(|best| best.word.clone());
+        answer.autocorrect =
+            enough.map(|best| best.word.clone()).or_else(|| self.other_case(&candidates, typed, habits));
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
         candidates.retain(|candidate| may(&candidate.reading.word));
         place_literal(&mut candidates, &typed.literal, top, total, answer.autocorrect.is_some());
@@ -234,6 +273,57 @@ impl Speller {
             })
             .collect();
         answer
+    }
+
+    /// The words of every language that these touches may spell, with the frequency that each has where is written.
+    fn read(&mut self, touches: &[Touch]) -> Vec<Reading> {
+        let mut all: Vec<Reading> = Vec::new();
+        for (readings, (lexicon, improbable)) in self.readings.iter_mut().zip(self.languages.each()) {
+            // A list has a word once.
+            let others = all.len();
+            for reading in readings.of(lexicon, &self.layout, touches, READINGS) {
+                let log_frequency = reading.log_frequency - nats(improbable);
+                match all[..others].iter_mut().find(|other| other.word == reading.word) {
+                    Some(other) => {
+                        other.log_frequency = other.log_frequency.max(log_frequency);
+                        other.listed |= reading.listed;
+                    }
+                    None => all.push(Reading { log_frequency, ..reading }),
+                }
+            }
+        }
+        if self.readings.len() > 1 {
+            let score = |reading: &Reading| reading.log_frequency - reading.cost;
+            all.sort_by(|a, b| score(b).total_cmp(&score(a)));
+            all.truncate(READINGS);
+        }
+        all
+    }
+
+    /// Gives what speaks for a misspelling to the word that is meant by it: the model has read both.
+    fn respell(&self, candidates: &mut [Candidate], typed: &Typed, habits: Option<&Habits>) {
+        let literal = &typed.literal;
+        if typed.is_named() || habits.is_some_and(|habits| habits.knows(literal)) {
+            return;
+        }
+        let Some(place) = candidates.iter().position(|candidate| candidate.reading.word == *literal) else { return };
+        let (logp, score, known) = (candidates[place].logp, candidates[place].score, self.languages.get(literal));
+        let meant = candidates
+            .iter_mut()
+            .filter_map(|other| Some((self.on_purpose(literal, known, &other.reading.word)?, other)));
+        let Some((kept, meant)) = meant.max_by(|a, b| a.1.score.total_cmp(&b.1.score)) else { return };
+        let (kept, given) = (kept.ln(), (1.0 - kept).ln());
+        // "happend" is all of "happened", and not "happene", to which a letter is still to come.
+        meant.reading.missing = 0;
+        meant.logp = log_add(meant.logp, logp + given);
+        meant.score = log_add(meant.score, score + given);
+        candidates[place].logp = logp + kept;
+        candidates[place].score = score + kept;
+    }
+
+    /// How often what was typed is meant as it is, if it may be this word, misspelled.
+    fn on_purpose(&self, literal: &str, known: Option<Word>, word: &str) -> Option<f64> {
+        on_purpose(literal, known, word, self.languages.get(word)?)
     }
 
     /// Adds what the model would go on with from exactly what was typed, as far as it was asked: no list has every word.
@@ -263,7 +353,7 @@ impl Speller {
 
     fn add(&self, readings: &mut Vec<Reading>, word: String, cost: f64, missing: usize) {
         if readings.iter().all(|reading| reading.word != word) {
-            let known = self.lexicon.get(&word).unwrap_or(Word { cost: UNKNOWN_COST, listed: false });
+            let known = self.languages.here(&word).unwrap_or(Word { cost: UNKNOWN_COST, listed: false });
             readings.push(Reading { cost, log_frequency: known.log_frequency(), listed: known.listed, missing, word });
         }
     }
@@ -280,7 +370,8 @@ impl Speller {
         let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
         let best = whole.next().filter(|best| best.reading.word != *literal)?;
         let is_own = |word: &str| habits.is_some_and(|habits| habits.knows(word));
-        let is_word = |best: &Candidate| best.reading.listed || best.known(&self.lexicon) || is_own(&best.reading.word);
+        let is_word =
+            |best: &Candidate| best.reading.listed || best.known(&self.languages) || is_own(&best.reading.word);
         if is_own(literal) || self.is_known(literal, &best.reading) || !is_word(best) {
             return None;
         }
@@ -291,13 +382,22 @@ impl Speller {
         Some(Contender { word: best.word.clone(), odds: best.score - others })
     }
 
+    /// What was typed as it is written, if that is another case: "monday", "i". How a person writes a word of theirs, they know.
+    fn other_case(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<String> {
+        let literal = &typed.literal;
+        let best = candidates.iter().find(|candidate| candidate.reading.missing == 0)?;
+        let is_own = habits.is_some_and(|habits| habits.knows(literal) || habits.refuses(literal, literal));
+        let is_sure = best.case_odds == f64::INFINITY
+            || best.case_odds >= CASE_MARGIN && !typed.begins_sentence && literal.chars().count() >= MIN_CASED;
+        let stays = best.reading.word != *literal || best.word == typed.word || !best.reading.listed || is_own;
+        (is_sure && !stays && typed.opening.is_empty()).then(|| best.word.clone())
+    }
+
     /// Whether what was typed is a word that nobody wants changed into `best`.
     fn is_known(&self, literal: &str, best: &Reading) -> bool {
-        let Some(known) = self.lexicon.get(literal) else { return false };
-        let joined = best.word.replace(text::is_joiner, "");
-        let lacks_apostrophe = joined == literal
-            && self.lexicon.get(&best.word).is_some_and(|word| word.cost + APOSTROPHE_COST <= known.cost);
-        known.listed || self.lexicon.is_offensive(literal) || known.cost <= KNOWN_COST && !lacks_apostrophe
+        let Some(known) = self.languages.get(literal) else { return false };
+        let is_word = known.listed || known.cost <= KNOWN_COST || is_abbreviation(literal);
+        is_word && self.on_purpose(literal, Some(known), &best.word).is_none() || self.languages.is_offensive(literal)
     }
 }
 
@@ -306,27 +406,36 @@ fn best_first(a: &Candidate, b: &Candidate) -> Ordering {
 }
 
 impl Candidate {
-    fn known(&self, lexicon: &Lexicon) -> bool {
-        lexicon.get(&self.reading.word).is_some_and(|word| word.cost <= KNOWN_COST)
+    fn known(&self, languages: &Languages) -> bool {
+        languages.get(&self.reading.word).is_some_and(|word| word.cost <= KNOWN_COST)
     }
 }
 
 impl Search<'_> {
     /// The score of one reading; none if no path of tokens spells it.
-    fn weigh(&mut self, lexicon: &Lexicon, reading: &Reading, given: &Given) -> Option<Candidate> {
+    fn weigh(&mut self, languages: &Languages, reading: &Reading, given: &Given) -> Option<Candidate> {
         let Given { typed, all, person } = *given;
         let (first, second) = reading.word.split_once(' ').unwrap_or((&reading.word, ""));
         let mut forms: Vec<(String, Weighed)> = Vec::new();
         for form in cases(first, typed.word) {
-            if let Some(weighed) = self.weigh_form(lexicon, typed.opening, &form) {
+            if let Some(weighed) = self.weigh_form(languages, typed.opening, &form) {
                 forms.push((form, weighed));
             }
         }
         let sum = log_sum(forms.iter().map(|(_, weighed)| weighed.logp));
         let bound = log_sum(forms.iter().map(|(_, weighed)| weighed.bound));
-        let (form, best) = forms.into_iter().max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
+        let as_typed = forms.iter().find(|(form, _)| form == typed.word).map(|(_, weighed)| weighed.logp);
+        let is_capital = self.language.is_capital(first);
+        let may_be = |form: &str| !is_capital || form.starts_with(char::is_uppercase);
+        let written = forms.into_iter().filter(|(form, _)| may_be(form));
+        let (form, best) = written.max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
+        let case_odds = match as_typed {
+            _ if !may_be(typed.word) => f64::INFINITY,
+            Some(as_typed) => best.logp - as_typed,
+            None => 0.0,
+        };
         let behind =
-            if second.is_empty() { 0.0 } else { -nats(lexicon.get(second).map_or(MAX_COST, |word| word.cost)) };
+            if second.is_empty() { 0.0 } else { -nats(languages.here(second).map_or(MAX_COST, |word| word.cost)) };
         let mix = if reading.word == typed.literal { MIX_AS_TYPED } else { MIX };
         let mixed = |model: f64| {
             let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
@@ -339,7 +448,7 @@ impl Search<'_> {
         let word = match (second, written) {
             ("", Some(own)) => own.to_owned(),
             // Of a word that nobody knows the model has no say in how it is written.
-            ("", None) if reading.word == typed.literal && lexicon.get(&reading.word).is_none() => {
+            ("", None) if reading.word == typed.literal && languages.get(&reading.word).is_none() => {
                 typed.word.to_owned()
             }
             ("", None) => form,
@@ -347,6 +456,7 @@ impl Search<'_> {
         };
         Some(Candidate {
             score: logp - reading.cost,
+            case_odds,
             open: best.open.map(|open| (open, mixed(bound) - reading.cost)),
             exact: best.exact && second.is_empty(),
             logp,
@@ -356,7 +466,7 @@ impl Search<'_> {
     }
 
     /// What the model makes of one way to write a word.
-    fn weigh_form(&mut self, lexicon: &Lexicon, opening: &str, form: &str) -> Option<Weighed> {
+    fn weigh_form(&mut self, languages: &Languages, opening: &str, form: &str) -> Option<Weighed> {
         let bytes = [&self.place.given, opening.as_bytes(), form.as_bytes()].concat();
         let followed = self.place.tree.follow(self.model, self.table, &bytes)?;
         let expected = self.rates.expected(followed.last, form);
@@ -367,8 +477,8 @@ impl Search<'_> {
         // The share that the word has among those that begin with what is covered, of which the most frequent is about half.
         let spelled = followed.covered.saturating_sub(bytes.len() - form.len());
         let begun = String::from_utf8_lossy(&form.as_bytes()[..spelled]).to_lowercase();
-        let best = lexicon.least_cost(&begun).unwrap_or(UNKNOWN_COST);
-        let own = lexicon.get(form).map_or(UNKNOWN_COST, |word| word.cost);
+        let best = languages.least_cost(&begun).unwrap_or(UNKNOWN_COST);
+        let own = languages.here(form).map_or(UNKNOWN_COST, |word| word.cost);
         let share = -nats(own.saturating_sub(best)) - std::f64::consts::LN_2;
         Some(Weighed { logp: followed.logp + share, bound: followed.logp, exact: false, open: followed.open })
     }
@@ -460,6 +570,7 @@ fn log_sum(values: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::learning::Learner;
     use super::super::{Keyboard, Point, Query};
     use super::*;
     use crate::testing::Fake;
@@ -479,6 +590,11 @@ mod tests {
             ("teh", 596, false),
             ("lol", 395, false),
             ("can", 250, true),
+            ("receive", 415, true),
+            ("recieve", 625, false),
+            ("thx", 585, false),
+            ("i", 158, true),
+            ("i'm", 285, true),
         ];
         let words = words.map(|(word, cost, listed)| (word.to_owned(), Word { cost, listed }));
         let layout = Layout::shipped("qwerty").unwrap();
@@ -501,6 +617,65 @@ mod tests {
         }
     }
 
+    /// A model that has read misspellings takes them for words.
+    #[test]
+    fn a_misspelling_gives_way_unless_the_person_writes_so() {
+        let ask = |keyboard: &mut Keyboard, typed: &str| {
+            let query = Query { context: "say ", typed, touches: &[], top: 3 };
+            let mut model = Fake::lettered(5);
+            keyboard.suggest(&mut model, &query).unwrap().autocorrect.map(|word| word.to_lowercase())
+        };
+        assert_eq!(ask(&mut keyboard(), "recieve").as_deref(), Some("receive"));
+        assert_eq!(ask(&mut keyboard(), "Recieve"), None, "a name");
+        assert_eq!(ask(&mut keyboard(), "thx"), None, "what is short on purpose");
+        let learner = Learner::new();
+        (0..10).for_each(|_| learner.committed("say ", "recieve"));
+        assert_eq!(ask(&mut keyboard().with_learner(learner), "recieve"), None);
+    }
+
+    #[test]
+    fn two_languages_are_typed_at_once() {
+        let list = |words: &[(&str, u16)]| {
+            let words = words.iter().map(|&(word, cost)| (word.to_owned(), Word { cost, listed: true }));
+            Arc::new(Lexicon::of(words))
+        };
+        let english = list(&[("i", 158), ("am", 270), ("here", 300), ("then", 280)]);
+        let german = list(&[("ich", 200), ("bin", 280), ("hier", 290), ("denn", 290)]);
+        let layout = Layout::shipped("qwerty").unwrap();
+        let mut keyboard = Keyboard::new(Options::exact()).with_lexicons(vec![english, german], layout);
+        let mut ask = |context: &str, typed: &str| {
+            let query = Query { context, typed, touches: &[], top: 20 };
+            keyboard.suggest(&mut Fake::lettered(5), &query).unwrap()
+        };
+        for context in ["I am ", "ich bin "] {
+            for typed in ["here", "hier", "then", "denn"] {
+                let other = ask(context, typed).autocorrect.filter(|word| !word.eq_ignore_ascii_case(typed));
+                assert_eq!(other, None, "{context}{typed}");
+            }
+        }
+        let mut ratio = |context: &str| {
+            let suggestions = ask(context, "hete").suggestions;
+            let share =
+                |word: &str| suggestions.iter().find(|s| s.word.eq_ignore_ascii_case(word)).unwrap().probability;
+            share("hier") / share("here")
+        };
+        assert!(ratio("ich bin ") > 2.0 * ratio("I am "));
+    }
+
+    #[test]
+    fn words_that_always_have_a_capital_get_it() {
+        let mut keyboard = keyboard();
+        keyboard.options.languages = vec![Language { primer: "", capitals: &["i"] }];
+        for (typed, word) in [("i", "I"), ("i'm", "I'm"), ("im", "I'm")] {
+            for context in ["say ", ""] {
+                let query = Query { context, typed, touches: &[], top: 3 };
+                let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+                assert_eq!(answer.autocorrect.as_deref(), Some(word), "{typed}");
+                assert!(answer.suggestions.iter().any(|suggestion| suggestion.word == word), "{typed}");
+            }
+        }
+    }
+
     #[test]
     fn two_words_without_their_space_are_offered() {
         let query = Query { context: "say ", typed: "helloworld", touches: &[], top: 100 };
@@ -515,7 +690,9 @@ mod tests {
         for typed in
             ["switch", "knob", "they", "a", "lol", "Teh2", "teh@", "x.teh", "fooBar", "http://teh", "snake_teh", "2teh"]
         {
-            assert_eq!(ask("say ", typed).autocorrect, None, "{typed}");
+            let answer = ask("say ", typed);
+            let other = answer.autocorrect.filter(|word| !word.eq_ignore_ascii_case(typed));
+            assert_eq!(other, None, "{typed}");
         }
         assert!(ask("say ", "(teh").autocorrect.is_some(), "a bracket opens a word like any other");
     }
@@ -536,8 +713,11 @@ mod tests {
             let words = answer.suggestions.into_iter().map(|suggestion| suggestion.word.to_lowercase());
             (answer.autocorrect, words.collect())
         };
-        let (corrected, stays) = words("the", 2);
+        let (corrected, stays) = words("The", 2);
         assert!(corrected.is_none() && stays[0] == "they" && stays[1] == "the", "{stays:?}");
+        let (corrected, cased) = words("the", 2);
+        assert_eq!(corrected.as_deref(), Some("The"), "as this model writes it");
+        assert!(cased.contains(&"the".to_owned()), "what a space puts in is shown: {cased:?}");
         let (corrected, replaced) = words("teh", 2);
         assert!(corrected.is_some() && replaced[0] == "the" && replaced[1] == "teh", "{replaced:?}");
     }

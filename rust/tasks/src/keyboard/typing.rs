@@ -59,6 +59,8 @@ pub struct Typing {
     autocorrect: Option<String>,
     /// Whether the space before the cursor came with a word from the strip.
     own_space: bool,
+    /// Whether the last key was a space that ended a word.
+    spaced: bool,
     /// What was put in with the last key.
     correction: Option<Correction>,
     last_word: Option<Written>,
@@ -139,6 +141,7 @@ impl Typing {
             generation: 1,
             autocorrect: None,
             own_space: false,
+            spaced: false,
             correction: None,
             last_word: None,
             learned: Vec::new(),
@@ -196,7 +199,7 @@ impl Typing {
         if text.chars().all(|c| is_word(c) || is_joiner(c)) {
             return self.letter(text, touch);
         }
-        if let Some(edit) = self.in_own_space(text) {
+        if let Some(edit) = self.in_own_space(text).or_else(|| self.full_stop(text)) {
             return edit;
         }
         let word = self.word().to_owned();
@@ -211,6 +214,7 @@ impl Typing {
         };
         let edit = self.apply(edit);
         self.ended(written, text.len());
+        self.spaced = text == " " && !word.is_empty() && self.field.corrects();
         self.correction =
             correction.map(|correction| Correction { typed: word, word: correction, end: text.to_owned() });
         edit
@@ -353,6 +357,12 @@ impl Typing {
         }
     }
 
+    /// The second of two spaces behind a word: the first becomes a full stop.
+    fn full_stop(&mut self, text: &str) -> Option<Edit> {
+        let twice = std::mem::take(&mut self.spaced) && text == " " && self.may_replace();
+        twice.then(|| self.apply(Edit::new(" ", ". ")))
+    }
+
     /// Whether all of the word at the cursor was typed here, and so may be learned.
     fn is_typed_here(&self, word: &str) -> bool {
         !self.selected && self.touches.len() >= word.chars().count()
@@ -415,7 +425,7 @@ impl Typing {
 
     fn change(&mut self) {
         self.generation += 1;
-        (self.autocorrect, self.correction, self.own_space) = (None, None, false);
+        (self.autocorrect, self.correction, self.own_space, self.spaced) = (None, None, false, false);
     }
 
     /// Whether text may be taken away: what stands before the cursor is known.
@@ -623,6 +633,25 @@ mod tests {
     }
 
     #[test]
+    fn two_spaces_behind_a_word_are_a_full_stop() {
+        let mut typing = text_field();
+        typed(&mut typing, "see teh");
+        answer(&mut typing, "the");
+        assert_eq!(typing.key(" ", None), Edit::new("teh", "the "));
+        assert_eq!(typing.key(" ", None), Edit::new(" ", ". "), "and the correction stays");
+        assert!(typing.begins_sentence());
+        assert_eq!(typing.key(" ", None), Edit::new("", " "));
+        typed(&mut typing, "so");
+        assert_eq!(typing.backspace(), Edit::new("o", ""));
+        assert_eq!(typing.key(" ", None), Edit::new("", " "));
+        assert_eq!(typing.backspace(), Edit::new(" ", ""), "a space that was removed is none");
+        assert_eq!(typing.key(" ", None), Edit::new("", " "));
+        let mut address = Typing::new(Field::Url, "", "");
+        typed(&mut address, "see ");
+        assert_eq!(address.key(" ", None), Edit::new("", " "));
+    }
+
+    #[test]
     fn a_strip_that_is_stale_changes_nothing() {
         let mut typing = text_field();
         typed(&mut typing, "hap");
@@ -796,7 +825,8 @@ mod tests {
             }
         }
 
-        /// Whatever an editor says, every key arrives, and nothing is removed but a word that is corrected.
+        /// Whatever an editor says, every key arrives, and nothing is removed but a word that is corrected, and a space that becomes
+        /// a full stop.
         #[test]
         fn an_editor_that_lies_loses_nothing(
             steps in prop::collection::vec((prop::sample::select(vec!["a", "b", " ", "."]), "[ab .]{0,4}"), 1..40),
@@ -807,9 +837,12 @@ mod tests {
                     answer(&mut typing, "corrected");
                 }
                 let (sure, word) = (typing.may_replace(), typing.word().to_owned());
+                let spaced = *key == " " && typing.text.before.ends_with(' ');
                 let edit = typing.key(key, None);
                 let taken_back = edit.delete.starts_with("corrected");
-                prop_assert!(edit.delete.is_empty() || sure && (edit.delete == word || taken_back), "{:?}", edit);
+                let ended = spaced && edit == Edit::new(" ", ". ");
+                let may = edit.delete.is_empty() || sure && (edit.delete == word || taken_back || ended);
+                prop_assert!(may, "{:?}", edit);
                 prop_assert!(edit.insert.ends_with(key), "{:?}", edit);
                 typing.reported(lie, "", false);
             }

@@ -223,8 +223,11 @@ mod tests {
         e.calibration[1] = Bin { right: Share { hits: 57, of: 321 }, claimed: 48.0 };
         e.calibration[8] = Bin { right: Share { hits: 3, of: 4 }, claimed: 3.4 };
         e.corrections = Corrections { wrong: 4, mended: 2, missed: 1, right: 9, spoiled: 0 };
-        e.changes =
-            [(5.0, true), (4.0, false), (3.5, true), (1.0, true)].map(|(odds, right)| Change { odds, right }).into();
+        let change = |(odds, word): (f64, &str)| {
+            let (typed, meant) = ("teh".to_owned(), "the".to_owned());
+            Change { typed, word: word.to_owned(), meant, odds }
+        };
+        e.changes = [(5.0, "the"), (4.0, "tea"), (3.5, "the"), (1.0, "the")].map(change).into();
         e
     }
 

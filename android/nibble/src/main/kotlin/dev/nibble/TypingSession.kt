@@ -35,8 +35,8 @@ public class TypingSession internal constructor(
 
     /**
      * What the strip should show, anew at every change of the text: first what is known at once, then what the model has found, and then
-     * that with several words [ahead][Strip.ahead], where some are likely. While it is collected, what is written is learned. Collect it once; it ends when the session is closed, and throws what
-     * [Keyboard.suggest] does, but not [NibbleException.Superseded].
+     * that with several words [ahead][Strip.ahead], where some are likely. While it is collected, what is written is learned. Collect it
+     * once; it ends when the session is closed, and throws what [Keyboard.suggest] does, but not [NibbleException.Superseded].
      */
     public val strips: Flow<Strip> = channelFlow {
         texts.takeWhile { !closed.get() }.collectLatest { text ->

@@ -1,0 +1,212 @@
+//! The words of the languages that a person writes, and which of them is being written.
+//!
+//! P(language | text) ∝ Π P(word | language)^d over the last words, with an exponent d that falls from word to word going back: people
+//! change their language at the end of a sentence, and within one. The frequency of a word is that in its language, times the probability of
+//! the language.
+
+use std::sync::Arc;
+
+use super::lexicon::{Lexicon, UNKNOWN_COST, Word, nats};
+use super::primer::primer;
+use super::text::{self, folded_word};
+
+/// Words before the cursor that are listened to, and how much less each counts than the one after it.
+const HEARD: usize = 12;
+const FADE: f64 = 0.8;
+/// Bytes that so many words are within.
+const LOOK_BACK: usize = 160;
+/// A language is not less probable than this, so that its first words are still found.
+const LEAST: f64 = 0.02;
+
+/// Another language than before is written if it is at least so probable: going to and fro, the model has to read its primer again.
+const SURE: f64 = 0.9;
+
+/// How messages are written in a language.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Language {
+    /// What the model reads before the text; empty, or whole lines.
+    pub primer: &'static str,
+    /// Words that have a capital wherever they stand, in lower case; with what is joined to them.
+    pub capitals: &'static [&'static str],
+}
+
+impl Language {
+    /// By its code (ISO 639-1); nothing is known of most.
+    pub fn of(code: &str) -> Self {
+        Self { primer: primer(code), capitals: if code == "en" { &["i"] } else { &[] } }
+    }
+
+    /// Whether a word, which is in lower case, has a capital wherever it stands.
+    pub(super) fn is_capital(&self, word: &str) -> bool {
+        word.split(text::is_joiner).next().is_some_and(|first| self.capitals.contains(&first))
+    }
+}
+
+/// Word lists, and how probable each language is where is written.
+pub(super) struct Languages {
+    lexicons: Vec<Arc<Lexicon>>,
+    /// -100 log10 of the probability, as [`Word::cost`].
+    costs: Vec<u16>,
+    /// Which of them is written.
+    written: usize,
+}
+
+impl Languages {
+    /// Those of these lists, the one that is written most first.
+    pub fn new(lexicons: Vec<Arc<Lexicon>>) -> Self {
+        let costs = vec![0; lexicons.len()];
+        Self { lexicons, costs, written: 0 }
+    }
+
+    /// Finds out which of them is written in `context`.
+    pub fn listen(&mut self, context: &str) {
+        if let [_] = self.lexicons[..] {
+            return;
+        }
+        let mut scores = vec![0.0; self.lexicons.len()];
+        let mut weight = 1.0;
+        for run in text::suffix(context, LOOK_BACK).split_whitespace().rev().take(HEARD) {
+            let word = folded_word(run.trim_matches(|c: char| !c.is_alphanumeric()));
+            let costs: Vec<Option<u16>> = self.lexicons.iter().map(|list| Some(list.get(&word)?.cost)).collect();
+            // A name says nothing.
+            if costs.iter().any(Option::is_some) {
+                for (score, cost) in scores.iter_mut().zip(costs) {
+                    *score -= weight * nats(cost.unwrap_or(UNKNOWN_COST));
+                }
+                weight *= FADE;
+            }
+        }
+        let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let all: f64 = scores.iter().map(|score| (score - best).exp()).sum();
+        let cost = |score: &f64| (-100.0 * ((score - best).exp() / all).max(LEAST).log10()).round() as u16;
+        self.costs = scores.iter().map(cost).collect();
+        let sure = scores.iter().position(|score| (score - best).exp() / all >= SURE);
+        self.written = sure.unwrap_or(if weight == 1.0 { 0 } else { self.written });
+    }
+
+    /// Which of them is written, in the order of the lists.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The lists, each with how improbable its language is.
+    pub fn each(&self) -> impl Iterator<Item = (&Lexicon, u16)> {
+        self.lexicons.iter().map(Arc::as_ref).zip(self.costs.iter().copied())
+    }
+
+    /// What is known of a word, in the language that knows it best.
+    pub fn get(&self, word: &str) -> Option<Word> {
+        self.best(word, |_| 0)
+    }
+
+    /// The same, with the cost that it has where is written.
+    pub fn here(&self, word: &str) -> Option<Word> {
+        self.best(word, |cost| cost)
+    }
+
+    fn best(&self, word: &str, more: impl Fn(u16) -> u16) -> Option<Word> {
+        let known = self.each().filter_map(|(list, cost)| Some((list.get(word)?, more(cost))));
+        known
+            .map(|(word, more)| Word { cost: word.cost + more, ..word })
+            .reduce(|a, b| Word { cost: a.cost.min(b.cost), listed: a.listed || b.listed })
+    }
+
+    /// The cost of the most frequent word that begins with `prefix`, where is written.
+    pub fn least_cost(&self, prefix: &str) -> Option<u16> {
+        self.each().filter_map(|(list, cost)| Some(list.least_cost(prefix)? + cost)).min()
+    }
+
+    /// Whether a word offends in one language and is no word of another.
+    pub fn is_offensive(&self, word: &str) -> bool {
+        let innocent = |list: &Lexicon| !list.is_offensive(word) && list.get(word).is_some_and(|known| known.listed);
+        self.lexicons.iter().any(|list| list.is_offensive(word)) && !self.lexicons.iter().any(|list| innocent(list))
+    }
+
+    /// The words of at most this cost, of every language.
+    pub fn frequent(&self, most: u16) -> impl Iterator<Item = (String, Word)> {
+        self.lexicons.iter().flat_map(move |list| list.frequent(most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::layout::Layout;
+    use super::super::{Keyboard, Options};
+    use super::*;
+
+    fn languages() -> Languages {
+        let list = |words: &[(&str, u16)], offensive: &[&str]| {
+            let words = words.iter().map(|&(word, cost)| (word.to_owned(), Word { cost, listed: true }));
+            let offensive: HashSet<String> = offensive.iter().map(|&word| word.to_owned()).collect();
+            Arc::new(Lexicon::with_offensive(words, &offensive))
+        };
+        Languages::new(vec![
+            list(&[("i", 158), ("am", 270), ("here", 300), ("die", 420), ("so", 250)], &["dick", "scheisse"]),
+            list(&[("ich", 200), ("bin", 280), ("hier", 290), ("die", 140), ("so", 250), ("dick", 480)], &[]),
+        ])
+    }
+
+    fn cost(languages: &Languages, word: &str) -> u16 {
+        languages.here(word).unwrap().cost
+    }
+
+    #[test]
+    fn the_language_that_is_written_is_the_more_probable_one() {
+        let mut languages = languages();
+        languages.listen("I am");
+        assert_eq!(languages.written(), 0);
+        assert!(cost(&languages, "here") < cost(&languages, "hier"));
+        languages.listen("I am here. Ich bin");
+        assert!(cost(&languages, "here") > cost(&languages, "hier"), "the last words count most");
+        assert_eq!(languages.written(), 1);
+        languages.listen("so");
+        assert_eq!(languages.written(), 1, "which it is that word does not say");
+        languages.listen("");
+        assert_eq!(languages.written(), 0, "the first one is written most");
+        languages.listen("I am here. Ich bin");
+        let hier = cost(&languages, "hier");
+        languages.listen("I am here. Ich bin Zorblatt Zorp Zorba");
+        assert_eq!(cost(&languages, "hier"), hier, "names say nothing");
+        languages.listen("I am so am I am so am I am");
+        assert!(cost(&languages, "hier") <= 290 + 170, "it is still found");
+        assert_eq!((languages.get("hier").unwrap().cost, languages.here("zorp")), (290, None));
+    }
+
+    #[test]
+    fn the_model_reads_the_primer_of_the_language_that_is_written() {
+        let layout = Layout::shipped("qwerty").unwrap();
+        let keyboard = |codes: &[&str]| {
+            Keyboard::new(Options::messages(codes)).with_lexicons(languages().lexicons, layout.clone())
+        };
+        let mut both = keyboard(&["en", "de"]);
+        for (context, code) in [("", "en"), ("ich bin ", "de"), ("ich bin so ", "de"), ("I am ", "en")] {
+            assert_eq!(both.language(context).primer, primer(code), "{context}");
+        }
+        assert_eq!(keyboard(&["en"]).language("ich bin ").primer, primer("en"), "there is no other");
+        assert_eq!(keyboard(&[]).language("ich bin ").primer, "");
+    }
+
+    #[test]
+    fn nothing_is_said_before_anything_is_written() {
+        let mut languages = languages();
+        languages.listen("");
+        assert_eq!(cost(&languages, "here") - 300, cost(&languages, "hier") - 290);
+        assert_eq!(cost(&languages, "die"), 140 + 30, "a word of both is as frequent as where it is most");
+    }
+
+    #[test]
+    fn a_single_language_costs_nothing() {
+        let mut alone = Languages::new(languages().lexicons[..1].to_vec());
+        alone.listen("Ich bin");
+        assert_eq!(cost(&alone, "here"), 300);
+    }
+
+    #[test]
+    fn a_word_of_another_language_does_not_offend() {
+        let languages = languages();
+        assert!(languages.is_offensive("scheisse") && !languages.is_offensive("dick"));
+        assert!(Languages::new(languages.lexicons[..1].to_vec()).is_offensive("dick"));
+    }
+}
