@@ -9,7 +9,7 @@ use std::ops::Range;
 use arrayvec::ArrayVec;
 use nibble_kernels::{KvFormat, Segments};
 
-use crate::{Config, SessionOptions};
+use crate::{Config, SessionOptions, TokenId};
 
 /// What one row of a batch may see.
 #[derive(Clone, Copy, Debug)]
@@ -26,12 +26,27 @@ pub(crate) const MAX_DEPTH: usize = 32;
 /// The nodes of the tree, without their keys and values.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
+    /// Numbers of a hidden state.
+    width: usize,
     /// The parent of each node, or `None` where it hangs on the end of the timeline.
     parents: Vec<Option<usize>>,
     depths: Vec<usize>,
+    tokens: Vec<TokenId>,
+    /// The hidden state of each node, `[nodes][embedding]`.
+    hidden: Vec<f32>,
 }
 
 impl Tree {
+    /// An empty tree with the memory for so many nodes, each with a hidden state of `width` numbers.
+    pub fn new(nodes: usize, width: usize) -> Self {
+        Self { width, hidden: Vec::with_capacity(nodes * width), ..Self::default() }
+    }
+
+    /// Bytes that the hidden states take when the tree is full.
+    pub fn memory(&self) -> usize {
+        size_of::<f32>() * self.hidden.capacity()
+    }
+
     pub fn len(&self) -> usize {
         self.parents.len()
     }
@@ -41,15 +56,36 @@ impl Tree {
     }
 
     pub fn truncate(&mut self, len: usize) {
+        self.hidden.truncate(len * self.width);
         self.parents.truncate(len);
         self.depths.truncate(len);
+        self.tokens.truncate(len);
     }
 
     /// Adds a node and returns its number.
-    pub fn push(&mut self, parent: Option<usize>) -> usize {
+    pub fn push(&mut self, parent: Option<usize>, token: TokenId) -> usize {
         self.depths.push(parent.map_or(1, |p| self.depths[p] + 1));
         self.parents.push(parent);
+        self.tokens.push(token);
         self.len() - 1
+    }
+
+    /// Keeps the hidden states of the nodes that were added since the last time.
+    pub fn keep(&mut self, hidden: &[f32]) {
+        self.hidden.extend_from_slice(hidden);
+    }
+
+    /// The hidden state of `node`.
+    pub fn hidden(&self, node: usize) -> &[f32] {
+        &self.hidden[node * self.width..(node + 1) * self.width]
+    }
+
+    /// The nodes along `tokens` from the end of the timeline, as far as there are any.
+    pub fn along(&self, tokens: impl Iterator<Item = TokenId>) -> impl Iterator<Item = usize> {
+        tokens.scan(None, |node, token| {
+            *node = (0..self.len()).find(|&next| self.parents[next] == *node && self.tokens[next] == token);
+            *node
+        })
     }
 
     /// Number of nodes from the timeline to `node`, itself included.
@@ -206,6 +242,12 @@ impl LayerCache {
     /// Where the row of `slot` is to be written for KV head `head`. A timeline is written from its beginning on, or from
     /// where it [resumes](Self::resumes_at).
     pub fn row_mut(&mut self, half: Half, head: usize, slot: Slot) -> &mut [u16] {
+        let range = self.range_of(head, slot);
+        &mut self.half_mut(half)[range]
+    }
+
+    /// Where the row of `slot`, which is about to be written, lies.
+    fn range_of(&mut self, head: usize, slot: Slot) -> Range<usize> {
         let row = match slot {
             Slot::Prefix(0) => {
                 self.oldest = 0;
@@ -217,10 +259,25 @@ impl LayerCache {
             }
             Slot::Node(node) => self.shape.kept() + node,
         };
-        let range = self.range(head, row..row + 1);
+        self.range(head, row..row + 1)
+    }
+
+    fn half_mut(&mut self, half: Half) -> &mut [u16] {
         match half {
-            Half::Keys => &mut self.keys[range],
-            Half::Values => &mut self.values[range],
+            Half::Keys => &mut self.keys,
+            Half::Values => &mut self.values,
+        }
+    }
+
+    /// Makes a node's keys and values those of a position of the timeline.
+    pub fn adopt(&mut self, node: usize, position: usize) {
+        for half in [Half::Keys, Half::Values] {
+            for head in 0..self.shape.heads {
+                let row = self.shape.kept() + node;
+                let from = self.range(head, row..row + 1);
+                let to = self.range_of(head, Slot::Prefix(position));
+                self.half_mut(half).copy_within(from, to.start);
+            }
         }
     }
 
@@ -369,10 +426,10 @@ mod tests {
     #[test]
     fn a_node_sees_the_timeline_and_its_ancestors_only() {
         let mut tree = Tree::default();
-        let a = tree.push(None);
-        let b = tree.push(None);
-        let c = tree.push(Some(a));
-        let d = tree.push(Some(c));
+        let a = tree.push(None, 7);
+        let b = tree.push(None, 8);
+        let c = tree.push(Some(a), 8);
+        let d = tree.push(Some(c), 7);
         assert_eq!((tree.depth(b), tree.depth(d)), (1, 3));
         let cache = numbered(4, 4, None);
         let nodes = [d, b].map(Slot::Node);

@@ -56,6 +56,12 @@ pub trait LanguageModel {
     /// How many tokens a prefix may hold.
     fn context_limit(&self) -> usize;
 
+    /// Whether the layers have nothing to compute for [`sync`](Self::sync) to this prefix: it is the timeline, or the timeline and a path
+    /// of the tree. A model that does not know says no.
+    fn holds(&self, _prefix: &[TokenId]) -> bool {
+        false
+    }
+
     /// Makes the timeline equal `prefix`, which is not empty, computing only what is new, and drops every node unless
     /// the prefix is unchanged. Returns the logits `[vocabulary]` of the last position.
     ///

@@ -1,7 +1,8 @@
 //! One mutable timeline over a model.
 //!
 //! A caller hands over the whole prefix it wants; the session finds the longest common prefix with its KV cache and
-//! computes only the rest. A token tree can grow from the end of the timeline, for trying continuations in batches.
+//! computes only the rest. A token tree can grow from the end of the timeline, for trying continuations in batches; a prefix that
+//! goes on along one of them finds it computed.
 
 use std::{
     path::Path,
@@ -334,7 +335,18 @@ impl Session {
         Ok(())
     }
 
-    /// The part of `prefix` that the context holds under the overflow policy: a number of tokens at its start, and where the rest begins.
+    /// What of `prefix` the context holds under the overflow policy.
+    fn wanted<'a>(&self, prefix: &'a [TokenId]) -> Result<impl Iterator<Item = TokenId> + Clone + use<'a>> {
+        let (keep, resume) = self.window(prefix)?;
+        Ok(prefix[..keep].iter().chain(&prefix[resume..]).copied())
+    }
+
+    /// How much of the timeline `wanted` begins with.
+    fn common(&self, wanted: impl Iterator<Item = TokenId>) -> usize {
+        self.tokens.iter().zip(wanted).take_while(|&(&a, b)| a == b).count()
+    }
+
+    /// The part of `prefix` that the context holds: a number of tokens at its start, and where the rest begins.
     fn window(&self, prefix: &[TokenId]) -> Result<(usize, usize)> {
         let context = self.options.context;
         if prefix.len() <= context {
@@ -390,6 +402,13 @@ impl LanguageModel for Session {
         self.options.context
     }
 
+    fn holds(&self, prefix: &[TokenId]) -> bool {
+        let Ok(wanted) = self.wanted(prefix) else { return false };
+        let more = wanted.clone().skip(self.tokens.len());
+        let nodes = self.transformer.tree.along(more.clone()).count();
+        self.common(wanted) == self.tokens.len() && nodes == more.count() && (nodes > 0 || !self.hidden.is_empty())
+    }
+
     fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]> {
         self.advance(prefix)?;
         if self.last.is_empty() {
@@ -438,7 +457,7 @@ impl LanguageModel for Session {
                 Node(number) if (number as usize) <= first => Some(number as usize - 1),
                 Node(number) => return Err(self.abandon(first, Error::UnknownNode { node: number })),
             };
-            let node = self.transformer.tree.push(parent);
+            let node = self.transformer.tree.push(parent, token);
             let depth = self.transformer.tree.depth(node);
             if depth > MAX_DEPTH {
                 return Err(self.abandon(first, Error::TreeTooDeep { max: MAX_DEPTH }));
@@ -456,6 +475,7 @@ impl LanguageModel for Session {
         (self.grown, self.grown_hidden) = (grown, hidden);
         match outcome {
             Ok(()) => {
+                self.transformer.tree.keep(&self.grown_hidden);
                 let last = self.transformer.tree.len();
                 self.computed += (last - first) as u64;
                 Ok((first..last).map(|n| Node(n as u32 + 1)).collect())
@@ -479,18 +499,25 @@ impl Session {
     /// state be that of its last position. The logits are kept only if that is where they belong.
     fn advance(&mut self, prefix: &[TokenId]) -> Result<()> {
         self.check(prefix)?;
-        let (keep, resume) = self.window(prefix)?;
-        let wanted = prefix[..keep].iter().chain(&prefix[resume..]);
-        let len = keep + prefix.len() - resume;
-        let common = self.tokens.iter().zip(wanted.clone()).take_while(|(a, b)| a == b).count();
-        let unchanged = common == len && common == self.tokens.len();
-        if unchanged && !self.hidden.is_empty() {
-            return Ok(());
+        let wanted = self.wanted(prefix)?;
+        let len = wanted.clone().count();
+        let mut common = self.common(wanted.clone());
+        if common == self.tokens.len() {
+            let more = wanted.clone().skip(common);
+            common += self.transformer.adopt(more.clone(), common, &mut self.hidden);
+            if common > self.tokens.len() {
+                self.tokens.extend(more.take(common - self.tokens.len()));
+                self.transformer.tree.clear();
+                self.last.clear();
+            }
+            if common == len && !self.hidden.is_empty() {
+                return Ok(());
+            }
         }
         // The last position is computed again when only its hidden state is missing.
         self.truncate(common.min(len - 1));
         self.last.clear();
-        let rest: Vec<TokenId> = wanted.skip(self.tokens.len()).copied().collect();
+        let rest: Vec<TokenId> = wanted.skip(self.tokens.len()).collect();
         let mut hidden = std::mem::take(&mut self.hidden);
         let chunks = rest.chunks(self.options.prefill_chunk);
         let count = chunks.len();

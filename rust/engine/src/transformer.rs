@@ -79,7 +79,7 @@ impl Transformer {
         let scratch = Attention::scratch(together, c.heads / c.kv_heads, c.head_dim, options.context + MAX_DEPTH);
         Self {
             layers: layers.collect(),
-            tree: Tree::default(),
+            tree: Tree::new(options.max_nodes, c.embedding),
             buffers: Buffers {
                 rows: Vec::with_capacity(rows),
                 rotations: Rotations::new(c, model.weights().rope_factors(), rows),
@@ -111,7 +111,7 @@ impl Transformer {
         let widest = b.attended.len().max(b.gate.len()).max(b.x.len());
         let quantized = Activations::bytes(ActivationKind::Q8, 1, widest.next_multiple_of(32));
         let caches: usize = self.layers.iter().map(|layer| layer.shape().memory()).sum();
-        caches + 4 * floats.map(Vec::len).sum::<usize>() + b.rotations.memory() + quantized
+        caches + self.tree.memory() + 4 * floats.map(Vec::len).sum::<usize>() + b.rotations.memory() + quantized
     }
 
     /// The keys and values of every layer.
@@ -122,6 +122,20 @@ impl Transformer {
     /// As [`caches`](Self::caches), to be written.
     pub fn caches_mut(&mut self) -> &mut [LayerCache] {
         &mut self.layers
+    }
+
+    /// Makes the nodes along `tokens` the positions of the timeline from `position` on, as far as there are any; gives their number and,
+    /// if there are any, writes the hidden state of the last one to `hidden`.
+    pub fn adopt(&mut self, tokens: impl Iterator<Item = TokenId>, position: usize, hidden: &mut Vec<f32>) -> usize {
+        let nodes: ArrayVec<usize, MAX_DEPTH> = self.tree.along(tokens).collect();
+        for (position, &node) in (position..).zip(&nodes) {
+            self.layers.iter_mut().for_each(|layer| layer.adopt(node, position));
+        }
+        if let Some(&last) = nodes.last() {
+            hidden.clear();
+            hidden.extend_from_slice(self.tree.hidden(last));
+        }
+        nodes.len()
     }
 
     /// Whether a timeline that was longer can be cut to `len` positions and written on from there.

@@ -178,14 +178,20 @@ impl LanguageModel for Fake {
         self.context
     }
 
+    fn holds(&self, prefix: &[TokenId]) -> bool {
+        prefix == self.prefix || self.nodes.iter().any(|path| path == prefix)
+    }
+
     fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]> {
         assert!(!prefix.is_empty(), "a prefix is never empty");
         if prefix.len() > self.context {
             return Err(Error::ContextOverflow { tokens: prefix.len(), context: self.context });
         }
         if prefix != self.prefix {
-            let common = prefix.iter().zip(&self.prefix).take_while(|(a, b)| a == b).count();
-            self.computed += prefix.len() - common;
+            if !self.holds(prefix) {
+                let common = prefix.iter().zip(&self.prefix).take_while(|(a, b)| a == b).count();
+                self.computed += prefix.len() - common;
+            }
             self.prefix = prefix.to_vec();
             self.root = self.logits_after(prefix);
             self.nodes.clear();

@@ -290,6 +290,30 @@ fn a_tree_that_is_full_or_deep_says_so_and_stays_usable() {
 }
 
 #[test]
+fn a_path_of_the_tree_becomes_the_timeline_without_being_computed_again() {
+    for model in models() {
+        let longer = |more: &[TokenId]| [&TOKENS[..6], more].concat();
+        let mut session = session(&model, |_| ());
+        session.sync(&longer(&[])).expect("logits");
+        let [a, b] = session.grow(&[(Node::ROOT, 4), (Node::ROOT, 5)]).expect("nodes")[..] else { panic!("two") };
+        session.grow(&[(b, 4), (a, 7), (b, 9)]).expect("nodes");
+        let computed = session.computed();
+        for (more, held) in [(&[][..], true), (&[5], true), (&[5, 9], true), (&[9], false), (&[5, 9, 4], false)] {
+            assert_eq!(session.holds(&longer(more)), held, "{more:?}");
+        }
+        assert!(!session.holds(&TOKENS[..5]), "of what is shorter the last hidden state is gone");
+        assert_eq!(bits(session.sync(&longer(&[5, 9])).expect("logits")), fresh(&model, &longer(&[5, 9])));
+        assert_eq!((session.computed(), session.tokens()), (computed, &longer(&[5, 9])[..]));
+        assert!(!session.holds(&longer(&[4])), "the tree is gone");
+
+        session.grow(&[(Node::ROOT, 3)]).expect("a node");
+        let further = longer(&[5, 9, 3, 8]);
+        assert_eq!(bits(session.sync(&further).expect("logits")), fresh(&model, &further));
+        assert_eq!(session.computed(), computed + 2, "the node, and the one token behind it");
+    }
+}
+
+#[test]
 fn a_cancelled_session_goes_on_where_it_was() {
     for model in models() {
         let mut session = session(&model, |o| o.prefill_chunk = 4);

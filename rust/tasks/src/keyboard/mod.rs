@@ -79,8 +79,8 @@ pub struct Options {
     pub context_kept: usize,
     /// Rows in a batch.
     pub batch_rows: usize,
-    /// Batches in one call of [`Keyboard::suggest`].
-    pub batches_per_call: usize,
+    /// Batches for each letter of a word, and for its beginning. What was not spent at one key is left for the next.
+    pub batches_per_letter: usize,
     /// Batches for all the keys of one word. One more a call is spent when there is nothing to show.
     pub batches_per_word: usize,
     /// Words less probable than this, given what was typed, are not looked for.
@@ -99,8 +99,8 @@ impl Default for Options {
             context_tokens: 192,
             context_kept: 128,
             batch_rows: 8,
-            batches_per_call: 2,
-            batches_per_word: 4,
+            batches_per_letter: 1,
+            batches_per_word: 2,
             min_probability: 1e-4,
             likely: 0.5,
             languages: Vec::new(),
@@ -117,7 +117,7 @@ impl Options {
 
     /// Searches on until the answer is proven, as long as the model's token tree has room.
     pub fn exact() -> Self {
-        Self { batches_per_call: usize::MAX, batches_per_word: usize::MAX, ..Self::default() }
+        Self { batches_per_letter: usize::MAX, batches_per_word: usize::MAX, ..Self::default() }
     }
 }
 
@@ -173,7 +173,8 @@ pub struct Suggestions {
     pub suggestions: Vec<Suggestion>,
     /// Bytes before the cursor that a suggestion takes the place of.
     pub replaces: usize,
-    /// How often the model was run for this answer: once for a new context, once for every batch.
+    /// How often the model's layers were run for this answer: once for a new context that does not go on from where the model was asked,
+    /// once for every batch.
     pub forward_passes: usize,
     /// Whether it is proven that no other word is more probable.
     pub proven: bool,
@@ -221,6 +222,8 @@ struct Place {
     all: Option<f64>,
     /// The room that the model had left when it was last used from here; none if it has been used from elsewhere since.
     room: Option<usize>,
+    /// What was typed of the word when most was, and the batches that it took.
+    typed: String,
     batches: usize,
 }
 
@@ -277,7 +280,9 @@ impl Keyboard {
     /// # Errors
     /// Whatever the model reports, such as a cancelled forward pass. The keyboard can be asked again.
     pub fn suggest(&mut self, model: &mut dyn LanguageModel, query: &Query) -> Result<Suggestions> {
-        self.search(model, query, self.options.batches_per_call)
+        let letters = query.typed.chars().count();
+        let batches = self.options.batches_per_letter.saturating_mul(1 + letters).min(self.options.batches_per_word);
+        self.search(model, query, batches)
     }
 
     /// As [`suggest`](Self::suggest), from what is already known: the model is only run once, when the context is
@@ -289,6 +294,7 @@ impl Keyboard {
         self.search(model, query, 0)
     }
 
+    /// With so many batches for the keys of the word so far.
     fn search(&mut self, model: &mut dyn LanguageModel, query: &Query, batches: usize) -> Result<Suggestions> {
         let language = self.language(query.context);
         let text = [language.primer, query.context, query.typed].concat();
@@ -300,6 +306,7 @@ impl Keyboard {
         }
         answer.forward_passes += self.enter(model, &cut)?;
         let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
+        place.hear(typed);
 
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
         let mut learned = self.learner.as_ref().map(Learner::habits).filter(|habits| !habits.is_empty());
@@ -315,7 +322,7 @@ impl Keyboard {
         let may = |word: &str| may_show(word, typed) && offensive::may_suggest(&self.options, languages, word, typed);
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
-        let mut spent = 0;
+        let mut spent = false;
         let (mut candidates, open, mass) = loop {
             let mass = place.tree.mass(model, table, target);
             let mut exact: Vec<Candidate> = place.tree.exact(target).map(|s| Candidate::new(s, &self.rates)).collect();
@@ -324,8 +331,8 @@ impl Keyboard {
             let floor = exact.get(query.top - 1).map_or(least, |last| last.score.max(least));
             let open = place.open(model, table, target, floor, self.options.batch_rows);
             answer.proven = open.batch.is_empty();
-            let afford = place.batches < self.options.batches_per_word || exact.is_empty();
-            if answer.proven || spent >= batches || !afford {
+            let one_more = exact.is_empty() && batches > 0 && !spent;
+            if answer.proven || place.batches >= batches && !one_more {
                 break (exact, open, mass);
             }
             if place.refresh(model, table)? {
@@ -337,7 +344,7 @@ impl Keyboard {
                 break (exact, open, mass);
             }
             place.expand(model, table, batch, &mut self.rates)?;
-            spent += 1;
+            spent = true;
             answer.forward_passes += 1;
         };
         let mut guesses: Vec<(Candidate, Open)> = open
@@ -402,15 +409,18 @@ impl Keyboard {
         let (start, given) = cut_tokens(model, table, window, cut.gap);
         let (context, gap) = (context.to_owned(), cut.gap.to_owned());
         if let Some(place) = self.place.as_mut().filter(|place| place.start == start) {
-            (place.context, place.gap, place.given, place.batches) = (context, gap, given, 0);
-            place.all = None;
+            (place.context, place.gap, place.given) = (context, gap, given);
+            (place.all, place.typed, place.batches) = (None, String::new(), 0);
             return Ok(0);
         }
         self.place = None;
+        // What was asked at the end of the last word is what there is to know here.
+        let passes = usize::from(!model.holds(&start.prefix));
         let logits = model.sync(&start.prefix)?.to_vec();
         let tree = Tree::new(model, table, &start, &logits);
-        self.place = Some(Place { context, gap, start, given, tree, all: None, room: Some(model.room()), batches: 0 });
-        Ok(1)
+        let (all, room, typed, batches) = (None, Some(model.room()), String::new(), 0);
+        self.place = Some(Place { context, gap, start, given, tree, all, room, typed, batches });
+        Ok(passes)
     }
 }
 
@@ -447,6 +457,16 @@ struct Opened {
 }
 
 impl Place {
+    /// Another word than before has batches of its own.
+    fn hear(&mut self, typed: &str) {
+        if !self.typed.starts_with(typed) {
+            if !typed.starts_with(&self.typed) {
+                self.batches = 0;
+            }
+            typed.clone_into(&mut self.typed);
+        }
+    }
+
     /// The best open paths above `floor`: `rows` of them, if there are as many.
     fn open(
         &mut self,

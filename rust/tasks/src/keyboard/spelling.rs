@@ -29,6 +29,8 @@ const MIX: f64 = 0.1;
 /// The same for exactly what was typed, which a person may well have meant.
 const MIX_AS_TYPED: f64 = 0.3;
 
+/// The share of all readings that one has to have, if the model says yes, for the model to be asked.
+const WORTH_ASKING: f64 = 0.01;
 /// Readings that the model is asked about.
 const READINGS: usize = 48;
 /// A word that no dictionary has counts as known if it is at least as frequent as this: names, and what people write in chats.
@@ -64,6 +66,7 @@ pub(super) struct Asked<'a> {
     /// What this person writes, if anything is known of that.
     pub habits: Option<&'a mut Habits>,
     pub top: usize,
+    /// Batches for the keys of the word so far.
     pub batches: usize,
 }
 
@@ -122,6 +125,8 @@ struct Candidate {
     case_odds: f64,
     /// Where to ask next, and the score that the word has if the model says yes from there on.
     open: Option<(Open, f64)>,
+    /// Where to ask how the word ends, if that is all that is not known.
+    end: Option<Open>,
 }
 
 impl Speller {
@@ -162,15 +167,13 @@ impl Speller {
         let all = search.place.mass_of_gap(search.model, search.table);
         let person = asked.habits.as_deref().map(|habits| (habits, asked.said));
         let given = Given { typed: &typed, all, person };
-        let mut spent = 0;
         let candidates = loop {
             let mut candidates: Vec<Candidate> =
                 readings.iter().filter_map(|reading| search.weigh(&self.languages, reading, &given)).collect();
             self.respell(&mut candidates, &typed, asked.habits.as_deref());
             candidates.sort_by(best_first);
             let place = &mut *search.place;
-            let afford = place.batches < search.options.batches_per_word;
-            if spent >= asked.batches || !afford {
+            if place.batches >= asked.batches {
                 break candidates;
             }
             let batch = worth_asking(&candidates, asked.top, search.options.batch_rows);
@@ -186,7 +189,6 @@ impl Speller {
                 break candidates;
             }
             place.expand(search.model, search.table, batch, search.rates)?;
-            spent += 1;
             answer.forward_passes += 1;
         };
         Ok(self.answer(candidates, &typed, asked.habits.as_deref(), search.options, asked.top, answer))
@@ -227,6 +229,7 @@ impl Speller {
                 score,
                 case_odds: 0.0,
                 open: None,
+                end: None,
             }
         };
         let mut candidates: Vec<Candidate> = readings.into_iter().map(candidate).collect();
@@ -458,6 +461,7 @@ impl Search<'_> {
             score: logp - reading.cost,
             case_odds,
             open: best.open.map(|open| (open, mixed(bound) - reading.cost)),
+            end: best.end.filter(|_| second.is_empty()),
             exact: best.exact && second.is_empty(),
             logp,
             word: with_case_of(&word, typed.word),
@@ -472,7 +476,7 @@ impl Search<'_> {
         let expected = self.rates.expected(followed.last, form);
         if followed.covered >= bytes.len() {
             let logp = followed.logp + followed.ends.unwrap_or(expected);
-            return Some(Weighed { logp, bound: logp, exact: followed.ends.is_some(), open: None });
+            return Some(Weighed { logp, bound: logp, exact: followed.ends.is_some(), open: None, end: followed.open });
         }
         // The share that the word has among those that begin with what is covered, of which the most frequent is about half.
         let spelled = followed.covered.saturating_sub(bytes.len() - form.len());
@@ -480,7 +484,13 @@ impl Search<'_> {
         let best = languages.least_cost(&begun).unwrap_or(UNKNOWN_COST);
         let own = languages.here(form).map_or(UNKNOWN_COST, |word| word.cost);
         let share = -nats(own.saturating_sub(best)) - std::f64::consts::LN_2;
-        Some(Weighed { logp: followed.logp + share, bound: followed.logp, exact: false, open: followed.open })
+        Some(Weighed {
+            logp: followed.logp + share,
+            bound: followed.logp,
+            exact: false,
+            open: followed.open,
+            end: None,
+        })
     }
 }
 
@@ -502,11 +512,14 @@ struct Weighed {
     bound: f64,
     exact: bool,
     open: Option<Open>,
+    end: Option<Open>,
 }
 
-/// Where to ask the model so that the `top` best candidates are known, the most promising first.
+/// Where to ask the model so that the `top` best candidates are known, the most promising first. What is then left of a batch goes to
+/// the ends of these: the next word begins where one of them ends.
 fn worth_asking(candidates: &[Candidate], top: usize, rows: usize) -> Vec<Open> {
-    let floor = candidates.get(top - 1).map_or(f64::NEG_INFINITY, |last| last.score);
+    let least = log_sum(candidates.iter().map(|candidate| candidate.score)) + WORTH_ASKING.ln();
+    let floor = candidates.get(top - 1).map_or(least, |last| last.score.max(least));
     let mut batch: HashMap<(usize, u32), (Open, f64)> = HashMap::new();
     for (open, bound) in candidates.iter().filter_map(|candidate| candidate.open) {
         if bound >= floor {
@@ -516,7 +529,12 @@ fn worth_asking(candidates: &[Candidate], top: usize, rows: usize) -> Vec<Open> 
     }
     let mut batch: Vec<(Open, f64)> = batch.into_values().collect();
     batch.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| b.0.cmp(&a.0)));
-    batch.into_iter().take(rows).map(|(open, _)| open).collect()
+    let mut batch: Vec<Open> = batch.into_iter().map(|(open, _)| open).collect();
+    if !batch.is_empty() {
+        batch.extend(candidates.iter().take(top).filter_map(|candidate| candidate.end));
+    }
+    batch.truncate(rows);
+    batch
 }
 
 /// Whether a word can have typing errors that a list of words helps with: letters, with capitals only at its beginning or all

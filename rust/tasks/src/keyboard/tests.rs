@@ -207,6 +207,24 @@ fn what_is_known_is_not_computed_again() {
 }
 
 #[test]
+fn the_next_word_begins_where_the_last_one_was_asked_about() {
+    for seed in 0..8 {
+        let mut fake = Fake::new(seed);
+        let mut keyboard = exact();
+        for word in keyboard.suggest(&mut fake, &query("a cab ", "")).unwrap().suggestions {
+            keyboard.suggest(&mut fake, &query("a cab ", "")).unwrap();
+            let computed = fake.computed;
+            let context = format!("a cab {} ", word.word);
+            let glance = keyboard.glance(&mut fake, &query(&context, "")).unwrap();
+            assert_eq!((glance.forward_passes, fake.computed), (0, computed), "{context:?}");
+            let found = keyboard.suggest(&mut fake, &query(&context, "")).unwrap();
+            let anew = exact().suggest(&mut Fake::new(seed), &query(&context, "")).unwrap();
+            assert_eq!((found.suggestions, found.forward_passes + 1), (anew.suggestions, anew.forward_passes));
+        }
+    }
+}
+
+#[test]
 fn a_glance_never_grows_the_tree_and_a_call_keeps_to_its_budget() {
     for seed in 0..8 {
         let mut fake = Fake::new(seed);
