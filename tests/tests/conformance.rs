@@ -21,9 +21,14 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance").join(name)
 }
 
-/// The word list of the suite, as it is built: a word of rank r is as frequent as 1/r of the most frequent one.
-fn word_list() -> Vec<u8> {
-    let words = fs::read_to_string(file("words.txt")).unwrap();
+/// The file of a word list.
+fn words(language: &str) -> PathBuf {
+    file(&format!("words-{language}.fst"))
+}
+
+/// A word list of the suite, as it is built: a word of rank r is as frequent as 1/r of the most frequent one.
+fn word_list(language: &str) -> Vec<u8> {
+    let words = fs::read_to_string(file(&format!("words-{language}.txt"))).unwrap();
     let ranked = (1..).zip(words.lines()).map(|(rank, word)| {
         let cost = 127.0 + 100.0 * f64::from(rank).log10();
         (word.to_owned(), Word { cost: cost as u16, listed: true })
@@ -32,11 +37,17 @@ fn word_list() -> Vec<u8> {
 }
 
 #[test]
-fn the_word_list_is_that_of_its_words() {
-    if std::env::var_os("NIBBLE_BLESS").is_some() {
-        fs::write(file("words.fst"), word_list()).unwrap();
+fn the_word_lists_are_those_of_their_words() {
+    for language in ["en", "de"] {
+        let built = words(language);
+        if std::env::var_os("NIBBLE_BLESS").is_some() {
+            fs::write(&built, word_list(language)).unwrap();
+        }
+        assert!(
+            fs::read(&built).unwrap() == word_list(language),
+            "words-{language}.fst is not made of words-{language}.txt"
+        );
     }
-    assert_eq!(fs::read(file("words.fst")).unwrap(), word_list(), "words.fst is not made of words.txt");
 }
 
 #[test]
@@ -139,11 +150,12 @@ impl Runner {
     }
 
     fn keyboard(&self, case: &Value, learned: Option<Arc<LearnedWords>>) -> Outcome<Arc<Keyboard>> {
-        let words = || Lexicon::open(file("words.fst").to_str().expect("a path in UTF-8").to_owned());
-        let lexicon = case["lexicon"].as_bool().unwrap_or(false).then(words).transpose()?;
+        let languages: Vec<String> = strings(&case["languages"]);
+        let open = |language: &String| Lexicon::open(words(language).to_str().expect("a path in UTF-8").to_owned());
+        let lexicons = languages.iter().map(open).collect::<Outcome<_>>()?;
+        let languages = if languages.is_empty() { vec!["en".to_owned()] } else { languages };
         let layout = layout(&case["layout"]);
-        let language = "en".to_owned();
-        self.model.keyboard(KeyboardOptions { lexicon, layout, learned, language, threads: 0, memory_limit: None })
+        self.model.keyboard(KeyboardOptions { lexicons, layout, learned, languages, threads: 0, memory_limit: None })
     }
 
     fn typing(&self, case: &Value) -> Outcome {
@@ -222,7 +234,7 @@ impl Runner {
             "missing word list" => self.open_word_list(None),
             "foreign word list" => self.open_word_list(Some(vec![120; 20_000])),
             "cut word list" => {
-                let mut bytes = fs::read(file("words.fst")).unwrap();
+                let mut bytes = fs::read(words("en")).unwrap();
                 bytes.truncate(1_000);
                 self.open_word_list(Some(bytes))
             }
@@ -233,6 +245,18 @@ impl Runner {
             "overlapping keys" => {
                 let key = |key: &str| Key { key: key.into(), x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
                 self.keyboard(&empty(), None)?.set_layout(Layout::Keys { keys: vec![key("a"), key("b")] })
+            }
+            "unnamed language" => {
+                let open = || Lexicon::open(words("en").to_str().expect("a path in UTF-8").to_owned());
+                let options = KeyboardOptions {
+                    lexicons: vec![open()?, open()?],
+                    layout: Layout::Qwerty,
+                    learned: None,
+                    languages: vec!["en".to_owned()],
+                    threads: 0,
+                    memory_limit: None,
+                };
+                self.model.keyboard(options).map(drop)
             }
             "context overflow" => {
                 self.session()?.generate("word ".repeat(500), sampling(&empty()), stop(&empty()))?.next().map(drop)
@@ -322,11 +346,16 @@ fn sampling(case: &Value) -> Sampling {
 }
 
 fn stop(case: &Value) -> Stop {
-    let strings = case["stop"]["strings"].as_array().into_iter().flatten();
     Stop {
         max_tokens: case["stop"]["max_tokens"].as_u64().map(|max| max as u32),
-        strings: strings.map(|string| string.as_str().expect("a stop string").to_owned()).collect(),
+        strings: strings(&case["stop"]["strings"]),
     }
+}
+
+/// The strings of an array; none if there is no array.
+fn strings(value: &Value) -> Vec<String> {
+    let values = value.as_array().into_iter().flatten();
+    values.map(|value| value.as_str().expect("a string").to_owned()).collect()
 }
 
 fn chat(case: &Value) -> Vec<Turn> {

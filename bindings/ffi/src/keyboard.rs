@@ -17,14 +17,15 @@ use crate::timeline::{Settings, Timeline};
 /// How a keyboard is set up.
 #[derive(uniffi::Record)]
 pub struct KeyboardOptions {
-    /// The words with which it sees through typing errors; without them it only predicts.
-    pub lexicon: Option<Arc<Lexicon>>,
+    /// The words with which it sees through typing errors, of each language that the person writes; without them it only predicts.
+    pub lexicons: Vec<Arc<Lexicon>>,
     /// Where the keys are; of use with a lexicon only.
     pub layout: Layout,
     /// What the person has written so far, of which it makes use; typing sessions add to it.
     pub learned: Option<Arc<LearnedWords>>,
-    /// The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
-    pub language: String,
+    /// The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first: the model reads a few
+    /// lines of the one that is being written before the text. Without lexicons it is the first.
+    pub languages: Vec<String>,
     /// Threads that compute; 0 takes as many as suit the model and the device.
     pub threads: u32,
     /// Bytes that the keyboard may write to.
@@ -219,7 +220,14 @@ const CONTEXT: usize = 256;
 
 impl Keyboard {
     pub(crate) fn open(model: &Arc<Shared>, options: KeyboardOptions) -> Result<Arc<Self>> {
-        let KeyboardOptions { lexicon, layout, learned, language, threads, memory_limit } = options;
+        let KeyboardOptions { lexicons, layout, learned, languages, threads, memory_limit } = options;
+        if lexicons.len() > 1 && languages.len() != lexicons.len() {
+            return Err(NibbleError::invalid(format!(
+                "there are {} lexicons and {} languages; name the language of each lexicon, in their order",
+                lexicons.len(),
+                languages.len()
+            )));
+        }
         let session = nibble_engine::SessionOptions {
             context: CONTEXT,
             threads: threads as usize,
@@ -229,13 +237,15 @@ impl Keyboard {
         let settings = Settings { name: "keyboard", session, memory_limit, yields_at: MemoryPressure::Low };
         let keys = Arc::new(Mutex::new(Keys { layout: layout.into_task()?, moved: false }));
         let learner = learned.map(|learned| learned.learner());
-        let (words, places, writes) = (lexicon.map(|lexicon| lexicon.words()), Arc::clone(&keys), learner.clone());
+        let words = lexicons.iter().map(|lexicon| lexicon.words()).collect::<Vec<_>>();
+        let (places, writes) = (Arc::clone(&keys), learner.clone());
         let timeline = Timeline::open(model, settings, move || {
             // An address is no message.
+            let languages: Vec<&str> = languages.iter().map(String::as_str).collect();
             let [mut text, address] =
-                [Options::messages(&[&language]), Options::default()].map(nibble_tasks::Keyboard::new);
-            if let Some(words) = &words {
-                text = text.with_lexicon(Arc::clone(words), lock(&places).layout.clone());
+                [Options::messages(&languages), Options::default()].map(nibble_tasks::Keyboard::new);
+            if !words.is_empty() {
+                text = text.with_lexicons(words.clone(), lock(&places).layout.clone());
             }
             if let Some(learner) = &writes {
                 text = text.with_learner(learner.clone());

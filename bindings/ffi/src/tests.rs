@@ -40,7 +40,7 @@ impl Fixture {
     }
 
     fn keyboard(&self, lexicon: Option<Arc<Lexicon>>) -> Arc<Keyboard> {
-        self.model.keyboard(KeyboardOptions { lexicon, ..keyboard_options() }).unwrap()
+        self.model.keyboard(KeyboardOptions { lexicons: Vec::from_iter(lexicon), ..keyboard_options() }).unwrap()
     }
 
     /// A file with a few words.
@@ -64,10 +64,10 @@ fn options() -> ModelOptions {
 
 fn keyboard_options() -> KeyboardOptions {
     KeyboardOptions {
-        lexicon: None,
+        lexicons: Vec::new(),
         layout: Layout::Qwerty,
         learned: None,
-        language: "en".to_owned(),
+        languages: vec!["en".to_owned()],
         threads: 1,
         memory_limit: None,
     }
@@ -482,8 +482,8 @@ fn touches_and_the_layout_decide_what_was_meant() {
     let fixture = Fixture::new();
     let lexicon = Lexicon::open(text(&fixture.word_list())).unwrap();
     let keyboard = |layout| {
-        let lexicon = Some(Arc::clone(&lexicon));
-        fixture.model.keyboard(KeyboardOptions { lexicon, layout, ..keyboard_options() }).unwrap()
+        let lexicons = vec![Arc::clone(&lexicon)];
+        fixture.model.keyboard(KeyboardOptions { lexicons, layout, ..keyboard_options() }).unwrap()
     };
     let of_jelly = |keyboard: &Keyboard, touches: &[f32]| {
         probability(keyboard, KeyboardRequest { touches: touches.to_vec(), ..request("Say ", "helly") }, "jelly")
@@ -551,8 +551,8 @@ fn apply(text: &mut String, edit: &Edit) {
 fn a_typing_session_mends_takes_back_and_learns() {
     let fixture = Fixture::new();
     let learned = LearnedWords::open(text(&fixture.folder.path().join("learned")), Some(vec![7; 32])).unwrap();
-    let lexicon = Some(Lexicon::open(text(&fixture.word_list())).unwrap());
-    let options = KeyboardOptions { lexicon, learned: Some(Arc::clone(&learned)), ..keyboard_options() };
+    let lexicons = vec![Lexicon::open(text(&fixture.word_list())).unwrap()];
+    let options = KeyboardOptions { lexicons, learned: Some(Arc::clone(&learned)), ..keyboard_options() };
     let keyboard = fixture.model.keyboard(options).unwrap();
     let typing = Arc::clone(&keyboard).start(Field::Text, String::new(), String::new());
     let mut editor = String::new();

@@ -193,24 +193,25 @@ class Model(_Closing):
     def keyboard(
         self,
         *,
-        lexicon: Lexicon | None = None,
+        lexicons: Sequence[Lexicon] = (),
         layout: str | Sequence[Key] = "qwerty",
         learned: LearnedWords | None = None,
-        language: str = "en",
+        languages: Sequence[str] = ("en",),
         threads: int = 0,
         memory_limit: int | None = None,
     ) -> Keyboard:
         """A new keyboard.
 
-        `lexicon`: the words with which it sees through typing errors; without them it only predicts. `layout`: where the keys
-        are: "qwerty", "qwertz", "azerty", "dvorak", or a list of `Key`s. `learned`: what the person has written, which is
-        suggested and added to. `language`: that which is typed most; the model reads a few lines of it before the text.
+        `lexicons`: the words with which it sees through typing errors, of each language that the person writes; without them it
+        only predicts. `layout`: where the keys are: "qwerty", "qwertz", "azerty", "dvorak", or a list of `Key`s. `learned`: what
+        the person has written, which is suggested and added to. `languages`: those of the lexicons in their order, that which is
+        written most first; the model reads a few lines of the one that is being written before the text.
         """
         options = _ffi.KeyboardOptions(
-            lexicon=None if lexicon is None else lexicon._native,
+            lexicons=[lexicon._native for lexicon in lexicons],
             layout=_layout(layout),
             learned=None if learned is None else learned._native,
-            language=language,
+            languages=list(languages),
             threads=threads,
             memory_limit=memory_limit,
         )

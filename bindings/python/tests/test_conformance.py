@@ -13,7 +13,7 @@ import nibble
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SUITE = json.loads((ROOT / "tests/conformance/smollm2-135m-instruct.json").read_text(encoding="utf-8"))
-WORDS = ROOT / "tests/conformance/words.fst"
+WORDS = {language: ROOT / f"tests/conformance/words-{language}.fst" for language in ("en", "de")}
 MODEL = os.environ["NIBBLE_TEST_MODEL"]
 
 
@@ -114,8 +114,10 @@ class Conformance(unittest.TestCase):
             return {"strips": [strip(key) for key in case["keys"]]}
 
     def open_keyboard(self, case, **more):
-        lexicon = nibble.open_lexicon(WORDS) if case.get("lexicon") else None
-        return self.model.keyboard(lexicon=lexicon, layout=layout(case.get("layout", "qwerty")), **more)
+        if "languages" in case:
+            more["languages"] = case["languages"]
+            more["lexicons"] = [nibble.open_lexicon(WORDS[language]) for language in case["languages"]]
+        return self.model.keyboard(layout=layout(case.get("layout", "qwerty")), **more)
 
     def typing(self, case):
         texts = []
@@ -237,9 +239,10 @@ SITUATIONS = {
     "bad key": opened(lambda: bytes([120]) * 20_000, lambda path: nibble.open_learned_words(path, key=bytes(31))),
     "missing word list": lambda test: nibble.open_lexicon("no/such/file.fst"),
     "foreign word list": opened(lambda: bytes([120]) * 20_000, nibble.open_lexicon),
-    "cut word list": opened(lambda: WORDS.read_bytes()[:1_000], nibble.open_lexicon),
+    "cut word list": opened(lambda: WORDS["en"].read_bytes()[:1_000], nibble.open_lexicon),
     "too many touches": lambda test: test.model.keyboard().suggest("", "h", touches=[(0, 0), (0, 0)]),
     "overlapping keys": overlapping,
+    "unnamed language": lambda test: test.model.keyboard(lexicons=[nibble.open_lexicon(WORDS["en"])] * 2),
     "context overflow": lambda test: next(test.session().generate("word " * 500)),
     "memory limit": lambda test: test.session(memory_limit=1),
     "bad sampling": lambda test: test.session().generate("Hello", temperature=-1.0),

@@ -3138,9 +3138,9 @@ public func FfiConverterTypeKey_lower(_ value: Key) -> RustBuffer {
  */
 public struct KeyboardOptions {
     /**
-     * The words with which it sees through typing errors; without them it only predicts.
+     * The words with which it sees through typing errors, of each language that the person writes; without them it only predicts.
      */
-    public var lexicon: Lexicon?
+    public var lexicons: [Lexicon]
     /**
      * Where the keys are; of use with a lexicon only.
      */
@@ -3150,9 +3150,10 @@ public struct KeyboardOptions {
      */
     public var learned: LearnedWords?
     /**
-     * The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
+     * The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first: the model reads a few
+     * lines of the one that is being written before the text. Without lexicons it is the first.
      */
-    public var language: String
+    public var languages: [String]
     /**
      * Threads that compute; 0 takes as many as suit the model and the device.
      */
@@ -3166,8 +3167,8 @@ public struct KeyboardOptions {
     // declare one manually.
     public init(
         /**
-         * The words with which it sees through typing errors; without them it only predicts.
-         */lexicon: Lexicon?, 
+         * The words with which it sees through typing errors, of each language that the person writes; without them it only predicts.
+         */lexicons: [Lexicon], 
         /**
          * Where the keys are; of use with a lexicon only.
          */layout: Layout, 
@@ -3175,18 +3176,19 @@ public struct KeyboardOptions {
          * What the person has written so far, of which it makes use; typing sessions add to it.
          */learned: LearnedWords?, 
         /**
-         * The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
-         */language: String, 
+         * The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first: the model reads a few
+         * lines of the one that is being written before the text. Without lexicons it is the first.
+         */languages: [String], 
         /**
          * Threads that compute; 0 takes as many as suit the model and the device.
          */threads: UInt32, 
         /**
          * Bytes that the keyboard may write to.
          */memoryLimit: UInt64?) {
-        self.lexicon = lexicon
+        self.lexicons = lexicons
         self.layout = layout
         self.learned = learned
-        self.language = language
+        self.languages = languages
         self.threads = threads
         self.memoryLimit = memoryLimit
     }
@@ -3207,20 +3209,20 @@ public struct FfiConverterTypeKeyboardOptions: FfiConverterRustBuffer {
     public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> KeyboardOptions {
         return
             try KeyboardOptions(
-                lexicon: FfiConverterOptionTypeLexicon.read(from: &buf), 
+                lexicons: FfiConverterSequenceTypeLexicon.read(from: &buf), 
                 layout: FfiConverterTypeLayout.read(from: &buf), 
                 learned: FfiConverterOptionTypeLearnedWords.read(from: &buf), 
-                language: FfiConverterString.read(from: &buf), 
+                languages: FfiConverterSequenceString.read(from: &buf), 
                 threads: FfiConverterUInt32.read(from: &buf), 
                 memoryLimit: FfiConverterOptionUInt64.read(from: &buf)
         )
     }
 
     public static func write(_ value: KeyboardOptions, into buf: inout [UInt8]) {
-        FfiConverterOptionTypeLexicon.write(value.lexicon, into: &buf)
+        FfiConverterSequenceTypeLexicon.write(value.lexicons, into: &buf)
         FfiConverterTypeLayout.write(value.layout, into: &buf)
         FfiConverterOptionTypeLearnedWords.write(value.learned, into: &buf)
-        FfiConverterString.write(value.language, into: &buf)
+        FfiConverterSequenceString.write(value.languages, into: &buf)
         FfiConverterUInt32.write(value.threads, into: &buf)
         FfiConverterOptionUInt64.write(value.memoryLimit, into: &buf)
     }
@@ -6212,30 +6214,6 @@ fileprivate struct FfiConverterOptionTypeLearnedWords: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
-fileprivate struct FfiConverterOptionTypeLexicon: FfiConverterRustBuffer {
-    typealias SwiftType = Lexicon?
-
-    public static func write(_ value: SwiftType, into buf: inout [UInt8]) {
-        guard let value = value else {
-            writeInt(&buf, Int8(0))
-            return
-        }
-        writeInt(&buf, Int8(1))
-        FfiConverterTypeLexicon.write(value, into: &buf)
-    }
-
-    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> SwiftType {
-        switch try readInt(&buf) as Int8 {
-        case 0: return nil
-        case 1: return try FfiConverterTypeLexicon.read(from: &buf)
-        default: throw UniffiInternalError.unexpectedOptionalTag
-        }
-    }
-}
-
-#if swift(>=5.8)
-@_documentation(visibility: private)
-#endif
 fileprivate struct FfiConverterOptionTypeEdit: FfiConverterRustBuffer {
     typealias SwiftType = Edit?
 
@@ -6448,6 +6426,31 @@ fileprivate struct FfiConverterSequenceString: FfiConverterRustBuffer {
         seq.reserveCapacity(Int(len))
         for _ in 0 ..< len {
             seq.append(try FfiConverterString.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+fileprivate struct FfiConverterSequenceTypeLexicon: FfiConverterRustBuffer {
+    typealias SwiftType = [Lexicon]
+
+    public static func write(_ value: [Lexicon], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeLexicon.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [Lexicon] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [Lexicon]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeLexicon.read(from: &buf))
         }
         return seq
     }

@@ -104,23 +104,26 @@ public final class Model: Sendable {
     /// A new keyboard.
     ///
     /// - Parameters:
-    ///   - lexicon: The words with which typing errors are seen through; without them words are only predicted.
+    ///   - lexicons: The words with which typing errors are seen through, of each language that the person writes; without them
+    ///     words are only predicted.
     ///   - layout: Where the keys are, which tells how near two letters are; of use with a lexicon only.
     ///   - learned: What the person has written, which is suggested and added to; without it nothing is learned.
-    ///   - language: The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text.
+    ///   - languages: The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first. Which
+    ///     one is being written is found out from the last words; the model reads a few lines of it before the text. Without
+    ///     lexicons it is the first.
     ///   - threads: Threads that compute; 0 takes as many as suit the model and the device.
     ///   - memoryLimit: Bytes that the keyboard may write to; opening it fails where it would take more.
     /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``, ``NibbleError/invalidArgument(reason:)``.
     public func keyboard(
-        lexicon: Lexicon? = nil, layout: Keyboard.Layout = .qwerty, learned: LearnedWords? = nil, language: String = "en",
-        threads: Int = 0, memoryLimit: Int? = nil
+        lexicons: [Lexicon] = [], layout: Keyboard.Layout = .qwerty, learned: LearnedWords? = nil,
+        languages: [String] = ["en"], threads: Int = 0, memoryLimit: Int? = nil
     ) async throws -> Keyboard {
         try await DispatchQueue.nibble.call { [native] in
             Keyboard(
                 try native.keyboard(
                     options: NibbleFFI.KeyboardOptions(
-                        lexicon: lexicon?.native, layout: layout.native, learned: learned?.native, language: language,
-                        threads: unsigned(threads, "threads"),
+                        lexicons: lexicons.map(\.native), layout: layout.native, learned: learned?.native,
+                        languages: languages, threads: unsigned(threads, "threads"),
                         memoryLimit: memoryLimit.map { try unsigned($0, "memoryLimit") })))
         }
     }

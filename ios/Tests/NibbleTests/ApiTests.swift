@@ -208,11 +208,11 @@ final class ApiTests: XCTestCase {
 
     func testAWordListServesTheKeyboardsThatHaveIt() async throws {
         let model = try await openModel()
-        let file = checkoutFile("tests/conformance/words.fst")
+        let file = checkoutFile("tests/conformance/words-en.fst")
         var lexicon: Lexicon? = try await Lexicon(contentsOf: file)
-        let text = try String(contentsOf: checkoutFile("tests/conformance/words.txt"), encoding: .utf8)
+        let text = try String(contentsOf: checkoutFile("tests/conformance/words-en.txt"), encoding: .utf8)
         XCTAssertEqual(lexicon?.count, text.split(separator: "\n").count)
-        let keyboard = try await model.keyboard(lexicon: lexicon)
+        let keyboard = try await model.keyboard(lexicons: lexicon.map { [$0] } ?? [])
         lexicon = nil
         for pressure in [nil, Model.MemoryPressure.low] {
             pressure.map(model.memoryPressure)
@@ -224,7 +224,7 @@ final class ApiTests: XCTestCase {
     }
 
     func testAWordListMayLieInAnOpenFile() async throws {
-        let words = try Data(contentsOf: checkoutFile("tests/conformance/words.fst"))
+        let words = try Data(contentsOf: checkoutFile("tests/conformance/words-en.fst"))
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).package")
         defer { try? FileManager.default.removeItem(at: url) }
         try (Data("head".utf8) + words + Data("tail".utf8)).write(to: url)

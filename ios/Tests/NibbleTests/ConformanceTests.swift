@@ -89,8 +89,11 @@ private struct Runner {
     }
 
     private func keyboard(_ test: JSON, learned: LearnedWords? = nil) async throws -> Keyboard {
-        let lexicon = test["lexicon"].bool == true ? try await Lexicon(contentsOf: words) : nil
-        return try await model.keyboard(lexicon: lexicon, layout: layout(test["layout"]), learned: learned)
+        let languages = test["languages"].array?.compactMap(\.string) ?? []
+        var lexicons: [Lexicon] = []
+        for language in languages { lexicons.append(try await Lexicon(contentsOf: words(language))) }
+        return try await model.keyboard(
+            lexicons: lexicons, layout: layout(test["layout"]), learned: learned, languages: languages.isEmpty ? ["en"] : languages)
     }
 
     private func typing(_ test: JSON) async throws -> JSON {
@@ -200,13 +203,16 @@ private struct Runner {
             try await withFile(nil) { _ = try await LearnedWords(contentsOf: $0, key: Data(count: 31)) }
         case "missing word list": try await openWordList(nil)
         case "foreign word list": try await openWordList(Data(repeating: 120, count: 20_000))
-        case "cut word list": try await openWordList(Data(contentsOf: words).prefix(1_000))
+        case "cut word list": try await openWordList(Data(contentsOf: words("en")).prefix(1_000))
         case "too many touches":
             _ = try await model.keyboard().suggest(context: "", typed: "h", touches: [.zero, .zero])
         case "overlapping keys":
             let frame = CGRect(x: 0, y: 0, width: 1, height: 1)
             try await model.keyboard().setLayout(
                 .keys([Keyboard.Key("a", frame: frame), Keyboard.Key("b", frame: frame)]))
+        case "unnamed language":
+            let lexicon = try await Lexicon(contentsOf: words("en"))
+            _ = try await model.keyboard(lexicons: [lexicon, lexicon])
         case "context overflow":
             _ = try await session().generate(String(repeating: "word ", count: 500)).text()
         case "memory limit": _ = try await model.session(Session.Options(context: 256, memoryLimit: 1))
@@ -296,8 +302,8 @@ private struct Editor {
     }
 }
 
-/// The word list of the suite.
-private let words = checkoutFile("tests/conformance/words.fst")
+/// A word list of the suite.
+private func words(_ language: String) -> URL { checkoutFile("tests/conformance/words-\(language).fst") }
 
 private func layout(_ json: JSON) throws -> Keyboard.Layout {
     if let keys = json.array {

@@ -61,7 +61,7 @@ import Nibble
         guard let model = try? await ModelSetup.open(in: shared.models) else { return }
         let lexicon = await shared.lexicon(bundled: bundledWordList)
         keyboard = try? await model.keyboard(
-            lexicon: lexicon, layout: placed(letters), learned: words.learned, memoryLimit: Self.memoryLimit)
+            lexicons: lexicon.map { [$0] } ?? [], layout: placed(letters), learned: words.learned, memoryLimit: Self.memoryLimit)
         self.model = model
         #if canImport(Darwin)
             governor = PowerGovernor()

@@ -99,14 +99,17 @@ public data class KeyboardOptions(
     public val threads: Int = 0,
     /** Bytes that the keyboard may write to; `null` sets no limit. */
     public val memoryLimit: Long? = null,
-    /** The words with which typing errors are seen through; with `null` words are only predicted. */
-    public val lexicon: Lexicon? = null,
-    /** Where the keys are, which tells how near two letters are; of use with a [lexicon] only. */
+    /** The words with which typing errors are seen through, of each language that the person writes; without them it only predicts. */
+    public val lexicons: List<Lexicon> = emptyList(),
+    /** Where the keys are, which tells how near two letters are; of use with [lexicons] only. */
     public val layout: KeyboardLayout = KeyboardLayout.Qwerty,
     /** What the person has written, which is suggested and added to; with `null` nothing is learned. */
     public val learned: LearnedWords? = null,
-    /** The language that is typed most, as ISO 639-1 has it: the model reads a few lines of it before the text. */
-    public val language: String = "en",
+    /**
+     * The languages of the [lexicons] in their order, as ISO 639-1 has them, that which is written most first. Which one is being written
+     * is found out from the last words; the model reads a few lines of it before the text. Without lexicons it is the first.
+     */
+    public val languages: List<String> = listOf("en"),
 )
 
 /**
@@ -220,10 +223,10 @@ public enum class SuggestionKind {
 }
 
 internal fun KeyboardOptions.toNative() = NativeKeyboardOptions(
-    lexicon = lexicon?.toNative(),
+    lexicons = lexicons.map(Lexicon::toNative),
     layout = layout.toNative(),
     learned = learned?.toNative(),
-    language = language,
+    languages = languages,
     threads = threads.toNative("threads"),
     memoryLimit = memoryLimit?.toNative("memoryLimit"),
 )

@@ -58,7 +58,7 @@ public object Nibble {
     ): Model = lane.call(discard = Model::close) { loaded { Model.open(descriptor, offset, length, options) } }
 
     /**
-     * Opens the word list at [path], for [KeyboardOptions.lexicon]. It is mapped, not copied, and read once to compare its checksum:
+     * Opens the word list at [path], for [KeyboardOptions.lexicons]. It is mapped, not copied, and read once to compare its checksum:
      * leave the file as it is until the keyboards with it are closed. `nibble pull lexicon-en` makes one on a desktop.
      *
      * @throws NibbleException.LexiconUnfit if there is no file, or it is damaged, something else, or of another version. Go on without a

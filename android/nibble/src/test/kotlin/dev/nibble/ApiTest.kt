@@ -191,7 +191,7 @@ class ApiTest {
     fun `a word list serves the keyboards that have it after its close, and no later ones`() = runBlocking {
         val lexicon = Nibble.openLexicon(words.path)
         assertEquals(File(words.path.replace("fst", "txt")).readLines().size, lexicon.size)
-        val options = KeyboardOptions(lexicon = lexicon)
+        val options = KeyboardOptions(lexicons = listOf(lexicon))
         model.keyboard(options).use { keyboard ->
             lexicon.close()
             lexicon.close()
@@ -201,13 +201,13 @@ class ApiTest {
         }
         val closed = assertFailsWith<NibbleException.Closed> { model.keyboard(options) }
         assertTrue("word list" in closed.message!!)
-        assertEquals(null, model.keyboard(options.copy(lexicon = null)).use { it.suggest(CONTEXT, "tomoreow") }.autocorrect)
+        assertEquals(null, model.keyboard(options.copy(lexicons = emptyList())).use { it.suggest(CONTEXT, "tomoreow") }.autocorrect)
     }
 
     @Test
     fun `a touch that is no number is one that is not known`() = runBlocking {
         suspend fun probability(vararg touches: Touch?) = Nibble.openLexicon(words.path).use { lexicon ->
-            model.keyboard(KeyboardOptions(lexicon = lexicon)).use { keyboard ->
+            model.keyboard(KeyboardOptions(lexicons = listOf(lexicon))).use { keyboard ->
                 keyboard.suggest("I have a ", "nat", touches = touches.asList(), count = 20, gate = false)
             }
         }.suggestions.single { it.word == "bat" }.probability
@@ -486,7 +486,7 @@ class ApiTest {
         const val PROMPT = "The capital of France is"
         const val CONTEXT = "See you "
         val KEY = ByteArray(32) { 7 }
-        val words = File(System.getProperty("nibble.conformance"), "words.fst")
+        val words = File(System.getProperty("nibble.conformance"), "words-en.fst")
         val small = SessionOptions(context = 256)
         val unchecked = ModelOptions(checkWeights = false)
     }

@@ -91,9 +91,14 @@ class ConformanceTest {
     private suspend fun session(options: SessionOptions = SessionOptions(context = CONTEXT)) = model.session(options)
 
     private suspend fun keyboard(case: JsonObject, learned: LearnedWords? = null): Keyboard {
-        val lexicon = if (case["lexicon"]?.jsonPrimitive?.boolean == true) Nibble.openLexicon(words.path) else null
-        val layout = case["layout"]?.layout() ?: KeyboardLayout.Qwerty
-        return lexicon.use { model.keyboard(KeyboardOptions(lexicon = it, layout = layout, learned = learned)) }
+        val languages = case["languages"]?.jsonArray?.map { it.jsonPrimitive.content }.orEmpty()
+        val options = KeyboardOptions(
+            lexicons = languages.map { Nibble.openLexicon(words(it).path) },
+            layout = case["layout"]?.layout() ?: KeyboardLayout.Qwerty,
+            learned = learned,
+            languages = languages.ifEmpty { listOf("en") },
+        )
+        return model.keyboard(options).also { options.lexicons.forEach(Lexicon::close) }
     }
 
     private suspend fun typing(case: JsonObject): JsonElement {
@@ -177,11 +182,12 @@ class ConformanceTest {
             "bad key" -> Nibble.openLearnedWords(changed(ByteArray(20_000) { 120 }).path, ByteArray(31))
             "missing word list" -> Nibble.openLexicon("$folder/missing.fst")
             "foreign word list" -> Nibble.openLexicon(changed(ByteArray(20_000) { 120 }).path)
-            "cut word list" -> Nibble.openLexicon(changed(words.readBytes().copyOf(1_000)).path)
+            "cut word list" -> Nibble.openLexicon(changed(words("en").readBytes().copyOf(1_000)).path)
             "too many touches" -> model.keyboard().use { it.suggest("", "h", touches = listOf(Touch(0f, 0f), Touch(0f, 0f))) }
             "overlapping keys" -> model.keyboard().use { keyboard ->
                 keyboard.setLayout(KeyboardLayout.Keys(listOf("a", "b").map { Key(it, x = 0f, y = 0f, width = 1f, height = 1f) }))
             }
+            "unnamed language" -> Nibble.openLexicon(words("en").path).use { model.keyboard(KeyboardOptions(lexicons = listOf(it, it))) }
             "context overflow" -> session().use { it.generate("word ".repeat(500)).first() }
             "memory limit" -> session(SessionOptions(context = CONTEXT, memoryLimit = 1))
             "bad sampling" -> session().use { it.generate("Hello", Sampling(temperature = -1f)).first() }
@@ -202,7 +208,7 @@ class ConformanceTest {
 
     private companion object {
         const val FILE = "smollm2-135m-instruct.json"
-        val words = File(System.getProperty("nibble.conformance"), "words.fst")
+        fun words(language: String) = File(System.getProperty("nibble.conformance"), "words-$language.fst")
         const val CONTEXT = 256
     }
 }

@@ -136,7 +136,7 @@ class AndroidTest {
 
     @Test
     fun `a word list may be an asset`(@TempDir folder: File) = runBlocking {
-        val words = File(System.getProperty("nibble.conformance"), "words.fst").readBytes()
+        val words = File(System.getProperty("nibble.conformance"), "words-en.fst").readBytes()
         val file = folder.resolve("package")
         file.writeBytes("head".toByteArray() + words + "tail".toByteArray())
         val number = Function.getFunction("c", "open").invokeInt(arrayOf(file.path, 0))

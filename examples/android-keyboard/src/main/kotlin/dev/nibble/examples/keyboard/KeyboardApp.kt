@@ -87,7 +87,8 @@ class KeyboardApp : Application() {
     }
 
     private suspend fun open(model: Model, lexicon: Lexicon?) {
-        val opened = model.keyboard(KeyboardOptions(lexicon = lexicon, layout = placed(settings.letters), learned = learned.await()))
+        val lexicons = listOfNotNull(lexicon)
+        val opened = model.keyboard(KeyboardOptions(lexicons = lexicons, layout = placed(settings.letters), learned = learned.await()))
         val old = there.value
         there.value = opened
         old?.close()
