@@ -3,6 +3,7 @@
 //! CI runs these commands and nothing else, so that what CI does is what a person can do.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod android;
 mod arm;
 mod bench;

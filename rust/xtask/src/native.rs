@@ -17,13 +17,18 @@ const HEADER: &str = "bindings/swift/CNibble/CNibble.h";
 /// An Android library is linked from it too, and not by rustc, which would export everything that any crate gives an unmangled
 /// name.
 pub fn static_library(target: &str) -> Result<PathBuf> {
+    made_by(compile_static_library(target), "a")
+}
+
+/// What [`static_library`] runs.
+pub fn compile_static_library(target: &str) -> Command {
     let mut cargo = cargo_for(target, "rustc");
     cargo.args(["--profile", "dist", "-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"]);
     if target == IOS || target == IOS_SIMULATOR {
         // The oldest system that Package.swift names.
         cargo.env("IPHONEOS_DEPLOYMENT_TARGET", "15.0");
     }
-    made_by(cargo, "a")
+    cargo
 }
 
 /// Compiles the library that this machine loads, as it ships, and says where it lies.
@@ -35,9 +40,14 @@ pub fn host_library() -> Result<PathBuf> {
 
 /// Compiles the library that aarch64 Linux loads, as fast as can be, and says where it lies.
 pub fn arm_linux_library() -> Result<PathBuf> {
+    made_by(compile_arm_linux_library(), "so")
+}
+
+/// What [`arm_linux_library`] runs.
+pub fn compile_arm_linux_library() -> Command {
     let mut cargo = cargo_for(LINUX, "rustc");
     cargo.args(["--profile", "cross", "-p", "nibble-ffi", "--lib", "--crate-type", "cdylib"]);
-    made_by(cargo, "so")
+    cargo
 }
 
 /// Compiles our crate and says where the file with this extension lies: that depends on the settings of the person who runs it, and

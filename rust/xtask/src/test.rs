@@ -3,7 +3,7 @@
 use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
-use crate::{android, arm, bindings, counts, ios, layers, samples, table};
+use crate::{ahead, android, arm, bindings, counts, ios, layers, native, samples, table};
 use clap::ValueEnum;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -85,6 +85,10 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     let unmet = setup::ensure(&needs);
+    if options.only.is_empty() {
+        let possible = parts.iter().filter(|part| !unmet.iter().any(|unmet| part.needs().contains(&unmet.need)));
+        ahead::compile(possible.flat_map(|part| part.compiles()).collect())?;
+    }
     let reports: Vec<Report> = parts.into_iter().map(|part| part.report(&unmet)).collect();
 
     let strict = std::env::var_os("CI").is_some_and(|value| value == "true");
@@ -110,6 +114,23 @@ impl Part {
             Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS), Need::AndroidLinker, Need::Nm, Need::Python],
             Self::Samples => &samples::NEEDS,
             Self::SamplesIos => &[Need::Swift, Need::Models],
+        }
+    }
+
+    /// What it compiles for other machines, where that takes minutes.
+    fn compiles(self) -> Vec<Command> {
+        match self {
+            Self::KotlinAarch64 => vec![native::compile_arm_linux_library()],
+            Self::Aarch64 => PROCESSORS
+                .iter()
+                .map(|processor| {
+                    let mut tests = emulated_tests(processor);
+                    tests.arg("--no-run");
+                    tests
+                })
+                .collect(),
+            Self::Mobile => [ANDROID, IOS].map(native::compile_static_library).into(),
+            _ => Vec::new(),
         }
     }
 
