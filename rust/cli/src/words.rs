@@ -8,6 +8,7 @@ use nibble_tasks::keyboard::layout::Layout;
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::primer::primer;
+use nibble_tasks::keyboard::weights::Weights;
 use nibble_tasks::keyboard::{Keyboard, Options};
 
 use crate::emoji;
@@ -46,7 +47,12 @@ pub struct WordArgs {
 impl WordArgs {
     /// A keyboard with these words.
     pub fn keyboard(&self) -> Result<Keyboard> {
-        let options = Options { offensive: self.offensive, ..Options::messages(&self.languages()?) };
+        self.keyboard_with(Weights::default())
+    }
+
+    /// The same with other weights.
+    pub fn keyboard_with(&self, weights: Weights) -> Result<Keyboard> {
+        let options = Options { offensive: self.offensive, weights, ..Options::messages(&self.languages()?) };
         let mut keyboard = Keyboard::new(options);
         let lexicons = self.lexicons()?;
         if !lexicons.is_empty() {

@@ -275,9 +275,28 @@ fn an_evaluation_is_drawn() {
     let svg = fs::read_to_string(plots.join("my messages.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
     assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
-    for text in ["my messages.txt", "1 messages, 3 words", "letters typed", "in use: 20 to 1"] {
+    for text in ["my messages.txt", "1 messages, 3 words", "letters typed", "in use: 55 to 1"] {
         assert!(svg.lines().any(|line| line == text), "{text} is not in {svg}");
     }
+}
+
+#[test]
+fn weights_are_fitted_to_messages() {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+    let folder = Workplace::new();
+    let messages = folder.path("messages.txt");
+    fs::write(&messages, "See you tomorrow\n").unwrap();
+    let trials = json(&["eval", "keyboard", "--lexicon", "en", "--json", "--fit", messages.to_str().unwrap()]);
+    let trials = trials.as_array().unwrap();
+    assert!(trials.len() >= 12, "each value of each weight was tried: {trials:?}");
+    let effort = |trial: &Value| trial["effort"].as_f64().unwrap();
+    assert!(trials.is_sorted_by_key(effort), "{trials:?}");
+    let in_use = |trial: &&Value| [&trial["list"], &trial["as_typed"], &trial["correction"]] == [0.1, 0.3, 4.0];
+    let in_use = trials.iter().find(in_use).expect("those in use are among them");
+    assert!(effort(in_use) > 0.2 && effort(in_use) <= 1.0, "{in_use}");
+    let refused = nibble(&["eval", "keyboard", "--lexicon", "none", "--fit", messages.to_str().unwrap()]).output();
+    let refused = refused.unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("--fit needs a word list"));
 }
 
 #[test]

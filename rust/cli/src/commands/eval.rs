@@ -1,5 +1,6 @@
 //! `nibble eval`: how good the keyboard is on messages that people wrote.
 
+mod fit;
 mod plot;
 
 use std::collections::BTreeMap;
@@ -9,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nibble_engine::SplitMix64;
+use nibble_tasks::keyboard::Keyboard;
 use nibble_tasks::keyboard::baseline::Baseline;
 use nibble_tasks::keyboard::evaluation::{Change, Evaluation, Message, Modelled, Predictor, Share, Typist};
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::noise::Noise;
+use nibble_tasks::keyboard::weights::Weights;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -65,6 +68,10 @@ change words in the same way.
 With --changes those words are listed that became others than were meant. Where a message has an error of its own, putting it right
 counts as wrong too.
 
+With --fit the messages are typed with other weights too, each changed in turn as long as that takes somebody fewer keys: those that
+are pressed, 4 to mend an error that stayed, and 16 for a change that was wrong. The weights in use are in
+rust/tasks/src/keyboard/weights.rs; every 20 messages of a file take about a minute.
+
 With --plot there is a picture of each file, FOLDER/NAME.svg: how often the next word is right for each probability that it
 claims, with how many there are; the words among three by the letters typed; and the precision and recall of autocorrection if
 it asked for other odds than it does.
@@ -73,6 +80,7 @@ Examples:
   nibble eval keyboard messages.txt --sample 200
   nibble eval keyboard messages.txt --sample 200 --errors 2 --plot plots --changes
   nibble eval keyboard messages.txt --sample 200 --learn 500 --compare
+  nibble eval keyboard messages.txt chats.jsonl --sample 40 --errors 4 --fit
   nibble eval keyboard chats.jsonl --turns 8 --json | jq .keystroke_savings")]
 struct KeyboardArgs {
     /// Files with messages, each reported on its own
@@ -99,6 +107,9 @@ struct KeyboardArgs {
     /// Types the messages also without the model, with an n-gram of the messages of --learn, and without what was learned of these
     #[arg(long, conflicts_with_all = ["learned", "offensive"])]
     compare: bool,
+    /// Finds the weights with which the messages of all files take the fewest keys
+    #[arg(long, conflicts_with_all = ["compare", "changes", "plot"])]
+    fit: bool,
     /// Lists the words that were changed and should not have been
     #[arg(long)]
     changes: bool,
@@ -139,6 +150,9 @@ impl KeyboardArgs {
         let plots = self.plot.as_deref().map(|folder| Plots::into(folder, &self.files)).transpose()?;
         let words = if self.compare { Some(self.words_to_compare()?) } else { None };
         let mut runner = self.model.open()?;
+        if self.fit {
+            return self.fit(&mut runner, &texts);
+        }
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
@@ -170,22 +184,10 @@ impl KeyboardArgs {
         messages: &[Message],
         words: Option<&[Arc<Lexicon>]>,
     ) -> Result<(Found, bool)> {
-        let Some((learned, messages)) =
-            messages.split_at_checked(self.learn as usize).filter(|(_, rest)| !rest.is_empty())
-        else {
-            let why =
-                format!("{} has {} messages, of which --learn leaves none to type", path.display(), messages.len());
-            return Err(Failure::Failed(why));
-        };
-        let messages = sample(messages, self.sample.map_or(usize::MAX, |n| n as usize));
+        let (learned, messages) = self.split(path, messages)?;
         let section = Section::begin(runner.cancel_token());
-        let mut keyboard = self.words.keyboard()?;
+        let keyboard = self.taught(learned, Weights::default())?;
         let times = if keyboard.mends_errors() { usize::from(self.errors) } else { 0 };
-        if !learned.is_empty() {
-            let learner = Learner::new();
-            learned.iter().for_each(|message| message.teach(&learner));
-            keyboard = keyboard.with_learner(learner);
-        }
         let type_on = |what, predictor: &mut dyn Predictor| self.type_on(predictor, &messages, times, &section, what);
         let mut whole = Modelled { keyboard, model: runner.model() };
         let evaluation = type_on("typing", &mut whole)?;
@@ -210,6 +212,28 @@ impl KeyboardArgs {
             compared.push((all, evaluation.clone()));
         }
         Ok((Found { name: path.display().to_string(), evaluation, compared, memory }, !section.interrupted()))
+    }
+
+    /// The messages that are learned before, and those that are typed.
+    fn split<'a>(&self, path: &Path, messages: &'a [Message]) -> Result<(&'a [Message], Vec<&'a Message>)> {
+        let split = messages.split_at_checked(self.learn as usize).filter(|(_, rest)| !rest.is_empty());
+        let Some((learned, rest)) = split else {
+            let why =
+                format!("{} has {} messages, of which --learn leaves none to type", path.display(), messages.len());
+            return Err(Failure::Failed(why));
+        };
+        Ok((learned, sample(rest, self.sample.map_or(usize::MAX, |n| n as usize))))
+    }
+
+    /// A keyboard with these weights that has learned these messages.
+    fn taught(&self, learned: &[Message], weights: Weights) -> Result<Keyboard> {
+        let keyboard = self.words.keyboard_with(weights)?;
+        if learned.is_empty() {
+            return Ok(keyboard);
+        }
+        let learner = Learner::new();
+        learned.iter().for_each(|message| message.teach(&learner));
+        Ok(keyboard.with_learner(learner))
     }
 
     /// Types the messages on a keyboard, each word so many `times` with errors, until somebody interrupts.
@@ -318,6 +342,11 @@ fn percentiles(times: &[Duration]) -> [Duration; 3] {
     })
 }
 
+/// To four places, which is all that a sample tells.
+fn round(x: f64) -> f64 {
+    (x * 1e4).round() / 1e4
+}
+
 fn percent(ratio: f64) -> String {
     format!("{:.1} %", ratio * 100.0)
 }
@@ -423,7 +452,6 @@ fn as_json(Found { name, evaluation, compared, memory }: &Found) -> Value {
 }
 
 fn figures(e: &Evaluation) -> Value {
-    let round = |x: f64| (x * 1e4).round() / 1e4;
     let times = |times: &[Duration]| {
         let [p50, p95, p99] = percentiles(times).map(|time| time.as_micros() as u64);
         json!({ "p50": p50, "p95": p95, "p99": p99 })

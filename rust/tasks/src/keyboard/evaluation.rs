@@ -18,6 +18,7 @@ use super::gate::is_worth_showing;
 use super::layout::Layout;
 use super::learning::Learner;
 use super::noise::Noise;
+use super::weights::Weights;
 use super::{Contender, Keyboard, Kind, Query, Suggestion, Suggestions, spelling};
 
 /// Suggestions on the strip.
@@ -119,8 +120,13 @@ impl Corrections {
     }
 }
 
+/// Keys that it takes to put an error right that stayed: to go there, delete, write and go back.
+const MENDING: f64 = 4.0;
+/// Keys that a change is worth which nobody wanted: twice as many, and as many again for the trust that it costs.
+const UNDOING: f64 = 16.0;
+
 /// The odds that the gate asks for, as in [`Contender::odds`].
-pub const ODDS_IN_USE: f64 = spelling::CORRECTION_MARGIN;
+pub const ODDS_IN_USE: f64 = Weights::FITTED.correction;
 
 /// A change of a word that was typed to its end, as it was weighed.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,6 +230,14 @@ impl Evaluation {
     /// The share of keys that were saved.
     pub fn keystroke_savings(&self) -> f64 {
         1.0 - self.keys_with as f64 / self.keys_without.max(1) as f64
+    }
+
+    /// Keys a character for somebody whose every word was typed so many `times` with errors: those that are pressed, those that mend
+    /// what was left wrong, and a price for what was made wrong.
+    pub fn effort(&self, times: usize) -> f64 {
+        let Corrections { wrong, mended, missed, spoiled, .. } = self.corrections;
+        let after = MENDING * (wrong - mended) as f64 + UNDOING * (missed + spoiled) as f64;
+        (self.keys_with as f64 + after / times.max(1) as f64) / self.keys_without.max(1) as f64
     }
 
     /// Expected calibration error: how far claimed probabilities are from what came true, weighted by how many there are.
@@ -415,6 +429,15 @@ mod tests {
     use crate::keyboard::Options;
     use crate::keyboard::lexicon::{Lexicon, Word};
     use crate::testing::Fake;
+
+    #[test]
+    fn what_is_left_wrong_and_what_is_made_wrong_takes_keys() {
+        let corrections = Corrections { wrong: 4, mended: 2, missed: 1, right: 50, spoiled: 1 };
+        let mut found = Evaluation { keys_without: 100, keys_with: 60, corrections, ..Evaluation::default() };
+        assert_eq!(found.effort(2), (60.0 + (2.0 * MENDING + 2.0 * UNDOING) / 2.0) / 100.0);
+        found.corrections = Corrections::default();
+        assert_eq!(found.effort(0), 0.6);
+    }
 
     #[test]
     fn words_are_what_is_typed_between_spaces_and_punctuation() {

@@ -20,9 +20,9 @@ const LONGER: usize = 6;
 const MOST: usize = 2;
 
 /// How often a misspelling is meant as it is.
-const ON_PURPOSE: f64 = 0.02;
+const ON_PURPOSE: f64 = 0.01;
 /// The same of a word without its apostrophe, which many leave out and others have their keyboard put in.
-const ON_PURPOSE_JOINED: f64 = 0.25;
+const ON_PURPOSE_JOINED: f64 = 0.1;
 /// So many times as frequent as what it is without its apostrophe is the word: four times, and as one that a dictionary has, such as
 /// "cant", sixteen times.
 const RATIO_JOINED: u16 = 60;

@@ -8,7 +8,8 @@
 //! * `layout.rs`: where the keys are;
 //! * `readings.rs`: the words that a row of touches may have been meant to spell;
 //! * `misspelling.rs`: which words that no dictionary has are words of it;
-//! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed;
+//! * `spelling.rs`: which of them the model would write here, and whether one should take the place of what was typed, and
+//!   `weights.rs`: by which numbers;
 //! * `habits.rs`: what this person writes, `diary.rs`: the file that it is kept in, and `learning.rs`: both, for all who use them;
 //! * `blend.rs`: the model's words and the person's on one strip;
 //! * `continuation.rs`: several words ahead;
@@ -50,6 +51,7 @@ mod tests;
 mod text;
 mod tree;
 pub mod typing;
+pub mod weights;
 mod window;
 
 use std::collections::HashSet;
@@ -68,6 +70,7 @@ use readings::Touch;
 use spelling::Speller;
 use table::WordTable;
 use tree::{Open, Spelled, Start, Target, Tree};
+use weights::Weights;
 use window::Window;
 
 /// How far a [`Keyboard`] looks.
@@ -89,6 +92,8 @@ pub struct Options {
     pub likely: f64,
     /// How messages are written in the languages of the word lists, in their order; none for a text that is no message.
     pub languages: Vec<Language>,
+    /// What words are weighed by.
+    pub weights: Weights,
     /// Whether words that the word list calls offensive are suggested too. What was typed stays in either case.
     pub offensive: bool,
 }
@@ -104,6 +109,7 @@ impl Default for Options {
             min_probability: 1e-4,
             likely: 0.5,
             languages: Vec::new(),
+            weights: Weights::FITTED,
             offensive: false,
         }
     }

@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(corrected("clasd", false, &[]).as_deref(), Some("class"));
         assert_eq!(corrected("clasd", true, &["class"]).as_deref(), Some("class"));
         assert_eq!(corrected("clasd", false, &["class"]), None);
-        let next = ask_of(&[("the", 127), ("clase", 450)], false, &[], "say ", "clasd").autocorrect;
+        let next = ask_of(&[("the", 127), ("clase", 250)], false, &[], "say ", "clasd").autocorrect;
         assert_eq!(next.unwrap().to_lowercase(), "clase", "which is as near, and was meant less");
         assert_eq!(corrected("clasd", false, &["clase"]).as_deref(), Some("class"));
     }

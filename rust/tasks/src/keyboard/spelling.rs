@@ -2,8 +2,7 @@
 //! typed.
 //!
 //! A word's score is ln P(touches | word) + ln P(word | context). The second is the model's, summed over the cases in which the
-//! word may be written, with a share `MIX` of the frequency in the word list: a model may never have seen a word that people
-//! write in messages every day. How the tokens of a word go on behind the first is asked of the model for the words that it may
+//! word may be written, with a share of the frequency in the word list (`weights.rs`). How the tokens of a word go on behind the first is asked of the model for the words that it may
 //! bring onto the strip; for the others it is taken from their frequencies.
 
 use std::cmp::Ordering;
@@ -24,11 +23,6 @@ use super::text::{self, Cut, folded_word};
 use super::tree::{Open, Target};
 use super::{Contender, Kind, Options, Place, Suggestion, Suggestions, offensive};
 
-/// The share of the word list in P(word | context), chosen by `nibble eval keyboard` on chats and text messages.
-const MIX: f64 = 0.1;
-/// The same for exactly what was typed, which a person may well have meant.
-const MIX_AS_TYPED: f64 = 0.3;
-
 /// The share of all readings that one has to have, if the model says yes, for the model to be asked.
 const WORTH_ASKING: f64 = 0.01;
 /// Readings that the model is asked about.
@@ -38,8 +32,6 @@ const READINGS: usize = 48;
 const KNOWN_COST: u16 = 560;
 /// What was typed, and will stay, gives way to words that are at least as probable as this.
 const GIVES_WAY: f64 = 0.01;
-/// How much more probable than all else together a correction has to be, as ln.
-pub(super) const CORRECTION_MARGIN: f64 = 3.0;
 /// How much more probable than the case that was typed another one has to be, as ln.
 const CASE_MARGIN: f64 = 1.6;
 /// Of shorter words the model does not know the case well enough: "a" is "A" in many a list.
@@ -253,7 +245,7 @@ impl Speller {
         let may = |word: &str| offensive::may_suggest(options, Some(&self.languages), word, &typed.literal);
         // An offensive word that was meant is not changed into what is next to it.
         answer.contender = self.correction(&candidates, typed, habits).filter(|best| may(&best.word));
-        let enough = answer.contender.as_ref().filter(|best| best.odds >= CORRECTION_MARGIN);
+        let enough = answer.contender.as_ref().filter(|best| best.odds >= options.weights.correction);
         answer.autocorrect =
             enough.map(|best| best.word.clone()).or_else(|| self.other_case(&candidates, typed, habits));
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
@@ -439,7 +431,8 @@ impl Search<'_> {
         };
         let behind =
             if second.is_empty() { 0.0 } else { -nats(languages.here(second).map_or(MAX_COST, |word| word.cost)) };
-        let mix = if reading.word == typed.literal { MIX_AS_TYPED } else { MIX };
+        let weights = self.options.weights;
+        let mix = if reading.word == typed.literal { weights.as_typed } else { weights.list };
         let mixed = |model: f64| {
             let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
             let Some((habits, said)) = person else { return anybody };

@@ -250,7 +250,7 @@ mod tests {
             "25.0",
             "50.0",
             "recall: errors that are mended",
-            "in use: 20 to 1",
+            "in use: 55 to 1",
         ] {
             assert!(has(&svg, expected), "{expected}");
         }
