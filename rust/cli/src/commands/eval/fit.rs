@@ -15,8 +15,11 @@ use crate::interrupt::Section;
 use crate::model::Runner;
 use crate::terminal::{Align, Paint, Table, note};
 
+/// One of the weights.
+type Weight = fn(&mut Weights) -> &mut f64;
+
 /// The weights that are fitted, and the values that are tried.
-const TRIED: [(fn(&mut Weights) -> &mut f64, &[f64]); 3] = [
+const TRIED: [(Weight, &[f64]); 3] = [
     (|weights| &mut weights.list, &[0.05, 0.1, 0.15, 0.2, 0.3]),
     (|weights| &mut weights.as_typed, &[0.2, 0.3, 0.4, 0.5]),
     (|weights| &mut weights.correction, &[2.0, 3.0, 3.5, 4.0, 4.5, 5.0]),
