@@ -81,7 +81,7 @@ import XCTest
         XCTAssertEqual(chat.conversation.messages.count, 1, "it is still being written")
         drafting.stop()
         XCTAssertEqual(drafting.text, "I would love to")
-        XCTAssertTrue(assistant.isStopped)
+        await assistant.stopped()
         drafting.text = "I would love to come"
         chat.send()
         XCTAssertEqual(chat.conversation.messages.last, .mine("I would love to come"))
@@ -94,7 +94,7 @@ import XCTest
         assistant.pen.yield("Yes")
         await waited { drafting.text == "Yes" }
         drafting.text = "No"
-        XCTAssertTrue(assistant.isStopped)
+        await assistant.stopped()
         XCTAssertNil(drafting.note)
         assistant.takePaper()
         drafting.write()

@@ -35,9 +35,12 @@ import Observation
         paper = AsyncThrowingStream.makeStream()
     }
 
-    /// Whether nobody reads the draft any more.
-    var isStopped: Bool {
-        if case .terminated = pen.yield("never") { true } else { false }
+    /// Waits until nobody reads the draft any more. A reader who is between two pieces learns that it was stopped when it asks for the next.
+    func stopped() async {
+        while true {
+            if case .terminated = pen.yield("never") { return }
+            await Task.yield()
+        }
     }
 }
 
