@@ -26,6 +26,10 @@ fn words(language: &str) -> PathBuf {
     file(&format!("words-{language}.fst"))
 }
 
+fn lexicon(language: &str) -> Outcome<Arc<Lexicon>> {
+    Lexicon::open(words(language).to_str().expect("a path in UTF-8").to_owned())
+}
+
 /// A word list of the suite, as it is built: a word of rank r is as frequent as 1/r of the most frequent one.
 fn word_list(language: &str) -> Vec<u8> {
     let words = fs::read_to_string(file(&format!("words-{language}.txt"))).unwrap();
@@ -151,8 +155,7 @@ impl Runner {
 
     fn keyboard(&self, case: &Value, learned: Option<Arc<LearnedWords>>) -> Outcome<Arc<Keyboard>> {
         let languages: Vec<String> = strings(&case["languages"]);
-        let open = |language: &String| Lexicon::open(words(language).to_str().expect("a path in UTF-8").to_owned());
-        let lexicons = languages.iter().map(open).collect::<Outcome<_>>()?;
+        let lexicons = languages.iter().map(|language| lexicon(language)).collect::<Outcome<_>>()?;
         let languages = if languages.is_empty() { vec!["en".to_owned()] } else { languages };
         let layout = layout(&case["layout"]);
         self.model.keyboard(KeyboardOptions { lexicons, layout, learned, languages, threads: 0, memory_limit: None })
@@ -247,9 +250,8 @@ impl Runner {
                 self.keyboard(&empty(), None)?.set_layout(Layout::Keys { keys: vec![key("a"), key("b")] })
             }
             "unnamed language" => {
-                let open = || Lexicon::open(words("en").to_str().expect("a path in UTF-8").to_owned());
                 let options = KeyboardOptions {
-                    lexicons: vec![open()?, open()?],
+                    lexicons: vec![lexicon("en")?; 2],
                     layout: Layout::Qwerty,
                     learned: None,
                     languages: vec!["en".to_owned()],

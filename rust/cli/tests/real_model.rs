@@ -216,6 +216,13 @@ fn a_damaged_file_of_learned_words_is_named_and_left_as_it_is() {
     assert_eq!(fs::read(&file).unwrap(), b"this is no store");
 }
 
+/// Of each (context, typed, meant): what was typed, what the keyboard answers, and what was meant.
+fn corrections<'a>(cases: &[(&str, &'a str, &'a str)]) -> Vec<(&'a str, Value, &'a str)> {
+    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
+    let answers = keyboard_answers(&typed).into_iter().zip(cases);
+    answers.map(|(answer, &(_, typed, meant))| (typed, answer, meant)).collect()
+}
+
 #[test]
 fn typing_errors_are_mended() {
     let cases = [
@@ -226,9 +233,8 @@ fn typing_errors_are_mended() {
         ("I live in ", "lodnon", "London"),
         ("We met at ", "teh", "the"),
     ];
-    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
-    for (answer, (_, typed, word)) in keyboard_answers(&typed).iter().zip(cases) {
-        assert_eq!((answer["autocorrect"].as_str(), words(answer)[0].as_str()), (Some(word), word), "{typed}");
+    for (typed, answer, word) in corrections(&cases) {
+        assert_eq!((answer["autocorrect"].as_str(), words(&answer)[0].as_str()), (Some(word), word), "{typed}");
         assert_eq!(answer["suggestions"][0]["kind"], "correction", "{typed}");
     }
     let answers = keyboard_answers(&[("thanks ", "forthe")]);
@@ -254,8 +260,7 @@ fn misspellings_and_missing_apostrophes_and_capitals_are_put_right() {
         ("see you on ", "monday", "Monday"),
         ("I live in ", "london", "London"),
     ];
-    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
-    for (answer, (_, typed, word)) in keyboard_answers(&typed).iter().zip(cases) {
+    for (typed, answer, word) in corrections(&cases) {
         assert_eq!(answer["autocorrect"], word, "{typed}");
     }
 }

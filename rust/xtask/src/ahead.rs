@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-/// Runs the commands one after another in the background, for as long as this program runs. What they say goes to
+/// Runs the commands one after another in the background, and begins none when this program has ended. What they say goes to
 /// `target/xtask/ahead.log`.
 pub fn compile(commands: Vec<Command>) -> Result<()> {
     let log = shell::root().join("target/xtask/ahead.log");

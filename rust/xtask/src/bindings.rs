@@ -198,7 +198,8 @@ fn of_surefire(line: &str) -> Option<Tally> {
 fn of_xctest(line: &str) -> Option<Tally> {
     let (run, rest) = line.trim_start().strip_prefix("Executed ")?.split_once(" test")?;
     let number_before = |what: &str| rest.split_once(what)?.0.rsplit(' ').next()?.parse::<usize>().ok();
-    let (failed, skipped) = (number_before(" failure")?, number_before(" tests skipped").unwrap_or(0));
+    let skipped = number_before(" tests skipped").or_else(|| number_before(" test skipped")).unwrap_or(0);
+    let failed = number_before(" failure")?;
     Some(Tally { passed: run.parse::<usize>().ok()?.checked_sub(failed + skipped)?, failed, skipped })
 }
 
@@ -218,6 +219,8 @@ mod tests {
         assert_eq!(of_xctest(line), Some(Tally { passed: 0, failed: 1, skipped: 0 }));
         let line = "Executed 5 tests, with 2 tests skipped and 1 failure (0 unexpected) in 0.1 (0.1) seconds";
         assert_eq!(of_xctest(line), Some(Tally { passed: 2, failed: 1, skipped: 2 }));
+        let line = "Executed 5 tests, with 1 test skipped and 0 failures (0 unexpected) in 0.1 (0.1) seconds";
+        assert_eq!(of_xctest(line), Some(Tally { passed: 4, failed: 0, skipped: 1 }));
         assert_eq!(of_xctest("Test Suite 'All tests' passed"), None);
     }
 }

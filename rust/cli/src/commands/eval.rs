@@ -70,7 +70,7 @@ counts as wrong too.
 
 With --fit the messages are typed with other weights too, each changed in turn as long as that takes somebody fewer keys: those that
 are pressed, 4 to mend an error that stayed, and 16 for a change that was wrong. The weights in use are in
-rust/tasks/src/keyboard/weights.rs; every 20 messages of a file take about a minute.
+rust/tasks/src/keyboard/weights.rs. All is typed fifteen times or more; interrupted, it prints what was tried until then.
 
 With --plot there is a picture of each file, FOLDER/NAME.svg: how often the next word is right for each probability that it
 claims, with how many there are; the words among three by the letters typed; and the precision and recall of autocorrection if
@@ -148,11 +148,12 @@ impl KeyboardArgs {
     fn run(self) -> Result<()> {
         let texts = self.files.iter().map(|path| self.messages(path)).collect::<Result<Vec<_>>>()?;
         let plots = self.plot.as_deref().map(|folder| Plots::into(folder, &self.files)).transpose()?;
-        let words = if self.compare { Some(self.words_to_compare()?) } else { None };
-        let mut runner = self.model.open()?;
+        let words = if self.compare { Some(self.words_for("--compare")?) } else { None };
         if self.fit {
-            return self.fit(&mut runner, &texts);
+            self.words_for("--fit")?;
+            return self.fit(&mut self.model.open()?, &texts);
         }
+        let mut runner = self.model.open()?;
         let mut found = Vec::new();
         let mut whole = true;
         for (path, messages) in self.files.iter().zip(&texts) {
@@ -266,11 +267,11 @@ impl KeyboardArgs {
         Ok(evaluation)
     }
 
-    /// The word lists that are left where the model is not.
-    fn words_to_compare(&self) -> Result<Vec<Arc<Lexicon>>> {
+    /// The word lists, without which this option makes no sense.
+    fn words_for(&self, option: &str) -> Result<Vec<Arc<Lexicon>>> {
         let lexicons = self.words.lexicons()?;
         if lexicons.is_empty() {
-            return Err(Failure::Failed("--compare needs a word list; fetch one: nibble pull lexicon-en".to_owned()));
+            return Err(Failure::Failed(format!("{option} needs a word list; fetch one: nibble pull lexicon-en")));
         }
         Ok(lexicons)
     }

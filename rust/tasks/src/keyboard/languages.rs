@@ -49,23 +49,27 @@ pub(super) struct Languages {
     costs: Vec<u16>,
     /// Which of them is written.
     written: usize,
+    /// What was listened to: it stays the same from key to key of a word.
+    heard: Option<String>,
 }
 
 impl Languages {
     /// Those of these lists, the one that is written most first.
     pub fn new(lexicons: Vec<Arc<Lexicon>>) -> Self {
         let costs = vec![0; lexicons.len()];
-        Self { lexicons, costs, written: 0 }
+        Self { lexicons, costs, written: 0, heard: None }
     }
 
     /// Finds out which of them is written in `context`.
     pub fn listen(&mut self, context: &str) {
-        if let [_] = self.lexicons[..] {
+        let context = text::suffix(context, LOOK_BACK);
+        if self.lexicons.len() == 1 || self.heard.as_deref() == Some(context) {
             return;
         }
+        self.heard = Some(context.to_owned());
         let mut scores = vec![0.0; self.lexicons.len()];
         let mut weight = 1.0;
-        for run in text::suffix(context, LOOK_BACK).split_whitespace().rev().take(HEARD) {
+        for run in context.split_whitespace().rev().take(HEARD) {
             let word = folded_word(run.trim_matches(|c: char| !c.is_alphanumeric()));
             let costs: Vec<Option<u16>> = self.lexicons.iter().map(|list| Some(list.get(&word)?.cost)).collect();
             // A name says nothing.

@@ -85,11 +85,7 @@ impl KeyboardArgs {
         let mut evaluations = Vec::new();
         for (path, messages) in self.files.iter().zip(texts) {
             let (learned, messages) = self.split(path, messages)?;
-            let keyboard = self.taught(learned, weights)?;
-            if !keyboard.mends_errors() {
-                return Err(Failure::Failed("--fit needs a word list; fetch one: nibble pull lexicon-en".to_owned()));
-            }
-            let mut predictor = Modelled { keyboard, model: runner.model() };
+            let mut predictor = Modelled { keyboard: self.taught(learned, weights)?, model: runner.model() };
             evaluations.push(self.type_on(&mut predictor, &messages, usize::from(self.errors), section, "fitting")?);
         }
         let effort = mean(&evaluations, |evaluation| evaluation.effort(usize::from(self.errors)));
