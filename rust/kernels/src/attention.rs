@@ -3,14 +3,21 @@
 //! Keys and values are widened block by block, and each block serves all queries before the next one is touched: a row of
 //! one token has a few heads that share them, a tile of a prefill or of a tree's branches has some tens. The order of every sum is that of one
 //! query alone: a score is summed in [`LANES`] accumulators over the dimensions, an output in one chain over the positions.
+#![allow(clippy::needless_range_loop, reason = "k runs over the weights of several queries, and over values")]
 
 use std::ops::Range;
 
 use crate::format::ShapeError;
-use crate::ops::{LANES, Lanes, Simd, exponentials, f16_to_f32, widen};
+use crate::ops::{LANES, Lanes, Simd, exponentials, f16_to_f32};
 
 /// Positions that are widened together: a block of them, and the queries it meets, stay in a first-level cache.
 const BLOCK: usize = LANES;
+
+/// How many blocks are between the one that is read and the one that is fetched: hardware does not fetch beyond the end of a page.
+const AHEAD: usize = 2;
+
+/// Halves of a cache line.
+const CACHE_LINE: usize = 32;
 
 /// Lanes of a [`Part`].
 const LANES_OF_PART: usize = 4;
@@ -84,7 +91,8 @@ impl<'a> Attention<'a> {
     pub fn scratch(rows: usize, heads: usize, head_dim: usize, positions: usize) -> usize {
         let width = head_dim.next_multiple_of(PART);
         let queries = rows.saturating_mul(heads);
-        (BLOCK * width).saturating_add(queries.saturating_mul(2 * width + 1 + positions))
+        (LANES + BLOCK * width)
+            .saturating_add(queries.saturating_mul((2 * width + 1).saturating_add(scores_of(positions))))
     }
 
     /// Positions in some segments.
@@ -149,9 +157,11 @@ impl<'a> Attention<'a> {
 #[inline(always)]
 pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], out: &mut [f32], stride: usize) {
     let &Attention { heads, head_dim, shared, own, seen, .. } = attention;
-    let (positions, parts) = (attention.positions(), head_dim.div_ceil(PART));
+    let (positions, parts) = (scores_of(attention.positions()), head_dim.div_ceil(PART));
     let count = seen.len() * heads;
-    let (block, rest) = scratch.split_at_mut(BLOCK * parts * PART);
+    // A register of AVX-512 is a cache line: one that lies across two takes twice as long.
+    let aligned = scratch.as_ptr().align_offset(size_of::<Lanes>()).min(LANES);
+    let (block, rest) = scratch[aligned..].split_at_mut(BLOCK * parts * PART);
     let (queries, rest) = rest.split_at_mut(count * parts * PART);
     let (sums, rest) = rest.split_at_mut(count * parts * PART);
     let (inverses, scores) = rest.split_at_mut(count);
@@ -172,12 +182,28 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
     for (rows, segments, first) in of_rows() {
         let mut blocks = Blocks::new(attention, segments.keys, first);
         while let Some((first, len)) = blocks.widen_next::<S>(block) {
-            for row in rows.clone() {
-                let part = overlap(&seen[row], first, len);
-                for i in row * heads..(row + 1) * heads {
-                    let query = &queries[i * parts..][..parts];
-                    let scores = &mut scores[i * positions + first..][part.clone()];
-                    self::scores::<S>(query, block, part.start, attention.scale, scores);
+            let mut of_queries = rows.start * heads..rows.end * heads;
+            while let Some(i) = of_queries.next() {
+                let of_query = |i: usize| (overlap(&seen[i / heads], first, len), &queries[i * parts..][..parts]);
+                let (part, query) = of_query(i);
+                let (scores, others) = scores[i * positions..].split_at_mut(positions);
+                let scores = &mut scores[first..][part.clone()];
+                if part.len() < ENOUGH {
+                    few_scores::<S>(query, &block[part.start * parts..], attention.scale, scores);
+                    continue;
+                }
+                let scale = S::splat(attention.scale);
+                if let Some(next) = of_queries.clone().next()
+                    && let (next_part, next_query) = of_query(next)
+                    && next_part.len() >= ENOUGH
+                {
+                    of_queries.next();
+                    let [dots, next_dots] = S::two_dots([query, next_query], block);
+                    write_part(S::store(S::mul(dots, scale)), part, scores);
+                    let scores = &mut others[first..][next_part.clone()];
+                    write_part(S::store(S::mul(next_dots, scale)), next_part, scores);
+                } else {
+                    write_part(S::store(S::mul(S::dots(query, block), scale)), part, scores);
                 }
             }
         }
@@ -187,7 +213,22 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
     }
 
     sums.as_flattened_mut().as_flattened_mut().fill(0.0);
-    for (rows, segments, first) in of_rows() {
+    // The few queries of one row take a value together, and it can be widened there.
+    let at_once = seen.len() == 1 && S::QUERIES > 1 && heads <= S::QUERIES && head_dim == parts * PART;
+    for (_, segments, first) in of_rows().filter(|_| at_once) {
+        let mut blocks = Blocks::new(attention, segments.values, first);
+        while let Some((first, rows)) = blocks.next::<S>() {
+            let row = attention.format.row(head_dim).unwrap_or(head_dim);
+            let part = overlap(&seen[0], first, rows.len() / row);
+            let rows = &rows[part.start * row..part.end * row];
+            let weights = Weights { scores: &scores[first..], positions, part: &part, parts };
+            match attention.format {
+                KvFormat::F16 => weights.add_all::<S, _>(F16Rows { rows, row }, sums, heads),
+                KvFormat::Q8_0 => weights.add_all::<S, _>(Q8Rows { rows, row }, sums, heads),
+            }
+        }
+    }
+    for (rows, segments, first) in of_rows().filter(|_| !at_once) {
         let mut blocks = Blocks::new(attention, segments.values, first);
         while let Some((first, len)) = blocks.widen_next::<S>(block) {
             for row in rows.clone() {
@@ -200,12 +241,7 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
                 while i < end {
                     let (sums, queries) = (&mut sums[i * parts..], S::QUERIES.min(end - i));
                     let weights = Weights { scores: &scores[i * positions + first..], positions, part: &part, parts };
-                    match queries {
-                        1 => add_weighted::<S, 1>(weights, values, sums),
-                        2 => add_weighted::<S, 2>(weights, values, sums),
-                        3 => add_weighted::<S, 3>(weights, values, sums),
-                        _ => add_weighted::<S, MOST_QUERIES>(weights, values, sums),
-                    }
+                    weights.add_all::<S, _>(Widened { values, parts }, sums, queries);
                     i += queries;
                 }
             }
@@ -217,6 +253,12 @@ pub(crate) fn attend<S: Simd>(attention: &Attention<'_>, scratch: &mut [f32], ou
             *out = sum * *inverse;
         }
     }
+}
+
+/// Room for the scores of a query: an odd number of cache lines, or else those of all queries at one position would meet in one set
+/// of the cache.
+const fn scores_of(positions: usize) -> usize {
+    (positions.saturating_add(LANES - 1) / LANES * LANES) | LANES
 }
 
 #[inline(always)]
@@ -243,19 +285,31 @@ impl<'a> Blocks<'a> {
         Self { segments, rest: &[], head_dim, format, first }
     }
 
-    /// Widens the rows of the next block, filled up to whole parts with zeros; returns the number of its first position, and how
-    /// many there are. Those past these hold whatever was there before.
+    /// The number of the first position of the next block, and its rows.
     #[inline(always)]
-    fn widen_next<S: Simd>(&mut self, block: &mut [Part]) -> Option<(usize, usize)> {
-        let &mut Self { head_dim, format, first, .. } = self;
-        let (width, row) = (block.len() / BLOCK * PART, format.row(head_dim).unwrap_or(head_dim));
+    fn next<S: Simd>(&mut self) -> Option<(usize, &'a [u16])> {
+        let first = self.first;
+        let row = self.format.row(self.head_dim).unwrap_or(self.head_dim);
         while self.rest.is_empty() {
             let (next, others) = self.segments.split_first()?;
             (self.rest, self.segments) = (next, others);
         }
         let (rows, rest) = self.rest.split_at_checked(BLOCK * row).unwrap_or((self.rest, &[]));
+        for line in (0..BLOCK * row).step_by(CACHE_LINE) {
+            S::prefetch(rest.as_ptr().wrapping_add(AHEAD * BLOCK * row + line));
+        }
+        (self.rest, self.first) = (rest, first + rows.len() / row);
+        Some((first, rows))
+    }
+
+    /// Widens the rows of the next block, filled up to whole parts with zeros; returns the number of its first position, and how
+    /// many there are. Those past these hold whatever was there before.
+    #[inline(always)]
+    fn widen_next<S: Simd>(&mut self, block: &mut [Part]) -> Option<(usize, usize)> {
+        let &mut Self { head_dim, format, .. } = self;
+        let (first, rows) = self.next::<S>()?;
+        let (width, row) = (block.len() / BLOCK * PART, format.row(head_dim).unwrap_or(head_dim));
         let len = rows.len() / row;
-        (self.rest, self.first) = (rest, first + len);
         let block = block.as_flattened_mut().as_flattened_mut();
         if format == KvFormat::F16 && head_dim == width {
             f16_to_f32::<S>(rows, &mut block[..rows.len()]);
@@ -278,7 +332,7 @@ impl<'a> Blocks<'a> {
 fn q8_to_f32<S: Simd>(row: &[u16], out: &mut [f32]) {
     let out = out.as_chunks_mut::<LANES>().0.as_chunks_mut::<{ RUN / LANES }>().0;
     for ([d, codes @ ..], out) in row.as_chunks::<RUN_STORED>().0.iter().zip(out) {
-        let d = S::splat(widen(*d));
+        let d = S::widen_to_all(*d);
         for (out, codes) in out.iter_mut().zip(codes.as_chunks::<{ LANES / 2 }>().0) {
             *out = S::store(S::fma(d, S::widen_codes(codes), S::splat(0.0)));
         }
@@ -292,35 +346,50 @@ fn overlap(seen: &Range<usize>, first: usize, len: usize) -> Range<usize> {
     within(seen.start)..within(seen.end)
 }
 
-/// `scores[i] = scale * (query . key (start + i))`, for a query in parts and the keys of a block.
+/// `scores[i] = scale * (query . keys[i])`, for a query and keys in parts.
 #[inline(always)]
-fn scores<S: Simd>(query: &[Part], keys: &[Part], start: usize, scale: f32, scores: &mut [f32]) {
-    let parts = query.len();
-    if scores.len() < ENOUGH {
-        for (score, key) in scores.iter_mut().zip(keys[start * parts..].chunks_exact(parts)) {
-            let [dot] = dots::<S, 1>(query, key, |_| 0);
-            *score = S::sum(dot) * scale;
-        }
-        return;
+fn few_scores<S: Simd>(query: &[Part], keys: &[Part], scale: f32, scores: &mut [f32]) {
+    for (score, key) in scores.iter_mut().zip(keys.chunks_exact(query.len())) {
+        let [dot] = dots::<S, 1, 1>([query], key, &[(0, 0)]);
+        *score = S::sum(dot) * scale;
     }
-    let all = S::store(S::mul(S::dots(query, keys), S::splat(scale)));
-    scores.copy_from_slice(&all[start..][..scores.len()]);
+}
+
+/// Writes this part of the lanes.
+#[inline(always)]
+fn write_part(lanes: Lanes, part: Range<usize>, out: &mut [f32]) {
+    match out.as_mut_array() {
+        // No call, which is what it is for whole blocks, which are most.
+        Some(out) => *out = lanes,
+        None => out.copy_from_slice(&lanes[part]),
+    }
 }
 
 /// From so many scores on, computing those of a whole block takes less.
 const ENOUGH: usize = 4;
 
-/// The products of a query with N keys, not yet summed up; the n-th with key `of(n)`.
+/// N products of queries with keys, not yet summed up; `of` says which query and which key each is of.
 #[inline(always)]
-pub(crate) fn dots<S: Simd, const N: usize>(query: &[Part], keys: &[Part], of: fn(usize) -> usize) -> [S::V; N] {
-    let parts = query.len();
+pub(crate) fn dots<S: Simd, const N: usize, const Q: usize>(
+    queries: [&[Part]; Q],
+    keys: &[Part],
+    of: &[(usize, usize); N],
+) -> [S::V; N] {
+    let parts = queries[0].len();
     let mut acc = [S::splat(0.0); N];
-    for (p, query) in query.iter().enumerate() {
-        let keys: [&Part; N] = std::array::from_fn(|n| &keys[of(n) * parts + p]);
-        for (c, query) in query.iter().enumerate() {
-            let query = S::load(query);
+    for p in 0..parts {
+        // Loops, as `map` and its like are not always inlined.
+        let mut key = [&keys[0]; N];
+        for n in 0..N {
+            key[n] = &keys[of[n].1 * parts + p];
+        }
+        for c in 0..LANES_OF_PART {
+            let mut query = [S::splat(0.0); Q];
+            for q in 0..Q {
+                query[q] = S::load(&queries[q][p][c]);
+            }
             for n in 0..N {
-                acc[n] = S::fma(query, S::load(&keys[n][c]), acc[n]);
+                acc[n] = S::fma(query[of[n].0], S::load(&key[n][c]), acc[n]);
             }
         }
     }
@@ -339,9 +408,72 @@ struct Weights<'a> {
     parts: usize,
 }
 
+impl Weights<'_> {
+    /// [`add_weighted`] for one to [`MOST_QUERIES`] queries.
+    #[inline(always)]
+    fn add_all<S: Simd, V: Values>(self, values: V, sums: &mut [Part], queries: usize) {
+        match queries {
+            1 => add_weighted::<S, V, 1>(self, values, sums),
+            2 => add_weighted::<S, V, 2>(self, values, sums),
+            3 => add_weighted::<S, V, 3>(self, values, sums),
+            _ => add_weighted::<S, V, MOST_QUERIES>(self, values, sums),
+        }
+    }
+}
+
+/// Rows of values.
+trait Values: Copy {
+    /// The lanes `c` of part `p` of row `k`.
+    fn lanes<S: Simd>(self, k: usize, p: usize, c: usize) -> S::V;
+}
+
+#[derive(Clone, Copy)]
+struct Widened<'a> {
+    values: &'a [Part],
+    parts: usize,
+}
+
+impl Values for Widened<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd>(self, k: usize, p: usize, c: usize) -> S::V {
+        S::load(&self.values[k * self.parts + p][c])
+    }
+}
+
+/// Rows in [`KvFormat::F16`], `row` halves each.
+#[derive(Clone, Copy)]
+struct F16Rows<'a> {
+    rows: &'a [u16],
+    row: usize,
+}
+
+impl Values for F16Rows<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd>(self, k: usize, p: usize, c: usize) -> S::V {
+        let part: &[[u16; LANES]; LANES_OF_PART] = &self.rows[k * self.row..].as_chunks().0.as_chunks().0[p];
+        S::widen(&part[c])
+    }
+}
+
+/// The same in [`KvFormat::Q8_0`].
+#[derive(Clone, Copy)]
+struct Q8Rows<'a> {
+    rows: &'a [u16],
+    row: usize,
+}
+
+impl Values for Q8Rows<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd>(self, k: usize, p: usize, c: usize) -> S::V {
+        let runs: &[[[u16; RUN_STORED]; PART / RUN]] = self.rows[k * self.row..].as_chunks().0.as_chunks().0;
+        let [d, codes @ ..] = &runs[p][c / 2];
+        S::fma(S::widen_to_all(*d), S::widen_codes(&codes.as_chunks().0[c % 2]), S::splat(0.0))
+    }
+}
+
 /// Adds the weighted sums of rows of values to `sums`, for Q queries.
 #[inline(always)]
-fn add_weighted<S: Simd, const Q: usize>(weights: Weights<'_>, values: &[Part], sums: &mut [Part]) {
+fn add_weighted<S: Simd, V: Values, const Q: usize>(weights: Weights<'_>, values: V, sums: &mut [Part]) {
     let Weights { scores, positions, part, parts } = weights;
     let mut of_query = [&scores[..0]; Q];
     for (q, weights) in of_query.iter_mut().enumerate() {
@@ -354,11 +486,15 @@ fn add_weighted<S: Simd, const Q: usize>(weights: Weights<'_>, values: &[Part], 
                 *acc = S::load(sum);
             }
         }
-        for (k, value) in values[p..].iter().step_by(parts).enumerate() {
+        for k in 0..part.len() {
+            let mut value = [S::splat(0.0); LANES_OF_PART];
+            for (c, value) in value.iter_mut().enumerate() {
+                *value = values.lanes::<S>(k, p, c);
+            }
             for q in 0..Q {
                 let weight = S::splat(of_query[q][k]);
                 for c in 0..LANES_OF_PART {
-                    acc[q][c] = S::fma(weight, S::load(&value[c]), acc[q][c]);
+                    acc[q][c] = S::fma(weight, value[c], acc[q][c]);
                 }
             }
         }

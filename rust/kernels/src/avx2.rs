@@ -88,9 +88,21 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const u16) {
+        // SAFETY: a prefetch of any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+
+    #[inline(always)]
     fn widen(x: &[u16; LANES]) -> Self::V {
         // SAFETY: see above.
         unsafe { halves(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn widen_to_all(x: u16) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [_mm256_cvtph_ps(_mm_set1_epi16(x.cast_signed())); 2] }
     }
 
     #[inline(always)]
@@ -113,6 +125,55 @@ impl Simd for Vector {
             let codes = _mm_loadu_si128(x.as_ptr().cast());
             [codes, _mm_srli_si128::<8>(codes)].map(|codes| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)))
         }
+    }
+
+    #[inline(always)]
+    fn larger(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see above. The instruction gives its second operand where one is no number.
+        unsafe {
+            let sign = _mm256_set1_ps(-0.0);
+            [_mm256_max_ps(_mm256_andnot_ps(sign, b[0]), a[0]), _mm256_max_ps(_mm256_andnot_ps(sign, b[1]), a[1])]
+        }
+    }
+
+    #[inline(always)]
+    fn largest([low, high]: Self::V) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let eight = _mm256_max_ps(low, high);
+            let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn codes([low, high]: Self::V) -> ([u8; LANES], i32) {
+        // SAFETY: see above. A NaN is the first operand of a maximum.
+        unsafe {
+            let (lowest, highest) = (_mm256_set1_ps(-127.0), _mm256_set1_ps(127.0));
+            let low = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(low, lowest), highest));
+            let high = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(high, lowest), highest));
+            let shorts = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
+            bytes_and_sum(_mm_packs_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256::<1>(shorts)))
+        }
+    }
+}
+
+/// Sixteen signed bytes, and their sum.
+///
+/// # Safety
+/// The CPU has AVX.
+#[inline(always)]
+pub(crate) unsafe fn bytes_and_sum(codes: __m128i) -> ([u8; LANES], i32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut bytes = [0; LANES];
+        _mm_storeu_si128(bytes.as_mut_ptr().cast(), codes);
+        // Sums of unsigned bytes, by halves: 128 was added to each.
+        let halves = _mm_sad_epu8(_mm_xor_si128(codes, _mm_set1_epi8(-128)), _mm_setzero_si128());
+        let sum = _mm_cvtsi128_si32(_mm_add_epi32(halves, _mm_srli_si128::<8>(halves)));
+        (bytes, sum - 128 * LANES as i32)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::activation::word;
+use crate::activation::{TILE, word};
 use crate::attention::{self, Part};
-use crate::avx2::{self, AHEAD, Block, Codes, Packed};
+use crate::avx2::{self, AHEAD, Codes, Packed};
 use crate::cpu::Avx512Vnni;
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
@@ -61,14 +61,35 @@ impl Simd for Vector {
 
     #[inline(always)]
     fn dots(query: &[Part], keys: &[Part]) -> __m512 {
-        // In the order in which the sums come out right.
-        sums(attention::dots::<Self, 16>(query, keys, |n| n % 4 * 4 + n / 4))
+        const OF: [(usize, usize); 16] = in_order(1);
+        sums(attention::dots::<Self, 16, 1>([query], keys, &OF))
+    }
+
+    /// Eight keys at a time: a load of a key serves both queries.
+    #[inline(always)]
+    fn two_dots(queries: [&[Part]; 2], keys: &[Part]) -> [__m512; 2] {
+        const OF: [(usize, usize); 16] = in_order(2);
+        let low = sums(attention::dots::<Self, 16, 2>(queries, keys, &OF));
+        let high = sums(attention::dots::<Self, 16, 2>(queries, &keys[8 * queries[0].len()..], &OF));
+        // SAFETY: see above.
+        unsafe { [_mm512_shuffle_f32x4::<0x44>(low, high), _mm512_shuffle_f32x4::<0xee>(low, high)] }
+    }
+
+    #[inline(always)]
+    fn prefetch(at: *const u16) {
+        avx2::Vector::prefetch(at);
     }
 
     #[inline(always)]
     fn widen(x: &[u16; LANES]) -> __m512 {
         // SAFETY: see above.
         unsafe { widened(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn widen_to_all(x: u16) -> __m512 {
+        // SAFETY: see above.
+        unsafe { _mm512_cvtph_ps(_mm256_set1_epi16(x.cast_signed())) }
     }
 
     #[inline(always)]
@@ -87,6 +108,39 @@ impl Simd for Vector {
         // SAFETY: see above.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast()))) }
     }
+
+    #[inline(always)]
+    fn larger(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above. The instruction gives its second operand where one is no number.
+        unsafe { _mm512_max_ps(_mm512_abs_ps(b), a) }
+    }
+
+    #[inline(always)]
+    fn largest(v: __m512) -> f32 {
+        avx2::Vector::largest(halves_of(v))
+    }
+
+    #[inline(always)]
+    fn codes(v: __m512) -> ([u8; LANES], i32) {
+        // SAFETY: see above. A NaN is the first operand of a maximum.
+        unsafe {
+            let at_least = _mm512_max_ps(v, _mm512_set1_ps(-127.0));
+            let codes = _mm512_cvtps_epi32(_mm512_min_ps(at_least, _mm512_set1_ps(127.0)));
+            avx2::bytes_and_sum(_mm512_cvtepi32_epi8(codes))
+        }
+    }
+}
+
+/// Which query and which key each vector has to be of, for the [`sums`] to be those of one query and then those of the next.
+const fn in_order(queries: usize) -> [(usize, usize); 16] {
+    let mut of = [(0, 0); 16];
+    let mut n = 0;
+    while n < 16 {
+        let (lane, keys) = (n % 4 * 4 + n / 4, 16 / queries);
+        of[n] = (lane / keys, lane % keys);
+        n += 1;
+    }
+    of
 }
 
 /// The lanes of each vector added in halves; that of vector n in lane n % 4 * 4 + n / 4.
@@ -135,27 +189,25 @@ impl Variant for Dpbusd {
         tile: &[u8],
         results: &mut [[f32; GROUP]; T],
     ) {
-        let codes = Packed::of(w, group);
-        let mut at = Block { codes, scales: w.scales(group).as_ptr(), record: tile.as_ptr() };
-        let mut acc = [_mm512_setzero_ps(); T];
-        for _ in 0..w.blocks() {
-            // SAFETY: the caller's promise; `at` is in turn at each of the blocks that `w` and the tile have.
-            unsafe {
-                // As for AVX2.
-                if const { F::FORMAT.block() == 32 } {
-                    block::<F, T>(at, &mut acc);
-                } else {
-                    superblock::<F, T>(at, &mut acc);
-                }
-            }
-            at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
-            at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
-            at.record = at.record.wrapping_add(T * F::FORMAT.activation().record());
-        }
-        for (result, acc) in results.iter_mut().zip(acc) {
-            // SAFETY: sixteen floats.
-            unsafe { _mm512_storeu_ps(result.as_mut_ptr(), acc) };
-        }
+        // SAFETY: the caller's promise.
+        unsafe { groups_times_tile::<F, T, 1>(w, group, tile, [results]) }
+    }
+
+    /// With one group, loading the activations takes longer than multiplying by them. Two of Q6_K want more registers than there are.
+    fn pairs(format: Format) -> bool {
+        format != Format::F32
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn pair<F: Marker>(
+        w: &Matrix<'_>,
+        group: usize,
+        tile: &[u8],
+        first: &mut [[f32; GROUP]; TILE],
+        second: &mut [[f32; GROUP]; TILE],
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { groups_times_tile::<F, TILE, 2>(w, group, tile, [first, second]) }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -165,32 +217,112 @@ impl Variant for Dpbusd {
     }
 }
 
+/// Adds to `sums` the products of some of the steps of four columns that 32 columns are. Spelt out, since the shifts of each step are
+/// constants.
+macro_rules! steps {
+    ($($i:literal)*; $F:ident, $T:ident, $G:ident; $at:expr, $activations:expr => $sums:ident) => {$({
+        let mut w = [_mm512_setzero_si512(); $G];
+        for g in 0..$G {
+            w[g] = rows::<$F, $i>($at[g].codes);
+        }
+        for t in 0..$T {
+            let x = _mm512_set1_epi32($activations.cast::<i32>().add(word($i, $T, t)).read_unaligned());
+            for g in 0..$G {
+                let sum = &mut $sums[if let Format::Q6_K = $F::FORMAT { $i / 4 } else { 0 }][g][t];
+                *sum = _mm512_dpbusd_epi32(*sum, w[g], x);
+            }
+        }
+    })*};
+}
+
+/// G groups of rows, from `group` on, times a tile of T tokens.
+///
+/// # Safety
+/// As [`Variant::blocks`].
+#[inline(always)]
+unsafe fn groups_times_tile<F: Marker, const T: usize, const G: usize>(
+    w: &Matrix<'_>,
+    group: usize,
+    tile: &[u8],
+    results: [&mut [[f32; GROUP]; T]; G],
+) {
+    let mut at = [Weights { codes: Packed::of(w, group), scales: w.scales(group).as_ptr() }; G];
+    for g in 1..G {
+        at[g] = Weights { codes: Packed::of(w, group + g), scales: w.scales(group + g).as_ptr() };
+    }
+    let mut record = tile.as_ptr();
+    // SAFETY: the caller's promise; `at` and `record` are in turn at each of the blocks that `w` and the tile have.
+    unsafe {
+        let mut acc = [[_mm512_setzero_ps(); T]; G];
+        for _ in 0..w.blocks() {
+            // As for AVX2.
+            if const { F::FORMAT.block() == 32 } {
+                block::<F, T, G>(at, record, &mut acc);
+            } else {
+                superblock::<F, T, G>(at, record, &mut acc);
+            }
+            for at in &mut at {
+                at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
+                at.scales = at.scales.wrapping_add(F::FORMAT.scale_bytes());
+            }
+            record = record.wrapping_add(T * F::FORMAT.activation().record());
+        }
+        for (results, acc) in results.into_iter().zip(acc) {
+            for (result, acc) in results.iter_mut().zip(acc) {
+                _mm512_storeu_ps(result.as_mut_ptr(), acc);
+            }
+        }
+    }
+}
+
+/// Where one block of a group lies.
+#[derive(Clone, Copy)]
+struct Weights {
+    codes: Packed,
+    scales: *const u8,
+}
+
 /// 32 columns with one scale.
 ///
 /// # Safety
-/// `at` is at a block of format F and of a tile of T tokens, all of which may be read.
+/// `at` are at blocks of format F and `record` at that of a tile of T tokens, all of which may be read.
 #[inline(always)]
-unsafe fn block<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__m512; T]) {
+unsafe fn block<F: Marker, const T: usize, const G: usize>(
+    at: [Weights; G],
+    record: *const u8,
+    acc: &mut [[__m512; T]; G],
+) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
-        at.codes.prefetch::<F>();
-        _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
-        let [s] = dots::<F, T, 1>(at.codes, at.record);
-        let (d, m) = (widened(at.scales), at.scales.wrapping_add(2 * GROUP));
-        let per_token = at.record.add(32 * T).cast::<f32>();
+        for at in at {
+            at.codes.prefetch::<F>();
+            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
+        }
+        let per_token = record.add(32 * T).cast::<f32>();
+        let mut s = [[[_mm512_setzero_si512(); T]; G]; 1];
+        for t in 0..T {
+            let sum = _mm512_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
+            let offset = match F::FORMAT {
+                Format::Q4_0 => _mm512_slli_epi32::<3>(sum),
+                Format::Q5_0 => _mm512_slli_epi32::<4>(sum),
+                Format::Q8_0 | Format::Q8_0N => _mm512_slli_epi32::<7>(sum),
+                _ => continue,
+            };
+            for s in &mut s[0] {
+                s[t] = _mm512_sub_epi32(_mm512_setzero_si512(), offset);
+            }
+        }
+        steps!(0 1 2 3 4 5 6 7; F, T, G; at, record => s);
         for t in 0..T {
             let da = _mm512_set1_ps(per_token.add(t).read_unaligned());
-            let sum = _mm512_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
-            let s = match F::FORMAT {
-                Format::Q4_0 => _mm512_sub_epi32(s[t], _mm512_slli_epi32::<3>(sum)),
-                Format::Q5_0 => _mm512_sub_epi32(s[t], _mm512_slli_epi32::<4>(sum)),
-                Format::Q8_0 | Format::Q8_0N => _mm512_sub_epi32(s[t], _mm512_slli_epi32::<7>(sum)),
-                _ => s[t],
-            };
-            acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[t]);
-            if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
-                let da_sum = _mm512_set1_ps(per_token.add(T + t).read_unaligned());
-                acc[t] = _mm512_fmadd_ps(widened(m), da_sum, acc[t]);
+            for g in 0..G {
+                let d = widened(at[g].scales);
+                acc[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[0][g][t]), _mm512_mul_ps(d, da), acc[g][t]);
+                if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
+                    let da_sum = _mm512_set1_ps(per_token.add(T + t).read_unaligned());
+                    let m = widened(at[g].scales.wrapping_add(2 * GROUP));
+                    acc[g][t] = _mm512_fmadd_ps(m, da_sum, acc[g][t]);
+                }
             }
         }
     }
@@ -201,78 +333,76 @@ unsafe fn block<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__m512;
 /// # Safety
 /// As [`block`].
 #[inline(always)]
-unsafe fn superblock<F: Marker, const T: usize>(at: Block<Packed>, acc: &mut [__m512; T]) {
+unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
+    at: [Weights; G],
+    record: *const u8,
+    acc: &mut [[__m512; T]; G],
+) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let six = matches!(F::FORMAT, Format::Q6_K);
         // Both in 16-bit pairs of adjacent sub-blocks: what has to be added up per pair (minima, or scales for the offset).
-        let (scales, minima) = (at.scales.add(if six { 32 } else { 64 }), at.scales.add(if six { 32 } else { 192 }));
-        let sums = at.record.add(T * if six { 260 } else { 292 });
-        let mut s = [_mm512_setzero_si512(); T];
-        let mut m = [_mm512_setzero_si512(); T];
+        let (scales, minima) = if six { (32, 32) } else { (64, 192) };
+        let sums = record.add(T * if six { 260 } else { 292 });
+        let mut s = [[_mm512_setzero_si512(); T]; G];
+        let mut m = [[_mm512_setzero_si512(); T]; G];
         for sub in 0..8 {
-            let codes = at.codes.skip::<F>(sub);
-            codes.prefetch::<F>();
-            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
             let p = if six { sub } else { sub / 2 };
-            let pair = pairs::<F>(scales.add(p * 32));
-            let (even, odd) = (_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair)), _mm512_srai_epi32::<16>(pair));
-            let activations = at.record.add(sub * 32 * T);
-            if const { matches!(F::FORMAT, Format::Q6_K) } {
-                let [first, second] = dots::<F, T, 2>(codes, activations);
-                for t in 0..T {
-                    s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(first[t], even));
-                    s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(second[t], odd));
-                }
-            } else {
-                let [dots] = dots::<F, T, 1>(codes, activations);
-                for t in 0..T {
-                    s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(dots[t], if sub % 2 == 0 { even } else { odd }));
+            let activations = record.add(sub * 32 * T);
+            let mut codes = at;
+            for at in &mut codes {
+                at.codes = at.codes.skip::<F>(sub);
+                at.codes.prefetch::<F>();
+                _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
+            }
+            let [mut even, mut odd] = [[_mm512_setzero_si512(); G]; 2];
+            for g in 0..G {
+                let pair = pairs::<F>(at[g].scales.add(scales + p * 32));
+                even[g] = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair));
+                odd[g] = _mm512_srai_epi32::<16>(pair);
+            }
+            let mut dots = [[[_mm512_setzero_si512(); T]; G]; 2];
+            for t in 0..T {
+                if six {
+                    let pair = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
+                    let zero = _mm512_setzero_si512();
+                    let first = _mm512_sub_epi32(zero, _mm512_srai_epi32::<11>(_mm512_slli_epi32::<16>(pair)));
+                    let second = _mm512_sub_epi32(zero, _mm512_slli_epi32::<5>(_mm512_srai_epi32::<16>(pair)));
+                    for g in 0..G {
+                        (dots[0][g][t], dots[1][g][t]) = (first, second);
+                    }
                 }
             }
-            if six || sub % 2 == 0 {
-                let pair = pairs::<F>(minima.add(p * 32));
+            steps!(0 1 2 3 4 5 6 7; F, T, G; codes, activations => dots);
+            for g in 0..G {
                 for t in 0..T {
-                    let sum = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
-                    m[t] = _mm512_add_epi32(m[t], _mm512_madd_epi16(pair, sum));
+                    // The halves of a sub-block of Q6_K have scales of their own.
+                    let scale = if six || sub % 2 == 0 { even[g] } else { odd[g] };
+                    s[g][t] = _mm512_add_epi32(s[g][t], _mm512_mullo_epi32(dots[0][g][t], scale));
+                    if six {
+                        s[g][t] = _mm512_add_epi32(s[g][t], _mm512_mullo_epi32(dots[1][g][t], odd[g]));
+                    }
+                }
+                if !six && sub % 2 == 0 {
+                    let pair = pairs::<F>(at[g].scales.add(minima + p * 32));
+                    for t in 0..T {
+                        let sum = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
+                        m[g][t] = _mm512_add_epi32(m[g][t], _mm512_madd_epi16(pair, sum));
+                    }
                 }
             }
         }
-        let d = widened(at.scales);
         for t in 0..T {
-            let da = _mm512_set1_ps(at.record.add(T * 256 + t * 4).cast::<f32>().read_unaligned());
-            let s = if six { _mm512_sub_epi32(s[t], _mm512_slli_epi32::<5>(m[t])) } else { s[t] };
-            acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[t]);
-            if !six {
-                let dmin = _mm512_mul_ps(widened(at.scales.add(2 * GROUP)), da);
-                acc[t] = _mm512_fnmadd_ps(dmin, _mm512_cvtepi32_ps(m[t]), acc[t]);
+            let da = _mm512_set1_ps(record.add(T * 256 + t * 4).cast::<f32>().read_unaligned());
+            for g in 0..G {
+                let (s, m, d) = (s[g][t], m[g][t], widened(at[g].scales));
+                acc[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[g][t]);
+                if !six {
+                    let dmin = _mm512_mul_ps(widened(at[g].scales.add(2 * GROUP)), da);
+                    acc[g][t] = _mm512_fnmadd_ps(dmin, _mm512_cvtepi32_ps(m), acc[g][t]);
+                }
             }
         }
-    }
-}
-
-/// The products of 32 columns, added up in N runs of columns.
-///
-/// # Safety
-/// There are 32 columns of format F, and of a tile of T tokens.
-#[inline(always)]
-unsafe fn dots<F: Marker, const T: usize, const N: usize>(codes: Packed, activations: *const u8) -> [[__m512i; T]; N] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut sums = [[_mm512_setzero_si512(); T]; N];
-        // Spelt out, since the shifts of each step are constants.
-        macro_rules! steps {
-            ($($i:literal)*) => {$(
-                let w = rows::<F, $i>(codes);
-                for t in 0..T {
-                    let x = _mm512_set1_epi32(activations.cast::<i32>().add(word($i, T, t)).read_unaligned());
-                    let sum = &mut sums[$i * N / 8][t];
-                    *sum = _mm512_dpbusd_epi32(*sum, w, x);
-                }
-            )*};
-        }
-        steps!(0 1 2 3 4 5 6 7);
-        sums
     }
 }
 

@@ -69,9 +69,21 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
+    fn prefetch(at: *const u16) {
+        // SAFETY: a prefetch of any address is allowed.
+        unsafe { asm!("prfm pldl1keep, [{0}]", in(reg) at, options(readonly, nostack, preserves_flags)) };
+    }
+
+    #[inline(always)]
     fn widen(x: &[u16; LANES]) -> Self::V {
         // SAFETY: see above.
         [0, 4, 8, 12].map(|i| unsafe { halves(x.as_ptr().wrapping_add(i)) })
+    }
+
+    #[inline(always)]
+    fn widen_to_all(x: u16) -> Self::V {
+        // SAFETY: see above.
+        unsafe { [vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(x))); 4] }
     }
 
     #[inline(always)]
@@ -98,6 +110,39 @@ impl Simd for Vector {
             ];
             let [a, b, c, d] = wide;
             [vcvtq_f32_s32(a), vcvtq_f32_s32(b), vcvtq_f32_s32(c), vcvtq_f32_s32(d)]
+        }
+    }
+
+    #[inline(always)]
+    fn larger(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see above.
+        [0, 1, 2, 3].map(|q| unsafe {
+            let b = vabsq_f32(b[q]);
+            // Not a maximum, which makes a NaN of a signalling one.
+            vbslq_f32(vcgtq_f32(b, a[q]), b, a[q])
+        })
+    }
+
+    #[inline(always)]
+    fn largest([a, b, c, d]: Self::V) -> f32 {
+        // SAFETY: see above.
+        unsafe { vmaxvq_f32(vmaxq_f32(vmaxq_f32(a, c), vmaxq_f32(b, d))) }
+    }
+
+    #[inline(always)]
+    fn codes(v: Self::V) -> ([u8; LANES], i32) {
+        let mut bytes = [0; LANES];
+        // SAFETY: see above.
+        unsafe {
+            let [a, b, c, d] = v.map(|x| {
+                // Of a NaN and a number, these give the number.
+                let x = vminnmq_f32(vmaxnmq_f32(x, vdupq_n_f32(-127.0)), vdupq_n_f32(127.0));
+                vcvtnq_s32_f32(x)
+            });
+            let [low, high] = [[a, b], [c, d]].map(|[a, b]| vmovn_high_s32(vmovn_s32(a), b));
+            let codes = vmovn_high_s16(vmovn_s16(low), high);
+            vst1q_s8(bytes.as_mut_ptr().cast(), codes);
+            (bytes, i32::from(vaddlvq_s8(codes)))
         }
     }
 }

@@ -44,18 +44,34 @@ pub(crate) trait Simd: Sized {
     /// The products of a query with the sixteen keys of a block, all of so many parts.
     #[inline(always)]
     fn dots(query: &[Part], keys: &[Part]) -> Self::V {
+        const FOUR: &[(usize, usize); 4] = &[(0, 0), (0, 1), (0, 2), (0, 3)];
         let mut all = [0.0; LANES];
         let fours = all.as_chunks_mut::<4>().0;
-        fours[0] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n));
-        fours[1] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n + 4));
-        fours[2] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n + 8));
-        fours[3] = Self::sums(attention::dots::<Self, 4>(query, keys, |n| n + 12));
+        fours[0] = Self::sums(attention::dots::<Self, 4, 1>([query], keys, FOUR));
+        fours[1] = Self::sums(attention::dots::<Self, 4, 1>([query], &keys[4 * query.len()..], FOUR));
+        fours[2] = Self::sums(attention::dots::<Self, 4, 1>([query], &keys[8 * query.len()..], FOUR));
+        fours[3] = Self::sums(attention::dots::<Self, 4, 1>([query], &keys[12 * query.len()..], FOUR));
         Self::load(&all)
     }
+    /// As [`Self::dots`], for two queries.
+    #[inline(always)]
+    fn two_dots(queries: [&[Part]; 2], keys: &[Part]) -> [Self::V; 2] {
+        [Self::dots(queries[0], keys), Self::dots(queries[1], keys)]
+    }
+    /// Asks for a cache line.
+    fn prefetch(_at: *const u16) {}
     fn widen(x: &[u16; LANES]) -> Self::V;
+    /// One half in all lanes.
+    fn widen_to_all(x: u16) -> Self::V;
     fn narrow(v: Self::V) -> [u16; LANES];
     /// Sixteen signed bytes, two to a word, as floats.
     fn widen_codes(x: &[u16; LANES / 2]) -> Self::V;
+    /// The magnitudes of `b` where they are larger than `a`; NaNs in `b` are passed over.
+    fn larger(a: Self::V, b: Self::V) -> Self::V;
+    /// The largest of all sixteen, none of them a NaN.
+    fn largest(v: Self::V) -> f32;
+    /// Each to the nearest integer between -127 and 127, ties to even, as a signed byte, and the sum of all. A NaN becomes -127.
+    fn codes(v: Self::V) -> ([u8; LANES], i32);
 }
 
 /// The definition.
@@ -100,6 +116,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn widen_to_all(x: u16) -> Lanes {
+        [widen(x); LANES]
+    }
+
+    #[inline(always)]
     fn narrow(v: Lanes) -> [u16; LANES] {
         v.map(narrow)
     }
@@ -107,6 +128,27 @@ impl Simd for Portable {
     #[inline(always)]
     fn widen_codes(x: &[u16; LANES / 2]) -> Lanes {
         std::array::from_fn(|i| f32::from(x[i / 2].to_le_bytes()[i % 2] as i8))
+    }
+
+    #[inline(always)]
+    fn larger(a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|i| larger(a[i], b[i].abs()))
+    }
+
+    #[inline(always)]
+    fn largest(v: Lanes) -> f32 {
+        halves(v, larger)
+    }
+
+    #[inline(always)]
+    fn codes(v: Lanes) -> ([u8; LANES], i32) {
+        let codes = v.map(|x| {
+            // The comparisons also turn a NaN into a number.
+            let x = if x > -127.0 { x } else { -127.0 };
+            let x = if x < 127.0 { x } else { 127.0 };
+            (x + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32
+        });
+        (codes.map(|code| code as u8), codes.iter().sum())
     }
 }
 
@@ -230,10 +272,19 @@ fn max(x: &[f32]) -> f32 {
 #[inline(always)]
 pub(crate) fn exponentials(x: &mut [f32]) -> f32 {
     let max = max(x);
-    for x in x.iter_mut() {
-        *x = exp(*x - max);
+    let mut acc = [0.0; LANES];
+    let (chunks, rest) = x.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            chunk[i] = exp(chunk[i] - max);
+            acc[i] += chunk[i];
+        }
     }
-    reduce(x, 0.0, |acc, x| acc + x, |a, b| a + b)
+    for (acc, x) in acc.iter_mut().zip(rest) {
+        *x = exp(*x - max);
+        *acc += *x;
+    }
+    halves(acc, |a, b| a + b)
 }
 
 /// To single precision, exactly.
@@ -255,37 +306,31 @@ mod body {
     use super::*;
     pub(super) use crate::attention::attend;
 
-    /// Scale, and its inverse: 127 steps up to the largest magnitude. Blocks too small for an inverse count as zero.
+    /// Scale, and its inverse, of a whole number of [`LANES`]: 127 steps up to the largest magnitude. Blocks too small for an inverse
+    /// count as zero.
     #[inline(always)]
-    fn scales(x: &[f32]) -> (f32, f32) {
-        let largest = reduce(x, 0.0, |acc, x| larger(acc, x.abs()), larger);
-        let d = largest / 127.0;
+    fn scales<S: Simd>(x: &[f32]) -> (f32, f32) {
+        let lanes = x.as_chunks::<LANES>().0;
+        let d = S::largest(lanes.iter().fold(S::splat(0.0), |largest, x| S::larger(largest, S::load(x)))) / 127.0;
         if d >= f32::MIN_POSITIVE { (d, 1.0 / d) } else { (0.0, 0.0) }
     }
 
     /// Writes the codes of one token's run of 32 columns at stride 8 * width, and returns their sums by halves.
     #[inline(always)]
-    fn codes(x: &[f32; 32], inverse: f32, out: &mut [u8], width: usize, t: usize) -> [i32; 2] {
-        let mut codes = [0i32; 32];
-        for i in 0..32 {
-            let scaled = x[i] * inverse;
-            // The comparisons also turn a NaN into a number.
-            let scaled = if scaled > -127.0 { scaled } else { -127.0 };
-            let scaled = if scaled < 127.0 { scaled } else { 127.0 };
-            codes[i] = (scaled + ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    fn codes<S: Simd>(x: &[f32; 32], inverse: f32, out: &mut [u8], width: usize, t: usize) -> [i32; 2] {
+        let mut sums = [0; 2];
+        for (half, (x, sum)) in x.as_chunks::<LANES>().0.iter().zip(&mut sums).enumerate() {
+            let bytes;
+            (bytes, *sum) = S::codes(S::mul(S::load(x), S::splat(inverse)));
+            for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+                out[((2 * half + k) * width + t) * 8..][..8].copy_from_slice(eight);
+            }
         }
-        let mut bytes = [0u8; 32];
-        for i in 0..32 {
-            bytes[i] = codes[i] as u8;
-        }
-        for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-            out[(k * width + t) * 8..][..8].copy_from_slice(eight);
-        }
-        [codes[..16].iter().sum(), codes[16..].iter().sum()]
+        sums
     }
 
     #[inline(always)]
-    pub fn quantize(x: &[f32], out: &mut ActivationsMut<'_>) {
+    pub fn quantize<S: Simd>(x: &[f32], out: &mut ActivationsMut<'_>) {
         let (kind, cols) = (out.kind(), out.cols());
         if cols == 0 {
             return;
@@ -303,8 +348,8 @@ mod body {
                     ActivationKind::Q8 => {
                         let records = tile.chunks_exact_mut(width * kind.record());
                         for (record, x) in records.zip(row.as_chunks::<32>().0) {
-                            let (d, inverse) = scales(x);
-                            let [a, b] = codes(x, inverse, record, width, t);
+                            let (d, inverse) = scales::<S>(x);
+                            let [a, b] = codes::<S>(x, inverse, record, width, t);
                             let mut word = |i: usize, bytes: [u8; 4]| {
                                 record[(i * width + t) * 4..][..4].copy_from_slice(&bytes);
                             };
@@ -316,10 +361,10 @@ mod body {
                     ActivationKind::Q8K => {
                         let records = tile.chunks_exact_mut(width * kind.record());
                         for (record, x) in records.zip(row.as_chunks::<256>().0) {
-                            let (d, inverse) = scales(x);
+                            let (d, inverse) = scales::<S>(x);
                             record[(64 * width + t) * 4..][..4].copy_from_slice(&d.to_le_bytes());
                             for (sub, x) in x.as_chunks::<32>().0.iter().enumerate() {
-                                let [a, b] = codes(x, inverse, &mut record[sub * 32 * width..], width, t);
+                                let [a, b] = codes::<S>(x, inverse, &mut record[sub * 32 * width..], width, t);
                                 let mut short = |i: usize, sum: i32| {
                                     record[260 * width + i * 2..][..2].copy_from_slice(&(sum as i16).to_le_bytes());
                                 };
@@ -335,11 +380,11 @@ mod body {
     }
 
     #[inline(always)]
-    pub fn f32_to_q8(x: &[f32], out: &mut [u16]) {
+    pub fn f32_to_q8<S: Simd>(x: &[f32], out: &mut [u16]) {
         for (x, [d, stored @ ..]) in x.as_chunks::<RUN>().0.iter().zip(out.as_chunks_mut::<RUN_STORED>().0) {
-            let (scale, inverse) = scales(x);
+            let (scale, inverse) = scales::<S>(x);
             let mut bytes = [0; RUN];
-            codes(x, inverse, &mut bytes, 1, 0);
+            codes::<S>(x, inverse, &mut bytes, 1, 0);
             *d = narrow(scale);
             for (stored, bytes) in stored.iter_mut().zip(bytes.as_chunks().0) {
                 *stored = u16::from_le_bytes(*bytes);
@@ -510,7 +555,7 @@ macro_rules! operations {
 }
 
 operations! {
-    quantize(x: &[f32], out: &mut ActivationsMut<'_>);
+    quantize::<Vector>(x: &[f32], out: &mut ActivationsMut<'_>);
     rms_norm(x: &mut [f32], weight: &[f32], eps: f32);
     add(x: &mut [f32], y: &[f32]);
     group_bounds(estimates: &[f32], margins: &[f32], bounds: &mut [f32]);
@@ -521,7 +566,7 @@ operations! {
     softmax(x: &mut [f32]);
     log_sum_exp(x: &[f32]) -> f32;
     f32_to_f16::<Vector>(x: &[f32], out: &mut [u16]);
-    f32_to_q8(x: &[f32], out: &mut [u16]);
+    f32_to_q8::<Vector>(x: &[f32], out: &mut [u16]);
     f16_to_f32::<Vector>(x: &[u16], out: &mut [f32]);
     attend::<Vector>(attention: &Attention<'_>, scratch: &mut [f32], out: &mut [f32], stride: usize);
 }

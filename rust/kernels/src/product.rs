@@ -8,9 +8,9 @@ use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, OutMut};
 
-/// The product of one group of rows with a run of tokens that starts at a whole tile. Shapes have been checked; the output
-/// has the group's rows (fewer than [`GROUP`] in the last one) and all tokens.
-pub(crate) type Product = fn(&Matrix<'_>, usize, &Activations<'_>, Range<usize>, &mut OutMut<'_>);
+/// The product of some groups of rows with a run of tokens that starts at a whole tile. Shapes have been checked; the output
+/// has the groups' rows (fewer than [`GROUP`] in the last one) and all tokens.
+pub(crate) type Product = fn(&Matrix<'_>, Range<usize>, &Activations<'_>, Range<usize>, OutMut<'_>);
 
 /// One tier's way to multiply, for code that runs only where the CPU has the tier's instructions.
 pub(crate) trait Variant {
@@ -25,6 +25,29 @@ pub(crate) trait Variant {
         tile: &[u8],
         results: &mut [[f32; GROUP]; T],
     );
+
+    /// Whether two groups take less together than one after the other, times a whole tile.
+    fn pairs(_format: Format) -> bool {
+        false
+    }
+
+    /// As [`Self::blocks`] for this group and the next one, with a tile of [`TILE`] tokens.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn pair<F: Marker>(
+        w: &Matrix<'_>,
+        group: usize,
+        tile: &[u8],
+        first: &mut [[f32; GROUP]; TILE],
+        second: &mut [[f32; GROUP]; TILE],
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self::blocks::<F, TILE>(w, group, tile, first);
+            Self::blocks::<F, TILE>(w, group + 1, tile, second);
+        }
+    }
 
     /// From how many tokens on a group is unpacked once for all of them.
     const TOKENS_WORTH_UNPACKING: usize = usize::MAX;
@@ -87,22 +110,39 @@ struct Panel([MaybeUninit<u8>; 100 << 10]);
 
 fn block_product<V: Variant, F: Marker>(
     w: &Matrix<'_>,
-    group: usize,
+    mut groups: Range<usize>,
     x: &Activations<'_>,
     tokens: Range<usize>,
-    out: &mut OutMut<'_>,
+    mut rest: OutMut<'_>,
 ) {
-    if tokens.len() == 1 {
-        // At once: a token of its own is what decoding waits for.
-        tile::<V, F, 1>(w, group, x.tile(tokens.start).0, tokens.start, out);
-    } else if let Some(bytes) = V::unpacked_bytes(F::FORMAT)
-        && tokens.len() >= V::TOKENS_WORTH_UNPACKING
-        && w.blocks() * bytes <= size_of::<Panel>()
-    {
-        unpacked_product::<V, F>(w, group, x, tokens, out);
-    } else {
-        tiles::<V, F>(w, group, x, tokens, out);
+    while let Some(group) = groups.next() {
+        let mut out;
+        (out, rest) = split_group(rest);
+        if tokens.len() == 1 {
+            // At once: a token of its own is what decoding waits for.
+            tile::<V, F, 1>(w, group, x.tile(tokens.start).0, tokens.start, &mut out);
+        } else if V::pairs(F::FORMAT)
+            && tokens.len() >= TILE
+            && let Some(_) = groups.next()
+        {
+            let second;
+            (second, rest) = split_group(rest);
+            paired_product::<V, F>(w, group, x, tokens.clone(), [out, second]);
+        } else if let Some(bytes) = V::unpacked_bytes(F::FORMAT)
+            && tokens.len() >= V::TOKENS_WORTH_UNPACKING
+            && w.blocks() * bytes <= size_of::<Panel>()
+        {
+            unpacked_product::<V, F>(w, group, x, tokens.clone(), &mut out);
+        } else {
+            tiles::<V, F>(w, group, x, tokens.clone(), &mut out);
+        }
     }
+}
+
+/// The rows of the first group, and the others.
+pub(crate) fn split_group(out: OutMut<'_>) -> (OutMut<'_>, OutMut<'_>) {
+    let rows = out.rows().min(GROUP);
+    out.split_rows(rows)
 }
 
 /// A run of tokens, tile by tile.
@@ -161,6 +201,30 @@ fn unpacked_product<V: Variant, F: Marker>(
     tiles::<V, F>(w, group, x, rest..tokens.end, out);
 }
 
+/// A run of tokens times two groups at once.
+#[inline(never)]
+fn paired_product<V: Variant, F: Marker>(
+    w: &Matrix<'_>,
+    group: usize,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    mut outs: [OutMut<'_>; 2],
+) {
+    let rest = tokens.end - tokens.len() % TILE;
+    for at in (tokens.start..rest).step_by(TILE) {
+        let mut results = [[[0.0; GROUP]; TILE]; 2];
+        let [first, second] = &mut results;
+        // SAFETY: `of` is called where the CPU has the instructions, and the tile is whole.
+        unsafe { V::pair::<F>(w, group, x.tile(at).0, first, second) };
+        for (results, out) in results.iter().zip(&mut outs) {
+            write(results, at, out);
+        }
+    }
+    for (i, out) in outs.iter_mut().enumerate() {
+        tiles::<V, F>(w, group + i, x, rest..tokens.end, out);
+    }
+}
+
 /// Writes the results of the tokens from `first` on.
 #[inline(always)]
 fn write(results: &[[f32; GROUP]], first: usize, out: &mut OutMut<'_>) {
@@ -176,19 +240,23 @@ fn write(results: &[[f32; GROUP]], first: usize, out: &mut OutMut<'_>) {
 
 fn float_product<V: Variant, F: Marker>(
     w: &Matrix<'_>,
-    group: usize,
+    groups: Range<usize>,
     x: &Activations<'_>,
     tokens: Range<usize>,
-    out: &mut OutMut<'_>,
+    mut rest: OutMut<'_>,
 ) {
     let bytes = x.token_bytes();
-    for token in tokens {
-        let (tile, _) = x.tile(token / TILE * TILE);
-        let x = tile[token % TILE * bytes..][..bytes].as_chunks().0;
-        let mut result = [0.0; GROUP];
-        // SAFETY: as above.
-        unsafe { V::floats::<F>(w.codes(group), x, &mut result) };
-        let out = out.token_mut(token);
-        out.copy_from_slice(&result[..out.len()]);
+    for group in groups {
+        let mut out;
+        (out, rest) = split_group(rest);
+        for token in tokens.clone() {
+            let (tile, _) = x.tile(token / TILE * TILE);
+            let x = tile[token % TILE * bytes..][..bytes].as_chunks().0;
+            let mut result = [0.0; GROUP];
+            // SAFETY: as above.
+            unsafe { V::floats::<F>(w.codes(group), x, &mut result) };
+            let out = out.token_mut(token);
+            out.copy_from_slice(&result[..out.len()]);
+        }
     }
 }

@@ -12,19 +12,30 @@ use std::ops::Range;
 use crate::activation::{self, ActivationKind, Activations, TILE};
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, OutMut, code, element, half, offset, sub_scale};
+use crate::product::split_group;
 
 /// See [`Product`](crate::product::Product).
-pub(crate) fn product(w: &Matrix<'_>, group: usize, x: &Activations<'_>, tokens: Range<usize>, out: &mut OutMut<'_>) {
-    for token in tokens {
-        let (tile, width) = x.tile(token / TILE * TILE);
-        let t = token % TILE;
-        let acc = match x.kind() {
-            ActivationKind::Q8 => blocks(w, group, tile, width, t),
-            ActivationKind::Q8K => superblocks(w, group, tile, width, t),
-            ActivationKind::F32 => floats(w, group, &tile[t * x.token_bytes()..][..x.token_bytes()]),
-        };
-        let out = out.token_mut(token);
-        out.copy_from_slice(&acc[..out.len()]);
+pub(crate) fn product(
+    w: &Matrix<'_>,
+    groups: Range<usize>,
+    x: &Activations<'_>,
+    tokens: Range<usize>,
+    mut rest: OutMut<'_>,
+) {
+    for group in groups {
+        let mut out;
+        (out, rest) = split_group(rest);
+        for token in tokens.clone() {
+            let (tile, width) = x.tile(token / TILE * TILE);
+            let t = token % TILE;
+            let acc = match x.kind() {
+                ActivationKind::Q8 => blocks(w, group, tile, width, t),
+                ActivationKind::Q8K => superblocks(w, group, tile, width, t),
+                ActivationKind::F32 => floats(w, group, &tile[t * x.token_bytes()..][..x.token_bytes()]),
+            };
+            let out = out.token_mut(token);
+            out.copy_from_slice(&acc[..out.len()]);
+        }
     }
 }
 

@@ -131,14 +131,7 @@ impl Kernels {
         let product = (self.product)(w.format());
         let run = (CACHED / x.token_bytes().max(1) / TILE).max(1) * TILE;
         for first in (0..x.tokens()).step_by(run) {
-            let tokens = first..(first + run).min(x.tokens());
-            let mut rest = out.reborrow();
-            for group in groups.clone() {
-                let rows = rest.rows().min(GROUP);
-                let (mut rows, others) = rest.split_rows(rows);
-                product(w, group, x, tokens.clone(), &mut rows);
-                rest = others;
-            }
+            product(w, groups.clone(), x, first..(first + run).min(x.tokens()), out.reborrow());
         }
         Ok(())
     }

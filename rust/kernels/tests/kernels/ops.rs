@@ -192,8 +192,10 @@ fn one_segment_or_several_is_the_same_attention() {
 #[test]
 fn rows_attend_together_as_they_do_alone() {
     // Forty positions, more than two blocks; rows see a prefix, a window, the whole, a single one.
-    let seen = [0..3, 0..16, 5..21, 0..40, 39..40, 17..36];
-    for (heads, head_dim) in [(3, 64), (4, 256), (2, 20), (1, 100)] {
+    let seen = [5..21, 0..3, 0..16, 0..40, 39..40, 17..36];
+    let heads = [(1, 64), (3, 64), (4, 256), (2, 20), (1, 100)];
+    for (rows, (heads, head_dim)) in [1, 2, seen.len()].into_iter().flat_map(|rows| heads.map(|heads| (rows, heads))) {
+        let seen = &seen[..rows];
         let (row, stride) = (heads * head_dim, heads * head_dim + 7);
         let mut random = Random(11);
         let queries = random.floats(seen.len() * stride);
@@ -212,7 +214,7 @@ fn rows_attend_together_as_they_do_alone() {
             format: KvFormat::F16,
             shared: Segments { keys: &[&keys], values: &[&values] },
             own: &[],
-            seen: &seen,
+            seen,
         };
         for kernels in Kernels::available() {
             let together = run(kernels, &attention, 40, stride);
@@ -276,8 +278,10 @@ fn branches_attend_together_as_they_do_alone() {
                     seen: &seen[r..=r],
                     ..attention
                 };
-                let alone = run(scalar(), &alone, 41, row);
-                assert_eq!(difference(&alone, &together[r * row..][..row]), None, "row {r} on {}", kernels.tier());
+                let wanted = run(scalar(), &alone, 41, row);
+                let got = run(kernels, &alone, 41, row);
+                assert_eq!(difference(&wanted, &got), None, "row {r} alone on {}", kernels.tier());
+                assert_eq!(difference(&wanted, &together[r * row..][..row]), None, "row {r} on {}", kernels.tier());
             }
         }
     }
@@ -350,7 +354,8 @@ fn wrong_attention_shapes_are_errors() {
     assert!(attend(Attention { format: KvFormat::Q8_0, ..right }, 0, 64, 64).is_err());
     let two = [right.shared; 2];
     assert!(attend(Attention { own: &two, ..right }, 0, 64, 64).is_err());
-    assert!(attend(Attention { own: &two[..1], ..right }, 0, 64, 64).is_err(), "scratch for one position only");
+    let many = Segments { keys: &[&[0; 32 * 32]], values: &[&[0; 32 * 32]] };
+    assert!(attend(Attention { own: &[many], ..right }, 0, 64, 64).is_err(), "scratch for one position only");
     assert!(attend(Attention { seen: &[1..1], ..right }, 0, 64, 64).is_err());
     assert!(attend(Attention { head_dim: 0, ..right }, 0, 64, 64).is_err());
     assert!(attend(Attention { head_dim: 33, ..right }, 0, 64, 64).is_err());
