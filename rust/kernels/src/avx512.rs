@@ -193,10 +193,8 @@ impl Variant for Dpbusd {
         unsafe { groups_times_tile::<F, T, 1>(w, group, tile, [results]) }
     }
 
-    /// With one group, loading the activations takes longer than multiplying by them. Two of Q6_K want more registers than there are.
-    fn pairs(format: Format) -> bool {
-        format != Format::F32
-    }
+    /// With one, loading the activations takes longer than multiplying by them.
+    const PAIRS: bool = true;
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn pair<F: Marker>(
@@ -217,9 +215,12 @@ impl Variant for Dpbusd {
     }
 }
 
-/// Adds to `sums` the products of some of the steps of four columns that 32 columns are. Spelt out, since the shifts of each step are
-/// constants.
+/// Adds the products of 32 columns to `sums`, of which Q6_K has some for each half. Spelt out, since the shifts of each step of four
+/// columns are constants.
 macro_rules! steps {
+    ($F:ident, $T:ident, $G:ident; $at:expr, $activations:expr => $sums:ident) => {
+        steps!(0 1 2 3 4 5 6 7; $F, $T, $G; $at, $activations => $sums)
+    };
     ($($i:literal)*; $F:ident, $T:ident, $G:ident; $at:expr, $activations:expr => $sums:ident) => {$({
         let mut w = [_mm512_setzero_si512(); $G];
         for g in 0..$G {
@@ -312,7 +313,7 @@ unsafe fn block<F: Marker, const T: usize, const G: usize>(
                 s[t] = _mm512_sub_epi32(_mm512_setzero_si512(), offset);
             }
         }
-        steps!(0 1 2 3 4 5 6 7; F, T, G; at, record => s);
+        steps!(F, T, G; at, record => s);
         for t in 0..T {
             let da = _mm512_set1_ps(per_token.add(t).read_unaligned());
             for g in 0..G {
@@ -341,8 +342,8 @@ unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let six = matches!(F::FORMAT, Format::Q6_K);
-        // Both in 16-bit pairs of adjacent sub-blocks: what has to be added up per pair (minima, or scales for the offset).
-        let (scales, minima) = if six { (32, 32) } else { (64, 192) };
+        // Both in 16-bit pairs of adjacent sub-blocks.
+        let (scales, minima) = (if six { 32 } else { 64 }, 192);
         let sums = record.add(T * if six { 260 } else { 292 });
         let mut s = [[_mm512_setzero_si512(); T]; G];
         let mut m = [[_mm512_setzero_si512(); T]; G];
@@ -361,19 +362,18 @@ unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
                 even[g] = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair));
                 odd[g] = _mm512_srai_epi32::<16>(pair);
             }
-            let mut dots = [[[_mm512_setzero_si512(); T]; G]; 2];
-            for t in 0..T {
-                if six {
-                    let pair = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
-                    let zero = _mm512_setzero_si512();
-                    let first = _mm512_sub_epi32(zero, _mm512_srai_epi32::<11>(_mm512_slli_epi32::<16>(pair)));
-                    let second = _mm512_sub_epi32(zero, _mm512_slli_epi32::<5>(_mm512_srai_epi32::<16>(pair)));
-                    for g in 0..G {
-                        (dots[0][g][t], dots[1][g][t]) = (first, second);
-                    }
+            let zero = _mm512_setzero_si512();
+            let mut dots = [[[zero; T]; G]; 2];
+            for t in 0..if six { T } else { 0 } {
+                // The codes are 32 more than what they stand for.
+                let pair = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
+                let first = _mm512_sub_epi32(zero, _mm512_srai_epi32::<11>(_mm512_slli_epi32::<16>(pair)));
+                let second = _mm512_sub_epi32(zero, _mm512_slli_epi32::<5>(_mm512_srai_epi32::<16>(pair)));
+                for g in 0..G {
+                    (dots[0][g][t], dots[1][g][t]) = (first, second);
                 }
             }
-            steps!(0 1 2 3 4 5 6 7; F, T, G; codes, activations => dots);
+            steps!(F, T, G; codes, activations => dots);
             for g in 0..G {
                 for t in 0..T {
                     // The halves of a sub-block of Q6_K have scales of their own.

@@ -27,9 +27,7 @@ pub(crate) trait Variant {
     );
 
     /// Whether two groups take less together than one after the other, times a whole tile.
-    fn pairs(_format: Format) -> bool {
-        false
-    }
+    const PAIRS: bool = false;
 
     /// As [`Self::blocks`] for this group and the next one, with a tile of [`TILE`] tokens.
     ///
@@ -121,7 +119,7 @@ fn block_product<V: Variant, F: Marker>(
         if tokens.len() == 1 {
             // At once: a token of its own is what decoding waits for.
             tile::<V, F, 1>(w, group, x.tile(tokens.start).0, tokens.start, &mut out);
-        } else if V::pairs(F::FORMAT)
+        } else if V::PAIRS
             && tokens.len() >= TILE
             && let Some(_) = groups.next()
         {
