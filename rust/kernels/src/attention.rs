@@ -1,8 +1,9 @@
 //! Attention of some rows over stored keys and values (Vaswani et al., 2017).
 //!
 //! Keys and values are widened block by block, and each block serves all queries before the next one is touched: a row of
-//! one token has a few heads that share them, a tile of a prefill or of a tree's branches has some tens. The order of every sum is that of one
-//! query alone: a score is summed in [`LANES`] accumulators over the dimensions, an output in one chain over the positions.
+//! one token has a few heads that share them, a tile of a prefill or of a tree's branches has some tens. (The values of one row
+//! need not be kept: they are widened as they are added.) The order of every sum is that of one query alone: a score is summed
+//! in [`LANES`] accumulators over the dimensions, an output in one chain over the positions.
 #![allow(clippy::needless_range_loop, reason = "k runs over the weights of several queries, and over values")]
 
 use std::ops::Range;

@@ -2,14 +2,15 @@
 #![allow(clippy::needless_range_loop, reason = "t runs over registers, several arrays of them at a time")]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use crate::activation::{TILE, word};
+use crate::activation::{Activations, TILE, word};
 use crate::attention::{self, Part};
 use crate::avx2::{self, AHEAD, Codes, Packed};
 use crate::cpu::Avx512Vnni;
 use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, OutMut};
 use crate::ops::{LANES, Lanes, Simd};
 use crate::product::{self, Product, Variant};
 
@@ -189,23 +190,49 @@ impl Variant for Dpbusd {
         tile: &[u8],
         results: &mut [[f32; GROUP]; T],
     ) {
-        // SAFETY: the caller's promise.
-        unsafe { groups_times_tile::<F, T, 1>(w, group, tile, [results]) }
+        // SAFETY: the caller's promise; a result has sixteen floats.
+        unsafe {
+            let [acc] = groups_times_tile::<F, T, 1>(w, [Weights::of(w, group)], tile.as_ptr());
+            for t in 0..T {
+                _mm512_storeu_ps(results[t].as_mut_ptr(), acc[t]);
+            }
+        }
     }
 
-    /// With one, loading the activations takes longer than multiplying by them.
-    const PAIRS: bool = true;
+    /// Of one group, loading the activations takes longer than multiplying by them; but two of Q6_K want more registers than there
+    /// are.
+    fn pairs(format: Format) -> bool {
+        format != Format::Q6_K
+    }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn pair<F: Marker>(
         w: &Matrix<'_>,
         group: usize,
-        tile: &[u8],
-        first: &mut [[f32; GROUP]; TILE],
-        second: &mut [[f32; GROUP]; TILE],
+        x: &Activations<'_>,
+        tokens: Range<usize>,
+        outs: &mut [OutMut<'_>; 2],
     ) {
-        // SAFETY: the caller's promise.
-        unsafe { groups_times_tile::<F, TILE, 2>(w, group, tile, [first, second]) }
+        let at = [Weights::of(w, group), Weights::of(w, group + 1)];
+        for first in tokens.step_by(TILE) {
+            let record = x.tile(first).0.as_ptr();
+            // SAFETY: the caller's promise.
+            let acc = unsafe {
+                if const { F::FORMAT.block() == 32 } {
+                    groups_times_tile::<F, TILE, 2>(w, at, record)
+                } else {
+                    pair_times_tile::<F>(w, at, record)
+                }
+            };
+            for g in 0..2 {
+                for t in 0..TILE {
+                    let out = outs[g].token_mut(first + t);
+                    let lanes = ((1u32 << out.len().min(GROUP)) - 1) as u16;
+                    // SAFETY: as many floats as `out` has.
+                    unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), lanes, acc[g][t]) };
+                }
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -215,43 +242,16 @@ impl Variant for Dpbusd {
     }
 }
 
-/// Adds the products of 32 columns to `sums`, of which Q6_K has some for each half. Spelt out, since the shifts of each step of four
-/// columns are constants.
-macro_rules! steps {
-    ($F:ident, $T:ident, $G:ident; $at:expr, $activations:expr => $sums:ident) => {
-        steps!(0 1 2 3 4 5 6 7; $F, $T, $G; $at, $activations => $sums)
-    };
-    ($($i:literal)*; $F:ident, $T:ident, $G:ident; $at:expr, $activations:expr => $sums:ident) => {$({
-        let mut w = [_mm512_setzero_si512(); $G];
-        for g in 0..$G {
-            w[g] = rows::<$F, $i>($at[g].codes);
-        }
-        for t in 0..$T {
-            let x = _mm512_set1_epi32($activations.cast::<i32>().add(word($i, $T, t)).read_unaligned());
-            for g in 0..$G {
-                let sum = &mut $sums[if let Format::Q6_K = $F::FORMAT { $i / 4 } else { 0 }][g][t];
-                *sum = _mm512_dpbusd_epi32(*sum, w[g], x);
-            }
-        }
-    })*};
-}
-
-/// G groups of rows, from `group` on, times a tile of T tokens.
+/// G groups of rows times a tile of T tokens.
 ///
 /// # Safety
-/// As [`Variant::blocks`].
+/// As [`Variant::blocks`]; `at` are at the first blocks of groups of `w`.
 #[inline(always)]
 unsafe fn groups_times_tile<F: Marker, const T: usize, const G: usize>(
     w: &Matrix<'_>,
-    group: usize,
-    tile: &[u8],
-    results: [&mut [[f32; GROUP]; T]; G],
-) {
-    let mut at = [Weights { codes: Packed::of(w, group), scales: w.scales(group).as_ptr() }; G];
-    for g in 1..G {
-        at[g] = Weights { codes: Packed::of(w, group + g), scales: w.scales(group + g).as_ptr() };
-    }
-    let mut record = tile.as_ptr();
+    mut at: [Weights; G],
+    mut record: *const u8,
+) -> [[__m512; T]; G] {
     // SAFETY: the caller's promise; `at` and `record` are in turn at each of the blocks that `w` and the tile have.
     unsafe {
         let mut acc = [[_mm512_setzero_ps(); T]; G];
@@ -259,6 +259,10 @@ unsafe fn groups_times_tile<F: Marker, const T: usize, const G: usize>(
             // As for AVX2.
             if const { F::FORMAT.block() == 32 } {
                 block::<F, T, G>(at, record, &mut acc);
+            } else if const { matches!(F::FORMAT, Format::Q6_K) } {
+                for g in 0..G {
+                    superblock_of_sixteens::<F, T>(at[g], record, &mut acc[g]);
+                }
             } else {
                 superblock::<F, T, G>(at, record, &mut acc);
             }
@@ -268,12 +272,19 @@ unsafe fn groups_times_tile<F: Marker, const T: usize, const G: usize>(
             }
             record = record.wrapping_add(T * F::FORMAT.activation().record());
         }
-        for (results, acc) in results.into_iter().zip(acc) {
-            for (result, acc) in results.iter_mut().zip(acc) {
-                _mm512_storeu_ps(result.as_mut_ptr(), acc);
-            }
-        }
+        acc
     }
+}
+
+/// [`groups_times_tile`] apart from the loop over tiles, in which LLVM would keep what leaves no registers for superblocks.
+///
+/// # Safety
+/// As there, and the CPU has the tier's instructions.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn pair_times_tile<F: Marker>(w: &Matrix<'_>, at: [Weights; 2], record: *const u8) -> [[__m512; TILE]; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { groups_times_tile::<F, TILE, 2>(w, at, record) }
 }
 
 /// Where one block of a group lies.
@@ -281,6 +292,14 @@ unsafe fn groups_times_tile<F: Marker, const T: usize, const G: usize>(
 struct Weights {
     codes: Packed,
     scales: *const u8,
+}
+
+impl Weights {
+    /// The first one.
+    #[inline(always)]
+    fn of(w: &Matrix<'_>, group: usize) -> Self {
+        Self { codes: Packed::of(w, group), scales: w.scales(group).as_ptr() }
+    }
 }
 
 /// 32 columns with one scale.
@@ -300,7 +319,7 @@ unsafe fn block<F: Marker, const T: usize, const G: usize>(
             _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
         }
         let per_token = record.add(32 * T).cast::<f32>();
-        let mut s = [[[_mm512_setzero_si512(); T]; G]; 1];
+        let mut s = [[_mm512_setzero_si512(); T]; G];
         for t in 0..T {
             let sum = _mm512_set1_epi32(per_token.add(2 * T + t).cast::<i32>().read_unaligned());
             let offset = match F::FORMAT {
@@ -309,16 +328,20 @@ unsafe fn block<F: Marker, const T: usize, const G: usize>(
                 Format::Q8_0 | Format::Q8_0N => _mm512_slli_epi32::<7>(sum),
                 _ => continue,
             };
-            for s in &mut s[0] {
+            for s in &mut s {
                 s[t] = _mm512_sub_epi32(_mm512_setzero_si512(), offset);
             }
         }
-        steps!(F, T, G; at, record => s);
+        let mut codes = [at[0].codes; G];
+        for g in 1..G {
+            codes[g] = at[g].codes;
+        }
+        let [s] = dots::<F, T, G, 1>(codes, record, [s]);
         for t in 0..T {
             let da = _mm512_set1_ps(per_token.add(t).read_unaligned());
             for g in 0..G {
                 let d = widened(at[g].scales);
-                acc[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[0][g][t]), _mm512_mul_ps(d, da), acc[g][t]);
+                acc[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[g][t]), _mm512_mul_ps(d, da), acc[g][t]);
                 if let Format::Q4_1 | Format::Q5_1 = F::FORMAT {
                     let da_sum = _mm512_set1_ps(per_token.add(T + t).read_unaligned());
                     let m = widened(at[g].scales.wrapping_add(2 * GROUP));
@@ -329,7 +352,7 @@ unsafe fn block<F: Marker, const T: usize, const G: usize>(
     }
 }
 
-/// 256 columns with sub-scales.
+/// 256 columns with sub-scales and minima.
 ///
 /// # Safety
 /// As [`block`].
@@ -341,50 +364,28 @@ unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
 ) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
-        let six = matches!(F::FORMAT, Format::Q6_K);
-        // Both in 16-bit pairs of adjacent sub-blocks.
-        let (scales, minima) = (if six { 32 } else { 64 }, 192);
-        let sums = record.add(T * if six { 260 } else { 292 });
-        let mut s = [[_mm512_setzero_si512(); T]; G];
-        let mut m = [[_mm512_setzero_si512(); T]; G];
+        let sums = record.add(T * 292);
+        let zero = _mm512_setzero_si512();
+        let (mut s, mut m) = ([[zero; T]; G], [[zero; T]; G]);
         for sub in 0..8 {
-            let p = if six { sub } else { sub / 2 };
-            let activations = record.add(sub * 32 * T);
-            let mut codes = at;
-            for at in &mut codes {
-                at.codes = at.codes.skip::<F>(sub);
-                at.codes.prefetch::<F>();
-                _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
-            }
-            let [mut even, mut odd] = [[_mm512_setzero_si512(); G]; 2];
+            let mut codes = [at[0].codes; G];
             for g in 0..G {
-                let pair = pairs::<F>(at[g].scales.add(scales + p * 32));
-                even[g] = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair));
-                odd[g] = _mm512_srai_epi32::<16>(pair);
+                codes[g] = at[g].codes.skip::<F>(sub);
+                codes[g].prefetch::<F>();
+                _mm_prefetch::<_MM_HINT_T0>(at[g].scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
             }
-            let zero = _mm512_setzero_si512();
-            let mut dots = [[[zero; T]; G]; 2];
-            for t in 0..if six { T } else { 0 } {
-                // The codes are 32 more than what they stand for.
-                let pair = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
-                let first = _mm512_sub_epi32(zero, _mm512_srai_epi32::<11>(_mm512_slli_epi32::<16>(pair)));
-                let second = _mm512_sub_epi32(zero, _mm512_slli_epi32::<5>(_mm512_srai_epi32::<16>(pair)));
-                for g in 0..G {
-                    (dots[0][g][t], dots[1][g][t]) = (first, second);
-                }
-            }
-            steps!(F, T, G; codes, activations => dots);
+            let [dots] = dots::<F, T, G, 1>(codes, record.add(sub * 32 * T), [[[zero; T]; G]]);
+            // Scales, and then minima, in 16-bit pairs of adjacent sub-blocks.
+            let p = sub / 2;
             for g in 0..G {
+                let pair = pairs::<F>(at[g].scales.add(64 + p * 32));
+                let pair = if sub % 2 == 0 { _mm512_slli_epi32::<16>(pair) } else { pair };
+                let scale = _mm512_srai_epi32::<16>(pair);
                 for t in 0..T {
-                    // The halves of a sub-block of Q6_K have scales of their own.
-                    let scale = if six || sub % 2 == 0 { even[g] } else { odd[g] };
-                    s[g][t] = _mm512_add_epi32(s[g][t], _mm512_mullo_epi32(dots[0][g][t], scale));
-                    if six {
-                        s[g][t] = _mm512_add_epi32(s[g][t], _mm512_mullo_epi32(dots[1][g][t], odd[g]));
-                    }
+                    s[g][t] = _mm512_add_epi32(s[g][t], _mm512_mullo_epi32(dots[g][t], scale));
                 }
-                if !six && sub % 2 == 0 {
-                    let pair = pairs::<F>(at[g].scales.add(minima + p * 32));
+                if sub % 2 == 0 {
+                    let pair = pairs::<F>(at[g].scales.add(192 + p * 32));
                     for t in 0..T {
                         let sum = _mm512_set1_epi32(sums.add((p * T + t) * 4).cast::<i32>().read_unaligned());
                         m[g][t] = _mm512_add_epi32(m[g][t], _mm512_madd_epi16(pair, sum));
@@ -395,14 +396,79 @@ unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
         for t in 0..T {
             let da = _mm512_set1_ps(record.add(T * 256 + t * 4).cast::<f32>().read_unaligned());
             for g in 0..G {
-                let (s, m, d) = (s[g][t], m[g][t], widened(at[g].scales));
-                acc[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[g][t]);
-                if !six {
-                    let dmin = _mm512_mul_ps(widened(at[g].scales.add(2 * GROUP)), da);
-                    acc[g][t] = _mm512_fnmadd_ps(dmin, _mm512_cvtepi32_ps(m), acc[g][t]);
-                }
+                let (d, dmin) = (widened(at[g].scales), widened(at[g].scales.add(2 * GROUP)));
+                acc[g][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s[g][t]), _mm512_mul_ps(d, da), acc[g][t]);
+                acc[g][t] = _mm512_fnmadd_ps(_mm512_mul_ps(dmin, da), _mm512_cvtepi32_ps(m[g][t]), acc[g][t]);
             }
         }
+    }
+}
+
+/// 256 columns of Q6_K, each 16 of which have a scale.
+///
+/// # Safety
+/// As [`block`].
+#[inline(always)]
+unsafe fn superblock_of_sixteens<F: Marker, const T: usize>(at: Weights, record: *const u8, acc: &mut [__m512; T]) {
+    // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
+    unsafe {
+        let sums = record.add(T * 260);
+        let zero = _mm512_setzero_si512();
+        let (mut s, mut m) = ([zero; T], [zero; T]);
+        for sub in 0..8 {
+            let codes = at.codes.skip::<F>(sub);
+            codes.prefetch::<F>();
+            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
+            let pair = pairs::<F>(at.scales.add(32 + sub * 32));
+            let (even, odd) = (_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair)), _mm512_srai_epi32::<16>(pair));
+            let [[first], [second]] = dots::<F, T, 1, 2>([codes], record.add(sub * 32 * T), [[[zero; T]]; 2]);
+            for t in 0..T {
+                s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(first[t], even));
+                s[t] = _mm512_add_epi32(s[t], _mm512_mullo_epi32(second[t], odd));
+                // For the offset of the codes.
+                let sum = _mm512_set1_epi32(sums.add((sub * T + t) * 4).cast::<i32>().read_unaligned());
+                m[t] = _mm512_add_epi32(m[t], _mm512_madd_epi16(pair, sum));
+            }
+        }
+        let d = widened(at.scales);
+        for t in 0..T {
+            let da = _mm512_set1_ps(record.add(T * 256 + t * 4).cast::<f32>().read_unaligned());
+            let s = _mm512_sub_epi32(s[t], _mm512_slli_epi32::<5>(m[t]));
+            acc[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), _mm512_mul_ps(d, da), acc[t]);
+        }
+    }
+}
+
+/// Adds the products of 32 columns to `sums`, which are for N runs of columns.
+///
+/// # Safety
+/// There are 32 columns of format F, and of a tile of T tokens.
+#[inline(always)]
+unsafe fn dots<F: Marker, const T: usize, const G: usize, const N: usize>(
+    codes: [Packed; G],
+    activations: *const u8,
+    mut sums: [[[__m512i; T]; G]; N],
+) -> [[[__m512i; T]; G]; N] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Spelt out, since the shifts of each step are constants.
+        macro_rules! steps {
+            ($($i:literal)*) => {$({
+                let mut w = [_mm512_setzero_si512(); G];
+                for g in 0..G {
+                    w[g] = rows::<F, $i>(codes[g]);
+                }
+                for t in 0..T {
+                    let x = _mm512_set1_epi32(activations.cast::<i32>().add(word($i, T, t)).read_unaligned());
+                    for g in 0..G {
+                        let sum = &mut sums[$i * N / 8][g][t];
+                        *sum = _mm512_dpbusd_epi32(*sum, w[g], x);
+                    }
+                }
+            })*};
+        }
+        steps!(0 1 2 3 4 5 6 7);
+        sums
     }
 }
 

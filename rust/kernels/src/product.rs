@@ -13,7 +13,7 @@ use crate::matrix::{Matrix, OutMut};
 pub(crate) type Product = fn(&Matrix<'_>, Range<usize>, &Activations<'_>, Range<usize>, OutMut<'_>);
 
 /// One tier's way to multiply, for code that runs only where the CPU has the tier's instructions.
-pub(crate) trait Variant {
+pub(crate) trait Variant: Sized {
     /// A group of block-quantized rows times a tile of T tokens.
     ///
     /// # Safety
@@ -26,24 +26,26 @@ pub(crate) trait Variant {
         results: &mut [[f32; GROUP]; T],
     );
 
-    /// Whether two groups take less together than one after the other, times a whole tile.
-    const PAIRS: bool = false;
+    /// Whether two groups take less together than one after the other, times whole tiles.
+    fn pairs(_format: Format) -> bool {
+        false
+    }
 
-    /// As [`Self::blocks`] for this group and the next one, with a tile of [`TILE`] tokens.
+    /// This group and the next one times whole tiles, of the tokens from `tokens.start` on.
     ///
     /// # Safety
-    /// As there.
+    /// The CPU has the tier's instructions; `tokens` are whole tiles of `x`, which is as wide as `w`; `w` has format F.
     unsafe fn pair<F: Marker>(
         w: &Matrix<'_>,
         group: usize,
-        tile: &[u8],
-        first: &mut [[f32; GROUP]; TILE],
-        second: &mut [[f32; GROUP]; TILE],
+        x: &Activations<'_>,
+        tokens: Range<usize>,
+        outs: &mut [OutMut<'_>; 2],
     ) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            Self::blocks::<F, TILE>(w, group, tile, first);
-            Self::blocks::<F, TILE>(w, group + 1, tile, second);
+        for (i, out) in outs.iter_mut().enumerate() {
+            for first in tokens.clone().step_by(TILE) {
+                tile::<Self, F, TILE>(w, group + i, x.tile(first).0, first, out);
+            }
         }
     }
 
@@ -119,7 +121,7 @@ fn block_product<V: Variant, F: Marker>(
         if tokens.len() == 1 {
             // At once: a token of its own is what decoding waits for.
             tile::<V, F, 1>(w, group, x.tile(tokens.start).0, tokens.start, &mut out);
-        } else if V::PAIRS
+        } else if V::pairs(F::FORMAT)
             && tokens.len() >= TILE
             && let Some(_) = groups.next()
         {
@@ -209,15 +211,8 @@ fn paired_product<V: Variant, F: Marker>(
     mut outs: [OutMut<'_>; 2],
 ) {
     let rest = tokens.end - tokens.len() % TILE;
-    for at in (tokens.start..rest).step_by(TILE) {
-        let mut results = [[[0.0; GROUP]; TILE]; 2];
-        let [first, second] = &mut results;
-        // SAFETY: `of` is called where the CPU has the instructions, and the tile is whole.
-        unsafe { V::pair::<F>(w, group, x.tile(at).0, first, second) };
-        for (results, out) in results.iter().zip(&mut outs) {
-            write(results, at, out);
-        }
-    }
+    // SAFETY: `of` is called where the CPU has the instructions, and the tiles are whole.
+    unsafe { V::pair::<F>(w, group, x, tokens.start..rest, &mut outs) };
     for (i, out) in outs.iter_mut().enumerate() {
         tiles::<V, F>(w, group + i, x, rest..tokens.end, out);
     }
