@@ -252,19 +252,22 @@ unsafe fn groups_times_tile<F: Marker, const T: usize, const G: usize>(
     mut at: [Weights; G],
     mut record: *const u8,
 ) -> [[__m512; T]; G] {
+    let after = After::the_last_of(at);
+    let runs = F::FORMAT.block() / 32;
     // SAFETY: the caller's promise; `at` and `record` are in turn at each of the blocks that `w` and the tile have.
     unsafe {
         let mut acc = [[_mm512_setzero_ps(); T]; G];
-        for _ in 0..w.blocks() {
+        for left in (1..=w.blocks()).rev() {
+            let ahead = Ahead { after, left: left * runs };
             // As for AVX2.
             if const { F::FORMAT.block() == 32 } {
-                block::<F, T, G>(at, record, &mut acc);
+                block::<F, T, G>(at, record, ahead, &mut acc);
             } else if const { matches!(F::FORMAT, Format::Q6_K) } {
                 for g in 0..G {
-                    superblock_of_sixteens::<F, T>(at[g], record, &mut acc[g]);
+                    superblock_of_sixteens::<F, T>(at[g], record, ahead, &mut acc[g]);
                 }
             } else {
-                superblock::<F, T, G>(at, record, &mut acc);
+                superblock::<F, T, G>(at, record, ahead, &mut acc);
             }
             for at in &mut at {
                 at.codes = at.codes.skip::<F>(F::FORMAT.block() / 32);
@@ -302,6 +305,61 @@ impl Weights {
     }
 }
 
+/// From the end of a group to what is needed next: the group behind, but where that is taken at the same time the one after it.
+#[derive(Clone, Copy)]
+struct After {
+    codes: usize,
+    high: usize,
+    scales: usize,
+}
+
+impl After {
+    /// After these groups, which lie one behind the other.
+    #[inline(always)]
+    fn the_last_of<const G: usize>(at: [Weights; G]) -> Self {
+        let (first, last) = (at[0], at[G - 1]);
+        Self {
+            codes: last.codes.codes.addr() - first.codes.codes.addr(),
+            high: last.codes.high.addr() - first.codes.high.addr(),
+            scales: last.scales.addr() - first.scales.addr(),
+        }
+    }
+
+    #[inline(always)]
+    fn of(self, at: Weights) -> Weights {
+        let codes =
+            Packed { codes: at.codes.codes.wrapping_add(self.codes), high: at.codes.high.wrapping_add(self.high) };
+        Weights { codes, scales: at.scales.wrapping_add(self.scales) }
+    }
+}
+
+/// What is fetched while a block is multiplied.
+#[derive(Clone, Copy)]
+struct Ahead {
+    after: After,
+    /// Runs of 32 columns from the beginning of this block to the end of its group.
+    left: usize,
+}
+
+impl Ahead {
+    /// Asks for what lies [`AHEAD`] runs after run `sub` of the blocks `at`, and for a share of the scales.
+    #[inline(always)]
+    fn prefetch<F: Marker>(self, at: &[Weights], sub: usize) {
+        let (runs, bytes) = (F::FORMAT.block() / 32, F::FORMAT.scale_bytes());
+        let blocks = AHEAD.div_ceil(runs);
+        for &at in at {
+            let next = self.after.of(at);
+            let codes = if sub + AHEAD < self.left { at.codes } else { next.codes };
+            codes.skip::<F>(sub).prefetch::<F>();
+            let scales = if blocks * runs < self.left { at.scales } else { next.scales };
+            for line in (sub * 64..bytes).step_by(64 * runs) {
+                // SAFETY: a prefetch of any address is allowed.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(scales.wrapping_add(blocks * bytes + line).cast()) };
+            }
+        }
+    }
+}
+
 /// 32 columns with one scale.
 ///
 /// # Safety
@@ -310,14 +368,12 @@ impl Weights {
 unsafe fn block<F: Marker, const T: usize, const G: usize>(
     at: [Weights; G],
     record: *const u8,
+    ahead: Ahead,
     acc: &mut [[__m512; T]; G],
 ) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
-        for at in at {
-            at.codes.prefetch::<F>();
-            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(AHEAD * F::FORMAT.scale_bytes()).cast());
-        }
+        ahead.prefetch::<F>(&at, 0);
         let per_token = record.add(32 * T).cast::<f32>();
         let mut s = [[_mm512_setzero_si512(); T]; G];
         for t in 0..T {
@@ -360,6 +416,7 @@ unsafe fn block<F: Marker, const T: usize, const G: usize>(
 unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
     at: [Weights; G],
     record: *const u8,
+    ahead: Ahead,
     acc: &mut [[__m512; T]; G],
 ) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
@@ -368,11 +425,10 @@ unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
         let zero = _mm512_setzero_si512();
         let (mut s, mut m) = ([[zero; T]; G], [[zero; T]; G]);
         for sub in 0..8 {
+            ahead.prefetch::<F>(&at, sub);
             let mut codes = [at[0].codes; G];
             for g in 0..G {
                 codes[g] = at[g].codes.skip::<F>(sub);
-                codes[g].prefetch::<F>();
-                _mm_prefetch::<_MM_HINT_T0>(at[g].scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
             }
             let [dots] = dots::<F, T, G, 1>(codes, record.add(sub * 32 * T), [[[zero; T]; G]]);
             // Scales, and then minima, in 16-bit pairs of adjacent sub-blocks.
@@ -409,16 +465,20 @@ unsafe fn superblock<F: Marker, const T: usize, const G: usize>(
 /// # Safety
 /// As [`block`].
 #[inline(always)]
-unsafe fn superblock_of_sixteens<F: Marker, const T: usize>(at: Weights, record: *const u8, acc: &mut [__m512; T]) {
+unsafe fn superblock_of_sixteens<F: Marker, const T: usize>(
+    at: Weights,
+    record: *const u8,
+    ahead: Ahead,
+    acc: &mut [__m512; T],
+) {
     // SAFETY: what is read is in the block, whose layout `format.rs` and `activation.rs` give.
     unsafe {
         let sums = record.add(T * 260);
         let zero = _mm512_setzero_si512();
         let (mut s, mut m) = ([zero; T], [zero; T]);
         for sub in 0..8 {
+            ahead.prefetch::<F>(&[at], sub);
             let codes = at.codes.skip::<F>(sub);
-            codes.prefetch::<F>();
-            _mm_prefetch::<_MM_HINT_T0>(at.scales.wrapping_add(2 * F::FORMAT.scale_bytes() + sub * 64).cast());
             let pair = pairs::<F>(at.scales.add(32 + sub * 32));
             let (even, odd) = (_mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair)), _mm512_srai_epi32::<16>(pair));
             let [[first], [second]] = dots::<F, T, 1, 2>([codes], record.add(sub * 32 * T), [[[zero; T]]; 2]);
