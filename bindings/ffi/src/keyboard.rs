@@ -184,8 +184,8 @@ impl Keyboard {
         self.answer(ticket, &request, nibble_tasks::Keyboard::suggest)
     }
 
-    /// As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
-    /// while `suggest` is at work.
+    /// As `suggest`, from what is already known: the model runs once at most, when the context is new, and not at all where it has more than
+    /// a few words to read. This is what to show while `suggest` is at work.
     pub fn glance(&self, ticket: u64, request: KeyboardRequest) -> Result<Suggestions> {
         self.answer(ticket, &request, nibble_tasks::Keyboard::glance)
     }

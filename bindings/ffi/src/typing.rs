@@ -87,8 +87,8 @@ impl TypingSession {
         lock(&self.typing).begins_sentence()
     }
 
-    /// What the strip shows at once, from what is known already: the model runs once at most, when the context is new. The ticket is
-    /// the keyboard's; every change of the text stops the requests before it.
+    /// What the strip shows at once, from what is known already: the model runs once at most, when the context is new, and not at all where
+    /// it has more than a few words to read. The ticket is the keyboard's; every change of the text stops the requests before it.
     pub fn glance(&self, ticket: u64) -> Result<Strip> {
         self.strip(ticket, nibble_tasks::Keyboard::glance)
     }

@@ -396,7 +396,7 @@ class Keyboard(_Closing):
         return self._native.suggest(self._native.ticket(), _request(context, typed, count, **more))
 
     def glance(self, context: str, typed: str = "", count: int = 3, **more: Any) -> Suggestions:
-        """As `suggest`, from what is already known: the model runs once at most."""
+        """As `suggest`, from what is already known: the model runs once at most, and not where it has more than a few words to read."""
         return self._native.glance(self._native.ticket(), _request(context, typed, count, **more))
 
     def start(self, field: Field = Field.TEXT, before: str = "", after: str = "") -> TypingSession:

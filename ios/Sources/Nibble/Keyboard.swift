@@ -41,7 +41,7 @@ public final class Keyboard: Sendable {
     }
 
     /// As ``suggest(context:typed:count:touches:field:gate:isolation:)``, from what is already known: the model runs once at
-    /// most, when the context is new. Show this first, and then ask for suggestions.
+    /// most, when the context is new, and not at all where it has more than a few words to read. Show this first, and then ask for suggestions.
     public func glance(
         context: String, typed: String = "", count: Int = 3, touches: [CGPoint?] = [], field: Field = .text,
         gate: Bool = true, isolation: isolated (any Actor)? = #isolation

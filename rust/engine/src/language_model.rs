@@ -56,10 +56,10 @@ pub trait LanguageModel {
     /// How many tokens a prefix may hold.
     fn context_limit(&self) -> usize;
 
-    /// Whether the layers have nothing to compute for [`sync`](Self::sync) to this prefix: it is the timeline, or the timeline and a path
-    /// of the tree. A model that does not know says no.
-    fn holds(&self, _prefix: &[TokenId]) -> bool {
-        false
+    /// How many tokens the layers have to compute for [`sync`](Self::sync) to this prefix: none where it is the timeline, or the
+    /// timeline and a path of the tree. A model that does not know says all.
+    fn missing(&self, prefix: &[TokenId]) -> usize {
+        prefix.len()
     }
 
     /// Makes the timeline equal `prefix`, which is not empty, computing only what is new, and drops every node unless

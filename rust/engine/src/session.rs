@@ -402,11 +402,16 @@ impl LanguageModel for Session {
         self.options.context
     }
 
-    fn holds(&self, prefix: &[TokenId]) -> bool {
-        let Ok(wanted) = self.wanted(prefix) else { return false };
-        let more = wanted.clone().skip(self.tokens.len());
-        let nodes = self.transformer.tree.along(more.clone()).count();
-        self.common(wanted) == self.tokens.len() && nodes == more.count() && (nodes > 0 || !self.hidden.is_empty())
+    fn missing(&self, prefix: &[TokenId]) -> usize {
+        let Ok(wanted) = self.wanted(prefix) else { return prefix.len() };
+        let (len, common) = (wanted.clone().count(), self.common(wanted.clone()));
+        let on_path = common == self.tokens.len();
+        let nodes = if on_path { self.transformer.tree.along(wanted.skip(common)).count() } else { 0 };
+        match len - common - nodes {
+            // The last position is computed again when only its hidden state is missing.
+            0 if nodes == 0 && (!on_path || self.hidden.is_empty()) => 1,
+            missing => missing,
+        }
     }
 
     fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]> {

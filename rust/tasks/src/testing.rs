@@ -178,8 +178,11 @@ impl LanguageModel for Fake {
         self.context
     }
 
-    fn holds(&self, prefix: &[TokenId]) -> bool {
-        prefix == self.prefix || self.nodes.iter().any(|path| path == prefix)
+    fn missing(&self, prefix: &[TokenId]) -> usize {
+        if prefix == self.prefix || self.nodes.iter().any(|path| path == prefix) {
+            return 0;
+        }
+        prefix.len() - prefix.iter().zip(&self.prefix).take_while(|(a, b)| a == b).count()
     }
 
     fn sync(&mut self, prefix: &[TokenId]) -> Result<&[f32]> {
@@ -188,10 +191,7 @@ impl LanguageModel for Fake {
             return Err(Error::ContextOverflow { tokens: prefix.len(), context: self.context });
         }
         if prefix != self.prefix {
-            if !self.holds(prefix) {
-                let common = prefix.iter().zip(&self.prefix).take_while(|(a, b)| a == b).count();
-                self.computed += prefix.len() - common;
-            }
+            self.computed += self.missing(prefix);
             self.prefix = prefix.to_vec();
             self.root = self.logits_after(prefix);
             self.nodes.clear();

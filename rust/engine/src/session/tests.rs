@@ -298,13 +298,13 @@ fn a_path_of_the_tree_becomes_the_timeline_without_being_computed_again() {
         let [a, b] = session.grow(&[(Node::ROOT, 4), (Node::ROOT, 5)]).expect("nodes")[..] else { panic!("two") };
         session.grow(&[(b, 4), (a, 7), (b, 9)]).expect("nodes");
         let computed = session.computed();
-        for (more, held) in [(&[][..], true), (&[5], true), (&[5, 9], true), (&[9], false), (&[5, 9, 4], false)] {
-            assert_eq!(session.holds(&longer(more)), held, "{more:?}");
+        for (more, missing) in [(&[][..], 0), (&[5], 0), (&[5, 9], 0), (&[9], 1), (&[5, 9, 4], 1), (&[9, 5, 4], 3)] {
+            assert_eq!(session.missing(&longer(more)), missing, "{more:?}");
         }
-        assert!(!session.holds(&TOKENS[..5]), "of what is shorter the last hidden state is gone");
+        assert_eq!(session.missing(&TOKENS[..5]), 1, "of what is shorter the last hidden state is gone");
         assert_eq!(bits(session.sync(&longer(&[5, 9])).expect("logits")), fresh(&model, &longer(&[5, 9])));
         assert_eq!((session.computed(), session.tokens()), (computed, &longer(&[5, 9])[..]));
-        assert!(!session.holds(&longer(&[4])), "the tree is gone");
+        assert_eq!(session.missing(&longer(&[4])), 1, "the tree is gone");
 
         session.grow(&[(Node::ROOT, 3)]).expect("a node");
         let further = longer(&[5, 9, 3, 8]);

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::languages::Languages;
 use super::lexicon::{Lexicon, MAX_COST, Word};
+use super::shouting;
 use super::text::{self, folded_word};
 
 /// Days after which a count is worth half.
@@ -246,7 +247,9 @@ impl Habits {
         self.turn_day(today());
         let said = Said::before(context);
         let key = folded_word(word);
-        self.count_word(word, &key, said.begins_sentence());
+        // A capital at the beginning of a sentence says nothing of the word, nor do those of a shouted one.
+        let unclear = said.begins_sentence() || !text::has_small_letter(word) && shouting::is_shouted_behind(context);
+        self.count_word(word, &key, unclear);
         for context in said.contexts() {
             self.count_after(context, &key);
         }
@@ -269,14 +272,14 @@ impl Habits {
         self.note(number, Some(row));
     }
 
-    fn count_word(&mut self, word: &str, key: &str, begins: bool) {
+    /// Counts a word, of whose case it may be unclear how it is written inside a sentence.
+    fn count_word(&mut self, word: &str, key: &str, unclear: bool) {
         let next = &mut self.next_number;
         let known = self.words.entry(key.to_owned()).or_insert_with(|| {
-            // A capital at the beginning of a sentence says nothing of the word.
-            let form = if begins { key.to_owned() } else { word.to_owned() };
+            let form = if unclear { key.to_owned() } else { word.to_owned() };
             Known { form, tally: Tally::fresh(next) }
         });
-        if !begins {
+        if !unclear {
             word.clone_into(&mut known.form);
         }
         known.tally.count += 1.0;

@@ -19,6 +19,7 @@
 //! * `lexicon.rs`: the words of a language and their frequencies, and `languages.rs`: which of several languages is written;
 //! * `offensive.rs`: which words are not suggested, lest they offend;
 //! * `emoji.rs`: the emoji that a word calls to mind;
+//! * `shouting.rs`: TEXT ALL IN CAPITALS;
 //! * `noise.rs`: a person who makes typing errors, for the evaluation;
 //! * `evaluation.rs`: how good all of it is on given messages, and `baseline.rs`: what it would be without a model.
 //!
@@ -44,6 +45,7 @@ mod offensive;
 pub mod primer;
 mod rates;
 mod readings;
+mod shouting;
 mod spelling;
 mod table;
 #[cfg(test)]
@@ -67,6 +69,7 @@ use learning::Learner;
 use lexicon::Lexicon;
 use rates::EndRates;
 use readings::Touch;
+use shouting::Calm;
 use spelling::Speller;
 use table::WordTable;
 use tree::{Open, Spelled, Start, Target, Tree};
@@ -216,6 +219,26 @@ pub struct Keyboard {
     learner: Option<Learner>,
 }
 
+/// What an answer may cost.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// Batches for the keys of the word so far.
+    batches: usize,
+    /// Tokens for the model to read on the way to the word.
+    tokens: usize,
+}
+
+/// Tokens that a glance has the model read: as many as take it little longer than one.
+const QUICKLY_READ: usize = 8;
+
+/// How a word boundary was reached.
+enum Entered {
+    /// The model was run so often.
+    Passes(usize),
+    /// It was not reached: there is too much to read on the way.
+    TooFar,
+}
+
 /// What is known at one word boundary.
 struct Place {
     context: String,
@@ -288,20 +311,28 @@ impl Keyboard {
     pub fn suggest(&mut self, model: &mut dyn LanguageModel, query: &Query) -> Result<Suggestions> {
         let letters = query.typed.chars().count();
         let batches = self.options.batches_per_letter.saturating_mul(1 + letters).min(self.options.batches_per_word);
-        self.search(model, query, batches)
+        self.search(model, query, Effort { batches, tokens: usize::MAX })
     }
 
     /// As [`suggest`](Self::suggest), from what is already known: the model is only run once, when the context is
-    /// new. This is what to paint while `suggest` is at work.
+    /// new. Where it has more than a few words to read, as at the first key in a chat, it is not run at all, and what is there is the word
+    /// list's and the person's. This is what to paint while `suggest` is at work.
     ///
     /// # Errors
     /// As [`suggest`](Self::suggest).
     pub fn glance(&mut self, model: &mut dyn LanguageModel, query: &Query) -> Result<Suggestions> {
-        self.search(model, query, 0)
+        self.search(model, query, Effort { batches: 0, tokens: QUICKLY_READ })
     }
 
-    /// With so many batches for the keys of the word so far.
-    fn search(&mut self, model: &mut dyn LanguageModel, query: &Query, batches: usize) -> Result<Suggestions> {
+    fn search(&mut self, model: &mut dyn LanguageModel, query: &Query, effort: Effort) -> Result<Suggestions> {
+        let calm = Calm::of(query);
+        let answer = self.search_calmly(model, &calm.query(query), effort)?;
+        Ok(calm.answer(query, answer))
+    }
+
+    /// The same, where nothing is shouted.
+    fn search_calmly(&mut self, model: &mut dyn LanguageModel, query: &Query, effort: Effort) -> Result<Suggestions> {
+        let Effort { batches, tokens } = effort;
         let language = self.language(query.context);
         let text = [language.primer, query.context, query.typed].concat();
         let cut = text::cut(&text);
@@ -310,11 +341,14 @@ impl Keyboard {
         if cut.typed.len() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
             return Ok(answer);
         }
-        answer.forward_passes += self.enter(model, &cut)?;
+        let said = Said::before(&text[..text.len() - cut.typed.len()]);
+        match self.enter(model, &cut, tokens)? {
+            Entered::Passes(passes) => answer.forward_passes += passes,
+            Entered::TooFar => return Ok(self.without_model(query, &cut, &said, answer)),
+        }
         let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
         place.hear(typed);
 
-        let said = Said::before(&text[..text.len() - cut.typed.len()]);
         let mut learned = self.learner.as_ref().map(Learner::habits).filter(|habits| !habits.is_empty());
         let habits: Option<&mut Habits> = learned.as_deref_mut();
         if let Some(speller) = self.speller.as_mut().filter(|_| spelling::is_plain(typed)) {
@@ -399,11 +433,36 @@ impl Keyboard {
         languages.get(written).or_else(|| languages.first()).copied().unwrap_or_default()
     }
 
-    /// Goes to the word boundary of `cut`; returns how often the model was run.
-    fn enter(&mut self, model: &mut dyn LanguageModel, cut: &text::Cut) -> Result<usize> {
+    /// What the word list and the person say, which takes the model no time.
+    fn without_model(&mut self, query: &Query, cut: &text::Cut, said: &Said, answer: Suggestions) -> Suggestions {
+        let typed = cut.typed;
+        let is_word = cut.word == 0 && !typed.is_empty() && spelling::is_plain(typed);
+        let Some(speller) = self.speller.as_mut().filter(|_| is_word) else { return answer };
+        let habits = self.learner.as_ref().map(Learner::habits);
+        let prefix = text::folded_word(typed);
+        let own: Vec<String> = habits.as_ref().map_or_else(Vec::new, |habits| {
+            habits
+                .likely(said, &prefix, Some(speller.languages()), query.top)
+                .into_iter()
+                .map(text::folded_word)
+                .collect()
+        });
+        let touches = touches_of(query, typed);
+        let asked = spelling::Asked { cut, said, touches, habits: None, top: query.top, batches: 0 };
+        let found = speller.suggest_alone(asked, &self.options, own.iter(), |reading| {
+            let own =
+                habits.as_ref().map_or(0.0, |habits| habits.share(said) * habits.probability(said, &reading.word));
+            (reading.log_frequency.exp() + own).ln()
+        });
+        // What to put in the place of a word is for the model to say.
+        Suggestions { autocorrect: None, contender: None, ..found }
+    }
+
+    /// Goes to the word boundary of `cut`, unless the model has more than `most` tokens to read on the way.
+    fn enter(&mut self, model: &mut dyn LanguageModel, cut: &text::Cut, most: usize) -> Result<Entered> {
         let context = text::suffix(cut.context, window::TAIL);
         if self.place.as_ref().is_some_and(|place| place.context == context && place.gap == cut.gap) {
-            return Ok(0);
+            return Ok(Entered::Passes(0));
         }
         if self.table.is_none()
             && let Some(speller) = &self.speller
@@ -417,16 +476,20 @@ impl Keyboard {
         if let Some(place) = self.place.as_mut().filter(|place| place.start == start) {
             (place.context, place.gap, place.given) = (context, gap, given);
             (place.all, place.typed, place.batches) = (None, String::new(), 0);
-            return Ok(0);
+            return Ok(Entered::Passes(0));
+        }
+        // What was asked at the end of the last word is what there is to know here.
+        let missing = model.missing(&start.prefix);
+        if missing > most {
+            return Ok(Entered::TooFar);
         }
         self.place = None;
-        // What was asked at the end of the last word is what there is to know here.
-        let passes = usize::from(!model.holds(&start.prefix));
+        let passes = usize::from(missing > 0);
         let logits = model.sync(&start.prefix)?.to_vec();
         let tree = Tree::new(model, table, &start, &logits);
         let (all, room, typed, batches) = (None, Some(model.room()), String::new(), 0);
         self.place = Some(Place { context, gap, start, given, tree, all, room, typed, batches });
-        Ok(passes)
+        Ok(Entered::Passes(passes))
     }
 }
 

@@ -541,7 +541,7 @@ pub(super) fn is_plain(typed: &str) -> bool {
 /// The cases in which a word may be written.
 fn cases(word: &str, typed: &str) -> Vec<String> {
     let mut cases = vec![capitalised(word)];
-    if cases[0] != word && !typed.starts_with(char::is_uppercase) {
+    if cases[0] != word && (!typed.starts_with(char::is_uppercase) || is_shouted(typed)) {
         cases.push(word.to_owned());
     }
     if is_shouted(typed) {
@@ -642,6 +642,39 @@ mod tests {
         let learner = Learner::new();
         (0..10).for_each(|_| learner.committed("say ", "recieve"));
         assert_eq!(ask(&mut keyboard().with_learner(learner), "recieve"), None);
+    }
+
+    #[test]
+    fn before_a_long_text_is_read_the_word_list_and_the_person_answer() {
+        let chat = "the world can receive a hello ".repeat(4);
+        let learner = Learner::new();
+        (0..10).for_each(|_| learner.committed("the ", "helga"));
+        let mut keyboard = keyboard().with_learner(learner);
+        let mut model = Fake::lettered(5);
+        let mut glance = |typed| {
+            let query = Query { context: &chat, typed, touches: &[], top: 3 };
+            let answer = keyboard.glance(&mut model, &query).unwrap();
+            assert_eq!((answer.autocorrect, answer.forward_passes, model.computed), (None, 0, 0));
+            answer.suggestions.into_iter().map(|suggestion| suggestion.word).collect::<Vec<_>>()
+        };
+        assert_eq!(glance(""), [""; 0], "nobody knows");
+        assert_eq!(glance("hel"), ["helga", "hello", "hel"]);
+        assert_eq!(glance("hwll"), ["hello", "hwll", "world"]);
+        assert_eq!(glance("http://w"), [""; 0], "no word");
+    }
+
+    #[test]
+    fn what_is_shouted_is_mended_and_completed_in_capitals() {
+        let answer = ask("SAY IT LOUD ", "TEH");
+        assert_eq!(answer.autocorrect.as_deref(), Some("THE"));
+        assert!(answer.suggestions.iter().all(|suggestion| suggestion.word == suggestion.word.to_uppercase()));
+        let calm = ask("say it loud ", "teh");
+        for (shouted, calm) in answer.suggestions.iter().zip(&calm.suggestions) {
+            assert_eq!((shouted.probability, shouted.kind), (calm.probability, calm.kind));
+        }
+        let learner = Learner::new();
+        (0..3).for_each(|_| learner.committed("SAY IT LOUD ", "LOL"));
+        assert_eq!(learner.words().iter().map(|learned| &learned.word[..]).collect::<Vec<_>>(), ["lol"]);
     }
 
     #[test]

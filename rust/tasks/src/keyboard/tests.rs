@@ -225,6 +225,18 @@ fn the_next_word_begins_where_the_last_one_was_asked_about() {
 }
 
 #[test]
+fn a_glance_does_not_wait_for_a_long_text_to_be_read() {
+    let mut fake = Fake::new(1);
+    let mut keyboard = exact();
+    let chat = "a cab abc a ".repeat(8);
+    let glance = keyboard.glance(&mut fake, &query(&chat, "a")).unwrap();
+    assert_eq!((glance.suggestions, glance.forward_passes, fake.computed), (Vec::new(), 0, 0));
+    let found = keyboard.suggest(&mut fake, &query(&chat, "a")).unwrap();
+    assert!(fake.computed > 0);
+    assert_eq!(keyboard.glance(&mut fake, &query(&chat, "a")).unwrap().suggestions, found.suggestions);
+}
+
+#[test]
 fn a_glance_never_grows_the_tree_and_a_call_keeps_to_its_budget() {
     for seed in 0..8 {
         let mut fake = Fake::new(seed);
@@ -328,7 +340,8 @@ fn a_model_without_bos_starts_at_the_end_of_a_text() {
 #[test]
 fn the_window_slides_in_blocks_and_keeps_the_cached_prefix() {
     let mut fake = Fake::new(1).with_bos(END).with_context(1000);
-    let mut keyboard = Keyboard::new(Options { context_tokens: 60, context_kept: 40, ..Options::default() });
+    let options = Options { context_tokens: 60, context_kept: 40, batches_per_letter: 0, ..Options::default() };
+    let mut keyboard = Keyboard::new(options);
     let mut text = String::new();
     let (mut slides, mut random) = (0, 1u32);
     for i in 0..400 {
@@ -338,7 +351,7 @@ fn the_window_slides_in_blocks_and_keeps_the_cached_prefix() {
         let given = if i % 3 == 0 { &text[..] } else { text::suffix(&text, 300) };
         let before = fake.prefix().to_vec();
         let computed = fake.computed;
-        keyboard.glance(&mut fake, &query(given, "")).unwrap();
+        keyboard.suggest(&mut fake, &query(given, "")).unwrap();
         assert!(fake.prefix().len() <= 61);
         if !fake.prefix().starts_with(&before) {
             slides += 1;
@@ -349,7 +362,7 @@ fn the_window_slides_in_blocks_and_keeps_the_cached_prefix() {
     }
     assert!((10..80).contains(&slides), "{slides} slides in 400 words");
     // Back to where less text is left than the window would begin with.
-    keyboard.glance(&mut fake, &query("abc cab ", "")).unwrap();
+    keyboard.suggest(&mut fake, &query("abc cab ", "")).unwrap();
     assert_eq!(fake.decode(&fake.prefix()[1..]), "abc cab");
 }
 

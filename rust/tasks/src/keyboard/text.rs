@@ -27,6 +27,11 @@ pub(super) fn folded_word(word: &str) -> String {
     word.chars().map(folded).collect()
 }
 
+/// Whether `text` has one: what has none may be shouted.
+pub(super) fn has_small_letter(text: &str) -> bool {
+    text.contains(char::is_lowercase)
+}
+
 /// Letters, digits, marks, and the joiners of scripts that need them (ZWNJ in Persian, ZWJ in Indic scripts).
 pub(super) fn is_word(c: char) -> bool {
     if c.is_ascii() {

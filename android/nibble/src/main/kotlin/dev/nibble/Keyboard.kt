@@ -46,8 +46,8 @@ public class Keyboard internal constructor(native: NativeKeyboard) : AutoCloseab
     ): Suggestions = ask(request(context, typed, count, touches, field, gate), NativeKeyboard::suggest)
 
     /**
-     * As [suggest], from what is already known: the model runs once at most, when the context is new. This is what to show while
-     * [suggest] is at work; call it first, as it is a request too.
+     * As [suggest], from what is already known: the model runs once at most, when the context is new, and not at
+     * all where it has more than a few words to read. This is what to show while [suggest] is at work; call it first, as it is a request too.
      */
     public suspend fun glance(
         context: String,

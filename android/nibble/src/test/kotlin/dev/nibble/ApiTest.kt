@@ -125,6 +125,8 @@ class ApiTest {
             val glance = keyboard.glance(CONTEXT, "tom", count = 2, gate = false)
             assertEquals("tom", glance.replaces)
             assertTrue(glance.suggestions.size in 1..2)
+            val unread = "What is said in a chat takes a moment to read. ".repeat(4)
+            assertEquals(emptyList(), keyboard.glance(unread, "t", gate = false).suggestions)
         }
     }
 

@@ -1,0 +1,155 @@
+//! TEXT ALL IN CAPITALS, as somebody writes who has caps lock on.
+//!
+//! A model has read little of it, and spells it in pieces that mean nothing to it. So what is shouted is asked in small letters, and
+//! answered in capitals.
+
+use super::text::{self, has_small_letter};
+use super::window::TAIL;
+use super::{Query, Suggestions};
+
+/// So many words in a row without a small letter are no abbreviations.
+const WORDS: usize = 3;
+/// So many of them have two capitals: "I" and "A" are written so in any text.
+const LOUD: usize = 2;
+
+/// A query in small letters, as far as it is shouted.
+pub(super) struct Calm {
+    context: String,
+    typed: String,
+    /// Whether the word at the cursor is shouted.
+    shouted: bool,
+}
+
+impl Calm {
+    /// What is asked by `query`.
+    pub fn of(query: &Query) -> Self {
+        let end = query.context.trim_end_matches(|c: char| !c.is_whitespace()).len();
+        let (words, begun) = query.context.split_at(end);
+        let (mut context, shouted) = calm(text::suffix(words, TAIL));
+        let shouted = shouted && !has_small_letter(begun) && !has_small_letter(query.typed);
+        let said = |text: &str| if shouted { small(text) } else { text.to_owned() };
+        context.push_str(&said(begun));
+        Self { context, typed: said(query.typed), shouted }
+    }
+
+    /// What to ask in its place.
+    pub fn query<'a>(&'a self, query: &Query<'a>) -> Query<'a> {
+        Query { context: &self.context, typed: &self.typed, ..*query }
+    }
+
+    /// The answer to `query`, of that to what was asked in its place.
+    pub fn answer(self, query: &Query, mut answer: Suggestions) -> Suggestions {
+        if !self.shouted {
+            return answer;
+        }
+        let asked = [self.context, self.typed].concat();
+        let characters = text::suffix(&asked, answer.replaces).chars().count();
+        let typed: String = [query.context, query.typed].concat();
+        let start = typed.char_indices().rev().take(characters).last().map_or(typed.len(), |(start, _)| start);
+        let typed = &typed[start..];
+        answer.replaces = typed.len();
+        answer.suggestions.iter_mut().for_each(|suggestion| suggestion.word = suggestion.word.to_uppercase());
+        answer.autocorrect = answer.autocorrect.map(|word| word.to_uppercase()).filter(|word| word != typed);
+        if let Some(contender) = &mut answer.contender {
+            contender.word = contender.word.to_uppercase();
+        }
+        answer
+    }
+}
+
+/// Whether a word behind `context` that has no small letter is shouted, so that its capitals say nothing of how it is written.
+pub(super) fn is_shouted_behind(context: &str) -> bool {
+    calm(context).1
+}
+
+/// A text with what is shouted in small letters, and whether it ends with that.
+fn calm(text: &str) -> (String, bool) {
+    let mut calm = String::with_capacity(text.len());
+    let mut loud = 0..0;
+    for word in text.split_inclusive(char::is_whitespace) {
+        if has_small_letter(word) {
+            calm.push_str(&said(&text[loud.clone()]));
+            calm.push_str(word);
+            loud.start = loud.end + word.len();
+        }
+        loud.end += word.len();
+    }
+    let last = &text[loud];
+    calm.push_str(&said(last));
+    (calm, is_shouted(last))
+}
+
+/// A run of words without a small letter, in small letters if it is shouted.
+fn said(words: &str) -> String {
+    if is_shouted(words) { small(words) } else { words.to_owned() }
+}
+
+fn is_shouted(words: &str) -> bool {
+    let capitals = words.split_whitespace().map(|word| word.chars().filter(|c| c.is_uppercase()).count());
+    let (words, loud) = capitals
+        .fold((0, 0), |(words, loud), capitals| (words + usize::from(capitals > 0), loud + usize::from(capitals > 1)));
+    words >= WORDS && loud >= LOUD
+}
+
+/// In small letters, as many characters as before.
+fn small(text: &str) -> String {
+    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyboard::{Contender, Kind, Suggestion};
+
+    #[test]
+    fn what_is_shouted_is_asked_in_small_letters() {
+        for (text, asked, shouted) in [
+            ("", "", false),
+            ("I saw the NFL on TV. ", "I saw the NFL on TV. ", false),
+            ("I AM ", "I AM ", false),
+            ("I AM 2 LATE ", "i am 2 late ", true),
+            ("Oh no. WHAT ARE YOU DOING? he asked ", "Oh no. what are you doing? he asked ", false),
+            ("so WHERE ARE\nYOU ", "so where are\nyou ", true),
+            ("ICH WEISS NICHT ÜBERALL ", "ich weiss nicht überall ", true),
+            ("A B I ", "A B I ", false),
+            ("你好 我 很好 ", "你好 我 很好 ", false),
+        ] {
+            assert_eq!(calm(text), (asked.to_owned(), shouted), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_answered_in_capitals() {
+        let query = Query { context: "WHERE ARE YOU, (İS", typed: "TA", touches: &[], top: 3 };
+        let calm = Calm::of(&query);
+        let asked = calm.query(&query);
+        assert_eq!((asked.context, asked.typed), ("where are you, (is", "ta"));
+        let word = |word: &str| Suggestion {
+            word: word.to_owned(),
+            probability: 0.5,
+            joint: 0.5,
+            kind: Kind::Completion,
+            exact: true,
+        };
+        let answer = Suggestions {
+            suggestions: vec![word("istanbul"), word("ista")],
+            replaces: "ista".len(),
+            autocorrect: Some("Ista".to_owned()),
+            contender: Some(Contender { word: "istanbul".to_owned(), odds: 1.0 }),
+            ..Suggestions::default()
+        };
+        let answer = calm.answer(&Query { context: "WHERE ARE YOU, (IS", ..query }, answer);
+        assert_eq!(answer.suggestions.iter().map(|s| &s.word[..]).collect::<Vec<_>>(), ["ISTANBUL", "ISTA"]);
+        assert_eq!((answer.autocorrect, answer.replaces), (None, "ISTA".len()));
+        assert_eq!(answer.contender.unwrap().word, "ISTANBUL");
+    }
+
+    #[test]
+    fn small_letters_that_are_typed_stay() {
+        let query = Query { context: "WHERE ARE YOU ", typed: "no", touches: &[], top: 3 };
+        let calm = Calm::of(&query);
+        assert_eq!(calm.query(&query).context, "where are you ");
+        let answer = Suggestions { replaces: 2, autocorrect: Some("now".to_owned()), ..Suggestions::default() };
+        assert_eq!(calm.answer(&query, answer.clone()), answer);
+    }
+}
