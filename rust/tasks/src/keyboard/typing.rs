@@ -232,6 +232,7 @@ impl Typing {
             self.learn(Learned::Reverted { typed, word });
             return edit;
         }
+        self.reopen_word();
         let last = self.text.before.graphemes(true).next_back().unwrap_or_default().to_owned();
         let known = if self.may_replace() { last.clone() } else { String::new() };
         let removed = if self.selected { String::new() } else { last };
@@ -313,6 +314,7 @@ impl Typing {
 
     /// A letter, or a mark within a word.
     fn letter(&mut self, text: &str, touch: Option<Point>) -> Edit {
+        self.reopen_word();
         let mut touches = std::mem::take(&mut self.touches);
         if self.selected || self.word().is_empty() {
             touches.clear();
@@ -373,6 +375,15 @@ impl Typing {
         let context = text::suffix(&self.text.before[..self.text.before.len() - typed.len()], KEPT_TO_LEARN);
         let goes_on = text::cut(context).typed.contains(is_word);
         (!goes_on && !word.is_empty()).then(|| Written { context: context.to_owned(), word: word.to_owned(), since: 0 })
+    }
+
+    /// Where the word at the cursor had ended here already and what ended it was taken away, it goes on: all of it was typed here, though
+    /// nobody knows any more where its keys were hit.
+    fn reopen_word(&mut self) {
+        let is_at_cursor = |written: &mut Written| written.since == 0 && self.text.before.ends_with(&written.word);
+        if let Some(written) = self.last_word.take_if(is_at_cursor).filter(|_| !self.selected) {
+            self.touches = vec![None; written.word.chars().count()];
+        }
     }
 
     /// It has ended, so many bytes before the cursor; the one before it is not likely to change any more.
@@ -687,6 +698,22 @@ mod tests {
         }
         typing.finish();
         assert!(learned(&mut typing).is_empty(), "it was taken back");
+    }
+
+    #[test]
+    fn a_word_that_goes_on_when_the_space_behind_it_is_taken_away_is_learned_as_it_ends() {
+        let mut typing = text_field();
+        typed(&mut typing, "helo ");
+        for _ in 0..2 {
+            typing.backspace();
+        }
+        typed(&mut typing, "lo wor ");
+        typing.backspace();
+        typed(&mut typing, "ld ");
+        assert_eq!(learned(&mut typing), ["+hello"]);
+        typing.backspace();
+        typing.finish();
+        assert_eq!(learned(&mut typing), ["hello +world"]);
     }
 
     #[test]
