@@ -50,6 +50,13 @@ class KeyboardApp : Application() {
     /** What was learned from what the user wrote; it can be looked at without a model. */
     val learned: Deferred<LearnedWords> = scope.async(start = CoroutineStart.LAZY) { openLearned() }
 
+    /**
+     * The file of what was learned, if it cannot be read. It is left as it is until the user wipes it: it may only be in use. Meanwhile
+     * words are learned and not kept.
+     */
+    var unread: File? = null
+        private set
+
     /** Nibble's keyboard; `null` until there is a model. With a word list that comes later it is opened anew. */
     val keyboard: StateFlow<Keyboard?> = there.asStateFlow()
 
@@ -86,6 +93,13 @@ class KeyboardApp : Application() {
         scope.launch { learned.await().pause(!on) }
     }
 
+    /** Forgets all that was learned. What could not be read is gone when the keyboard starts the next time. */
+    suspend fun forgetAll() {
+        learned.await().wipe()
+        unread?.delete()
+        unread = null
+    }
+
     private suspend fun open(model: Model, lexicon: Lexicon?) {
         val lexicons = listOfNotNull(lexicon)
         val opened = model.keyboard(KeyboardOptions(lexicons = lexicons, layout = placed(settings.letters), learned = learned.await()))
@@ -108,11 +122,8 @@ class KeyboardApp : Application() {
         val file = noBackupFilesDir.resolve("learned.redb")
         val words = try {
             Nibble.openLearnedWords(file.path)
-        } catch (_: NibbleException.LearnedWordsUnfit) {
-            // Damaged beyond reading: there is nothing in it to keep.
-            file.delete()
-            Nibble.openLearnedWords(file.path)
-        } catch (_: NibbleException.Io) {
+        } catch (_: NibbleException) {
+            unread = file
             LearnedWords.inMemory()
         }
         words.pause(!settings.learning)

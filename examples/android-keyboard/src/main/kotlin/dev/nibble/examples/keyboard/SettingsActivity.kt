@@ -44,7 +44,7 @@ class SettingsActivity : Activity() {
         findViewById<Button>(R.id.choose_keyboard).setOnClickListener { methods.showInputMethodPicker() }
         findViewById<Button>(R.id.choose).setOnClickListener { pick(MODEL) }
         findViewById<Button>(R.id.choose_words).setOnClickListener { pick(WORDS) }
-        findViewById<Button>(R.id.wipe).setOnClickListener { changeLearned { wipe() } }
+        findViewById<Button>(R.id.wipe).setOnClickListener { changeLearned { app.forgetAll() } }
         findViewById<Switch>(R.id.haptics).setOnClickListener { app.settings.haptics = (it as Switch).isChecked }
         findViewById<Switch>(R.id.learning).setOnClickListener { app.learn((it as Switch).isChecked) }
     }
@@ -96,7 +96,7 @@ class SettingsActivity : Activity() {
             val list = words.list()
             learned.show(list)
             findViewById<TextView>(R.id.learned_count).text = resources.getQuantityString(R.plurals.learned, list.size, list.size)
-            findViewById<View>(R.id.wipe).isEnabled = list.isNotEmpty()
+            findViewById<View>(R.id.wipe).isEnabled = list.isNotEmpty() || app.unread != null
         }
     }
 

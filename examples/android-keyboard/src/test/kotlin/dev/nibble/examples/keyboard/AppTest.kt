@@ -294,6 +294,23 @@ class AppTest {
     }
 
     @Test
+    fun `what was learned and cannot be read is left as it is until everything is to be forgotten`() {
+        val file = app.noBackupFilesDir.resolve("learned.redb")
+        file.writeText("no words")
+        val phone = phone()
+        phone.type("zorblatt is here ")
+        phone.close()
+        waitFor("what was learned") { "zorblatt" in learned() }
+        assertEquals("no words", file.readText())
+        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+        val wipe = activity.findViewById<View>(R.id.wipe)
+        waitFor("the words") { wipe.isEnabled }
+        wipe.performClick()
+        waitFor("no words") { learned().isEmpty() && !wipe.isEnabled }
+        assertFalse(file.exists())
+    }
+
+    @Test
     fun `nothing is learned while that is switched off`() {
         val phone = phone()
         app.learn(false)
