@@ -460,10 +460,10 @@ pub(crate) trait Codes: Copy {
 
 /// Where one block of a group and of a tile lies.
 #[derive(Clone, Copy)]
-pub(crate) struct Block<C> {
-    pub codes: C,
-    pub scales: *const u8,
-    pub record: *const u8,
+struct Block<C> {
+    codes: C,
+    scales: *const u8,
+    record: *const u8,
 }
 
 /// A group of rows times a tile of T tokens.
