@@ -827,8 +827,8 @@ public protocol KeyboardProtocol: AnyObject, Sendable {
     func close() 
     
     /**
-     * As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
-     * while `suggest` is at work.
+     * As `suggest`, from what is already known: the model runs once at most, when the context is new, and not at all where it has more than
+     * a few words to read. This is what to show while `suggest` is at work.
      */
     func glance(ticket: UInt64, request: KeyboardRequest) throws  -> Suggestions
     
@@ -933,8 +933,8 @@ open func close()  {try! rustCall() {
 }
     
     /**
-     * As `suggest`, from what is already known: the model runs once at most, when the context is new. This is what to show
-     * while `suggest` is at work.
+     * As `suggest`, from what is already known: the model runs once at most, when the context is new, and not at all where it has more than
+     * a few words to read. This is what to show while `suggest` is at work.
      */
 open func glance(ticket: UInt64, request: KeyboardRequest)throws  -> Suggestions  {
     return try  FfiConverterTypeSuggestions_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
@@ -2592,8 +2592,8 @@ public protocol TypingSessionProtocol: AnyObject, Sendable {
     func finish() 
     
     /**
-     * What the strip shows at once, from what is known already: the model runs once at most, when the context is new. The ticket is
-     * the keyboard's; every change of the text stops the requests before it.
+     * What the strip shows at once, from what is known already: the model runs once at most, when the context is new, and not at all where
+     * it has more than a few words to read. The ticket is the keyboard's; every change of the text stops the requests before it.
      */
     func glance(ticket: UInt64) throws  -> Strip
     
@@ -2733,8 +2733,8 @@ open func finish()  {try! rustCall() {
 }
     
     /**
-     * What the strip shows at once, from what is known already: the model runs once at most, when the context is new. The ticket is
-     * the keyboard's; every change of the text stops the requests before it.
+     * What the strip shows at once, from what is known already: the model runs once at most, when the context is new, and not at all where
+     * it has more than a few words to read. The ticket is the keyboard's; every change of the text stops the requests before it.
      */
 open func glance(ticket: UInt64)throws  -> Strip  {
     return try  FfiConverterTypeStrip_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
@@ -6720,7 +6720,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_keyboard_close() != 19230) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_keyboard_glance() != 51314) {
+    if (uniffi_nibble_ffi_checksum_method_keyboard_glance() != 49474) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_keyboard_set_layout() != 61560) {
@@ -6864,7 +6864,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_typingsession_finish() != 4895) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_typingsession_glance() != 24936) {
+    if (uniffi_nibble_ffi_checksum_method_typingsession_glance() != 59452) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_typingsession_key() != 53698) {

@@ -333,7 +333,7 @@ final class FilesTests: XCTestCase {
                     if number.isMultiple(of: 2) { session.close() }
                 } else {
                     let keyboard = try await model.keyboard(threads: 1)
-                    _ = try await keyboard.glance(context: "the ", count: 1)
+                    _ = try await keyboard.suggest(context: "the ", count: 1)
                     if number.isMultiple(of: 8) { keyboard.close() }
                 }
             }

@@ -24,7 +24,7 @@ class MemoryTest {
                 flat("10,000 texts and requests", cycles = 10_000) {
                     val pieces = session.generate(prompt, stop = Stop(maxTokens = 0)).toList()
                     assertEquals(listOf(Piece("", null, Finish.MAX_TOKENS)), pieces)
-                    keyboard.glance("", "t")
+                    keyboard.suggest("", "t")
                 }
             }
         }
@@ -37,7 +37,7 @@ class MemoryTest {
                 random.model.session(SessionOptions(context = 32, threads = 1)).use { session ->
                     assertEquals(1, session.generate("H", stop = Stop(maxTokens = 1)).toList().size)
                 }
-                random.model.keyboard(KeyboardOptions(threads = 1)).use { keyboard -> keyboard.glance("", "H") }
+                random.model.keyboard(KeyboardOptions(threads = 1)).use { keyboard -> keyboard.suggest("", "H") }
             }
         }
     }

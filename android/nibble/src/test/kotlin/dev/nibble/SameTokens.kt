@@ -19,7 +19,7 @@ fun main(arguments: Array<String>) = runBlocking {
             write(session.generate("The capital of France is", drawn, Stop(maxTokens = 2)).text())
         }
         model.keyboard(KeyboardOptions(threads = 1)).use { keyboard ->
-            write(keyboard.glance(context = "See you ", typed = "to", gate = false).suggestions)
+            write(keyboard.suggest(context = "See you ", typed = "to", gate = false).suggestions)
         }
     }
 }
