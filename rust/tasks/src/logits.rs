@@ -23,6 +23,12 @@ pub(crate) fn log_sum_exp(values: &[f32]) -> f64 {
     f64::from(max) + values.chunks(512).map(run).sum::<f64>().ln()
 }
 
+/// ln (e^a + e^b).
+pub(crate) fn log_add(a: f64, b: f64) -> f64 {
+    let (more, less) = if a > b { (a, b) } else { (b, a) };
+    if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() }
+}
+
 /// e^x for x <= 0, with a relative error below 1e-6; 0 below -87.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by its series (Cody and Waite 1980).

@@ -18,6 +18,7 @@ use super::languages::Languages;
 use super::lexicon::{Lexicon, MAX_COST, Word};
 use super::shouting;
 use super::text::{self, folded_word};
+use crate::logits::log_add;
 
 /// Days after which a count is worth half.
 pub const HALF_LIFE: f64 = 45.0;
@@ -486,6 +487,12 @@ impl Habits {
     pub fn probability(&self, said: &Said, word: &str) -> f64 {
         let count = self.words.get(word).map_or(0.0, |known| known.tally.count);
         self.interpolate(said, count, |after| after.words.get(word).map_or(0.0, |tally| tally.count))
+    }
+
+    /// ln P(word | context), of which that of anybody is `anybody`, with the share of the person in it.
+    pub fn mixed(&self, said: &Said, word: &str, anybody: f64) -> f64 {
+        let (share, own) = (self.share(said), self.probability(said, word));
+        log_add((1.0 - share).ln() + anybody, (share * own).ln())
     }
 
     /// The sum of [`probability`](Self::probability) over the words that begin with `prefix`.

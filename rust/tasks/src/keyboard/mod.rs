@@ -231,14 +231,6 @@ struct Effort {
 /// Tokens that a glance has the model read: as many as take it little longer than one.
 const QUICKLY_READ: usize = 8;
 
-/// How a word boundary was reached.
-enum Entered {
-    /// The model was run so often.
-    Passes(usize),
-    /// It was not reached: there is too much to read on the way.
-    TooFar,
-}
-
 /// What is known at one word boundary.
 struct Place {
     context: String,
@@ -342,10 +334,10 @@ impl Keyboard {
             return Ok(answer);
         }
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
-        match self.enter(model, &cut, tokens)? {
-            Entered::Passes(passes) => answer.forward_passes += passes,
-            Entered::TooFar => return Ok(self.without_model(query, &cut, &said, answer)),
-        }
+        let Some(passes) = self.enter(model, &cut, tokens)? else {
+            return Ok(self.without_model(query, &cut, &said, answer));
+        };
+        answer.forward_passes += passes;
         let (Some(place), Some(table)) = (&mut self.place, &self.table) else { return Ok(answer) };
         place.hear(typed);
 
@@ -440,29 +432,25 @@ impl Keyboard {
         let Some(speller) = self.speller.as_mut().filter(|_| is_word) else { return answer };
         let habits = self.learner.as_ref().map(Learner::habits);
         let prefix = text::folded_word(typed);
-        let own: Vec<String> = habits.as_ref().map_or_else(Vec::new, |habits| {
-            habits
-                .likely(said, &prefix, Some(speller.languages()), query.top)
-                .into_iter()
-                .map(text::folded_word)
-                .collect()
-        });
+        let likely =
+            habits.iter().flat_map(|habits| habits.likely(said, &prefix, Some(speller.languages()), query.top));
+        let own: Vec<String> = likely.map(text::folded_word).collect();
         let touches = touches_of(query, typed);
         let asked = spelling::Asked { cut, said, touches, habits: None, top: query.top, batches: 0 };
         let found = speller.suggest_alone(asked, &self.options, own.iter(), |reading| {
-            let own =
-                habits.as_ref().map_or(0.0, |habits| habits.share(said) * habits.probability(said, &reading.word));
-            (reading.log_frequency.exp() + own).ln()
+            let anybody = reading.log_frequency;
+            habits.as_ref().map_or(anybody, |habits| habits.mixed(said, &reading.word, anybody))
         });
         // What to put in the place of a word is for the model to say.
         Suggestions { autocorrect: None, contender: None, ..found }
     }
 
-    /// Goes to the word boundary of `cut`, unless the model has more than `most` tokens to read on the way.
-    fn enter(&mut self, model: &mut dyn LanguageModel, cut: &text::Cut, most: usize) -> Result<Entered> {
+    /// Goes to the word boundary of `cut`, and returns how often the model was run; none if it has more than `most` tokens to read on
+    /// the way, and was not.
+    fn enter(&mut self, model: &mut dyn LanguageModel, cut: &text::Cut, most: usize) -> Result<Option<usize>> {
         let context = text::suffix(cut.context, window::TAIL);
         if self.place.as_ref().is_some_and(|place| place.context == context && place.gap == cut.gap) {
-            return Ok(Entered::Passes(0));
+            return Ok(Some(0));
         }
         if self.table.is_none()
             && let Some(speller) = &self.speller
@@ -476,12 +464,12 @@ impl Keyboard {
         if let Some(place) = self.place.as_mut().filter(|place| place.start == start) {
             (place.context, place.gap, place.given) = (context, gap, given);
             (place.all, place.typed, place.batches) = (None, String::new(), 0);
-            return Ok(Entered::Passes(0));
+            return Ok(Some(0));
         }
         // What was asked at the end of the last word is what there is to know here.
         let missing = model.missing(&start.prefix);
         if missing > most {
-            return Ok(Entered::TooFar);
+            return Ok(None);
         }
         self.place = None;
         let passes = usize::from(missing > 0);
@@ -489,7 +477,7 @@ impl Keyboard {
         let tree = Tree::new(model, table, &start, &logits);
         let (all, room, typed, batches) = (None, Some(model.room()), String::new(), 0);
         self.place = Some(Place { context, gap, start, given, tree, all, room, typed, batches });
-        Ok(Entered::Passes(passes))
+        Ok(Some(passes))
     }
 }
 

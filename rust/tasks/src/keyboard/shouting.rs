@@ -27,9 +27,8 @@ impl Calm {
         let (words, begun) = query.context.split_at(end);
         let (mut context, shouted) = calm(text::suffix(words, TAIL));
         let shouted = shouted && !has_small_letter(begun) && !has_small_letter(query.typed);
-        let said = |text: &str| if shouted { small(text) } else { text.to_owned() };
-        context.push_str(&said(begun));
-        Self { context, typed: said(query.typed), shouted }
+        context.push_str(&lowered(begun, shouted));
+        Self { context, typed: lowered(query.typed, shouted), shouted }
     }
 
     /// What to ask in its place.
@@ -62,38 +61,38 @@ pub(super) fn is_shouted_behind(context: &str) -> bool {
     calm(context).1
 }
 
+/// Whether a word has more capitals than its first letter.
+pub(super) fn is_loud(word: &str) -> bool {
+    word.chars().filter(|c| c.is_uppercase()).count() > 1
+}
+
 /// A text with what is shouted in small letters, and whether it ends with that.
 fn calm(text: &str) -> (String, bool) {
     let mut calm = String::with_capacity(text.len());
-    let mut loud = 0..0;
+    let mut run = 0..0;
     for word in text.split_inclusive(char::is_whitespace) {
         if has_small_letter(word) {
-            calm.push_str(&said(&text[loud.clone()]));
+            let run_before = &text[run.clone()];
+            calm.push_str(&lowered(run_before, are_shouted(run_before)));
             calm.push_str(word);
-            loud.start = loud.end + word.len();
+            run.start = run.end + word.len();
         }
-        loud.end += word.len();
+        run.end += word.len();
     }
-    let last = &text[loud];
-    calm.push_str(&said(last));
-    (calm, is_shouted(last))
+    let shouted = are_shouted(&text[run.clone()]);
+    calm.push_str(&lowered(&text[run], shouted));
+    (calm, shouted)
 }
 
-/// A run of words without a small letter, in small letters if it is shouted.
-fn said(words: &str) -> String {
-    if is_shouted(words) { small(words) } else { words.to_owned() }
+/// Whether these words, of which none has a small letter, are.
+fn are_shouted(words: &str) -> bool {
+    let words = || words.split_whitespace().filter(|word| word.contains(char::is_uppercase));
+    words().count() >= WORDS && words().filter(|word| is_loud(word)).count() >= LOUD
 }
 
-fn is_shouted(words: &str) -> bool {
-    let capitals = words.split_whitespace().map(|word| word.chars().filter(|c| c.is_uppercase()).count());
-    let (words, loud) = capitals
-        .fold((0, 0), |(words, loud), capitals| (words + usize::from(capitals > 0), loud + usize::from(capitals > 1)));
-    words >= WORDS && loud >= LOUD
-}
-
-/// In small letters, as many characters as before.
-fn small(text: &str) -> String {
-    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
+/// A text, in small letters if it is shouted: as many characters as before.
+fn lowered(text: &str, shouted: bool) -> String {
+    if shouted { text.chars().map(text::small).collect() } else { text.to_owned() }
 }
 
 #[cfg(test)]

@@ -18,10 +18,12 @@ use super::lexicon::{Lexicon, MAX_COST, UNKNOWN_COST, Word, nats};
 use super::misspelling::{is_abbreviation, on_purpose};
 use super::rates::EndRates;
 use super::readings::{Reading, Readings, Touch};
+use super::shouting::is_loud;
 use super::table::WordTable;
 use super::text::{self, Cut, folded_word};
 use super::tree::{Open, Target};
 use super::{Contender, Kind, Options, Place, Suggestion, Suggestions, offensive};
+use crate::logits::log_add;
 
 /// The share of all readings that one has to have, if the model says yes, for the model to be asked.
 const WORTH_ASKING: f64 = 0.01;
@@ -81,7 +83,7 @@ impl<'a> Typed<'a> {
 
     /// Whether it has a capital within a sentence.
     fn is_named(&self) -> bool {
-        self.word.starts_with(char::is_uppercase) && !is_shouted(self.word) && !self.begins_sentence
+        self.word.starts_with(char::is_uppercase) && !is_loud(self.word) && !self.begins_sentence
     }
 }
 
@@ -435,9 +437,7 @@ impl Search<'_> {
         let mix = if reading.word == typed.literal { weights.as_typed } else { weights.list };
         let mixed = |model: f64| {
             let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
-            let Some((habits, said)) = person else { return anybody };
-            let (share, own) = (habits.share(said), habits.probability(said, &reading.word));
-            log_add((1.0 - share).ln() + anybody, (share * own).ln())
+            person.map_or(anybody, |(habits, said)| habits.mixed(said, &reading.word, anybody))
         };
         let logp = mixed(sum);
         let written = person.and_then(|(habits, _)| habits.form(&reading.word)).filter(|own| **own != reading.word);
@@ -541,10 +541,10 @@ pub(super) fn is_plain(typed: &str) -> bool {
 /// The cases in which a word may be written.
 fn cases(word: &str, typed: &str) -> Vec<String> {
     let mut cases = vec![capitalised(word)];
-    if cases[0] != word && (!typed.starts_with(char::is_uppercase) || is_shouted(typed)) {
+    if cases[0] != word && (!typed.starts_with(char::is_uppercase) || is_loud(typed)) {
         cases.push(word.to_owned());
     }
-    if is_shouted(typed) {
+    if is_loud(typed) {
         cases.push(word.to_uppercase());
     }
     cases
@@ -553,25 +553,15 @@ fn cases(word: &str, typed: &str) -> Vec<String> {
 /// A word as it is shown: a capital that was typed stays one.
 fn with_case_of(word: &str, typed: &str) -> String {
     match typed {
-        typed if is_shouted(typed) => word.to_uppercase(),
+        typed if is_loud(typed) => word.to_uppercase(),
         typed if typed.starts_with(char::is_uppercase) => capitalised(word),
         _ => word.to_owned(),
     }
 }
 
-fn is_shouted(typed: &str) -> bool {
-    typed.chars().filter(|c| c.is_uppercase()).count() > 1
-}
-
 pub(super) fn capitalised(word: &str) -> String {
     let mut rest = word.chars();
     rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect())
-}
-
-/// ln (e^a + e^b).
-fn log_add(a: f64, b: f64) -> f64 {
-    let (more, less) = if a > b { (a, b) } else { (b, a) };
-    if less == f64::NEG_INFINITY { more } else { more + (less - more).exp().ln_1p() }
 }
 
 /// ln Σ e^value; minus infinity if there are none.

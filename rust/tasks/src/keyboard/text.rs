@@ -18,13 +18,18 @@ pub(super) fn folded(c: char) -> char {
     match c {
         '’' => '\'',
         '‐' => '-',
-        c => c.to_lowercase().next().unwrap_or(c),
+        c => small(c),
     }
 }
 
 /// A word as word lists have it.
 pub(super) fn folded_word(word: &str) -> String {
     word.chars().map(folded).collect()
+}
+
+/// In lower case, as one character.
+pub(super) fn small(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
 }
 
 /// Whether `text` has one: what has none may be shouted.

@@ -380,8 +380,9 @@ impl Typing {
     /// Where the word at the cursor had ended here already and what ended it was taken away, it goes on: all of it was typed here, though
     /// nobody knows any more where its keys were hit.
     fn reopen_word(&mut self) {
-        let is_at_cursor = |written: &mut Written| written.since == 0 && self.text.before.ends_with(&written.word);
-        if let Some(written) = self.last_word.take_if(is_at_cursor).filter(|_| !self.selected) {
+        let is_at_cursor =
+            |written: &mut Written| !self.selected && written.since == 0 && self.text.before.ends_with(&written.word);
+        if let Some(written) = self.last_word.take_if(is_at_cursor) {
             self.touches = vec![None; written.word.chars().count()];
         }
     }
@@ -714,6 +715,12 @@ mod tests {
         typing.backspace();
         typing.finish();
         assert_eq!(learned(&mut typing), ["hello +world"]);
+        typed(&mut typing, " ok ");
+        typing.backspace();
+        typing.selected = true;
+        typing.backspace();
+        typing.finish();
+        assert_eq!(learned(&mut typing), ["hello world +ok"], "what was selected was taken away, and not the word");
     }
 
     #[test]
