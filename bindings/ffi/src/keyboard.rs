@@ -234,7 +234,16 @@ impl Keyboard {
             priority: nibble_engine::Priority::Keystroke,
             ..nibble_engine::SessionOptions::default()
         };
-        let settings = Settings { name: "keyboard", session, memory_limit, yields_at: MemoryPressure::Low };
+        // One for text and one for addresses.
+        let beside = 2 * nibble_tasks::Keyboard::memory(model.open()?.vocabulary().len());
+        let settings = Settings {
+            name: "keyboard",
+            session,
+            context_is_asked_for: false,
+            beside,
+            memory_limit,
+            yields_at: MemoryPressure::Low,
+        };
         let keys = Arc::new(Mutex::new(Keys { layout: layout.into_task()?, moved: false }));
         let learner = learned.map(|learned| learned.learner());
         let words = lexicons.iter().map(|lexicon| lexicon.words()).collect::<Vec<_>>();

@@ -49,6 +49,8 @@ pub struct MemoryPlan {
     pub mapped: u64,
     /// What the session writes to at most: its keys and values when the context is full, and its buffers.
     pub session: u64,
+    /// The part of that which keys and values take.
+    pub kv: u64,
     /// Keys and values of 1,000 tokens of context.
     pub kv_per_1000_tokens: u64,
 }
@@ -176,8 +178,8 @@ fn memory_plan_of(model: &nibble_engine::Model, options: &SessionOptions) -> Res
     let options = options.to_engine()?;
     let plan = model.memory_plan(options.context, options.kv_format);
     // Its buffers are reserved, not touched.
-    let session = model.session(nibble_engine::SessionOptions { threads: 1, ..options })?.memory();
-    Ok(MemoryPlan { mapped: plan.mapped, session, kv_per_1000_tokens: plan.kv_per_1000_tokens })
+    let session = model.session(options)?.memory();
+    Ok(MemoryPlan { mapped: plan.mapped, session, kv: plan.kv, kv_per_1000_tokens: plan.kv_per_1000_tokens })
 }
 
 fn info(model: &nibble_engine::Model) -> ModelInfo {

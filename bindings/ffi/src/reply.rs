@@ -114,7 +114,14 @@ impl Replier {
             threads: threads as usize,
             ..nibble_engine::SessionOptions::default()
         };
-        let settings = Settings { name: "replier", session, memory_limit, yields_at: MemoryPressure::Low };
+        let settings = Settings {
+            name: "replier",
+            session,
+            context_is_asked_for: false,
+            beside: 0,
+            memory_limit,
+            yields_at: MemoryPressure::Low,
+        };
         let timeline = Timeline::open(model, settings, || nibble_tasks::Replier::new(Options::default()))?;
         Ok(Arc::new(Self { timeline, requests: Latest::default() }))
     }

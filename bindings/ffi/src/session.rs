@@ -178,6 +178,8 @@ impl Session {
         let settings = Settings {
             name: "session",
             session: options.to_engine()?,
+            context_is_asked_for: true,
+            beside: 0,
             memory_limit: options.memory_limit,
             yields_at: MemoryPressure::Moderate,
         };

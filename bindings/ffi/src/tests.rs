@@ -283,6 +283,7 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     let plan = fixture.model.memory_plan(session_options()).unwrap();
     assert_eq!(plan, memory_plan(text(&fixture.path()), session_options()).unwrap());
     assert_eq!(plan.mapped, fs::metadata(fixture.path()).unwrap().len());
+    assert!(plan.kv > 0 && plan.kv < plan.session, "{plan:?}");
     let with = |context, limit| {
         fixture.model.session(SessionOptions { context, memory_limit: Some(limit), ..session_options() })
     };
@@ -296,6 +297,37 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     let Err(NibbleError::MemoryLimit { fitting_context, reason, .. }) = with(128, 1) else { panic!("it was opened") };
     assert_eq!(fitting_context, None);
     assert!(reason.contains("a smaller model"), "{reason}");
+    // What is suggested fits on as many threads.
+    let on_threads = SessionOptions { threads: 3, ..session_options() };
+    let limit = fixture.model.memory_plan(SessionOptions { context: 64, ..on_threads.clone() }).unwrap().session;
+    let Err(NibbleError::MemoryLimit { fitting_context: Some(context), .. }) =
+        fixture.model.session(SessionOptions { memory_limit: Some(limit), ..on_threads.clone() })
+    else {
+        panic!("nothing was suggested")
+    };
+    let suggested = SessionOptions { context: context as u32, memory_limit: Some(limit), ..on_threads };
+    fixture.model.session(suggested).unwrap();
+}
+
+#[test]
+fn a_task_that_takes_too_much_memory_suggests_no_context_that_nobody_can_set() {
+    let fixture = Fixture::new();
+    let keyboard = |limit| fixture.model.keyboard(KeyboardOptions { memory_limit: Some(limit), ..keyboard_options() });
+    let replier = |limit| fixture.model.replier(1, Some(limit));
+    let refusals = [keyboard(1).map(|_| ()), replier(1).map(|_| ())];
+    let needed = refusals.map(|refusal| {
+        let Err(NibbleError::MemoryLimit { needed, fitting_context, reason, .. }) = refusal else { panic!("it was opened") };
+        assert_eq!(fitting_context, None);
+        assert!(reason.contains("a smaller model") && !reason.contains("context"), "{reason}");
+        needed
+    });
+    keyboard(needed[0]).unwrap();
+    assert!(keyboard(needed[0] - 1).is_err());
+    replier(needed[1]).unwrap();
+    assert!(replier(needed[1] - 1).is_err());
+    let session = SessionOptions { context: 256, ..session_options() };
+    let vocabulary = u64::from(fixture.model.info().vocabulary);
+    assert!(needed[0] > fixture.model.memory_plan(session).unwrap().session + vocabulary, "the keyboard's table counts");
 }
 
 #[cfg(unix)]

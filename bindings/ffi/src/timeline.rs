@@ -30,7 +30,11 @@ pub(crate) struct Settings {
     /// What it is called in errors.
     pub name: &'static str,
     pub session: SessionOptions,
-    /// Bytes that a session may write to.
+    /// Whether the context is what the app asked for, and not the task's own.
+    pub context_is_asked_for: bool,
+    /// Bytes that the task writes to beside its session.
+    pub beside: u64,
+    /// Bytes that a session and its task may write to.
     pub memory_limit: Option<u64>,
     /// From what pressure on its memory is given back.
     pub yields_at: MemoryPressure,
@@ -166,26 +170,29 @@ impl<T: Send + 'static> Sleeper for Timeline<T> {
 
 /// A session within the limit, or an error that says what would fit.
 fn open_session(model: &Shared, settings: &Settings) -> Result<Session> {
+    let Settings { name, session: options, context_is_asked_for, beside, memory_limit, .. } = settings;
     let model = model.open()?;
-    let session = model.session(settings.session.clone())?;
-    let (needed, context) = (session.memory(), settings.session.context);
-    let Some(limit) = settings.memory_limit.filter(|&limit| needed > limit) else { return Ok(session) };
+    let session = model.session(options.clone())?;
+    let (needed, context) = (session.memory() + beside, options.context);
+    let Some(limit) = memory_limit.filter(|&limit| needed > limit) else { return Ok(session) };
     drop(session);
     let fits = |&context: &usize| {
-        let smaller = SessionOptions { context, threads: 1, ..settings.session.clone() };
-        model.session(smaller).is_ok_and(|session| session.memory() <= limit)
+        let smaller = SessionOptions { context, ..options.clone() };
+        model.session(smaller).is_ok_and(|session| session.memory() + beside <= limit)
     };
     let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
-    let fitting_context = halves.take_while(|&context| context >= SMALLEST_CONTEXT).find(fits);
+    let mut worthwhile = halves.take_while(|&context| context >= SMALLEST_CONTEXT);
+    let fitting_context = if *context_is_asked_for { worthwhile.find(fits) } else { None };
     let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    let what = if *context_is_asked_for { format!("{name} with a context of {context} tokens") } else { (*name).into() };
     let advice = match fitting_context {
         Some(context) => format!("a context of {context} would fit"),
-        None => "no context fits; take a smaller model".to_owned(),
+        None if *context_is_asked_for => "no context fits; take a smaller model".to_owned(),
+        None => "allow that, or take a smaller model".to_owned(),
     };
-    let name = settings.name;
     Err(NibbleError::MemoryLimit {
         reason: format!(
-            "a {name} with a context of {context} tokens takes {} MB, and {} MB are allowed; {advice}",
+            "a {what} takes {} MB, and {} MB are allowed; {advice}",
             megabytes(needed),
             megabytes(limit)
         ),

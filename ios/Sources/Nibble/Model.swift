@@ -221,12 +221,15 @@ extension Model {
         public let mapped: Int
         /// What the session writes to at most: its keys and values when the context is full, and its buffers.
         public let session: Int
+        /// The part of that which keys and values take.
+        public let kv: Int
         /// Keys and values of 1,000 tokens of context.
         public let kvPer1000Tokens: Int
 
         fileprivate init(_ plan: NibbleFFI.MemoryPlan) {
             mapped = Int(clamping: plan.mapped)
             session = Int(clamping: plan.session)
+            kv = Int(clamping: plan.kv)
             kvPer1000Tokens = Int(clamping: plan.kvPer1000Tokens)
         }
     }

@@ -100,9 +100,9 @@ impl ModelStore {
     }
 
     /// Installs the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
-    /// serves until this one is whole, and is then replaced. `expect_source` is the SHA-256 that the GGUF must have, or must have
-    /// had when it was packed. `progress` is called after each piece; when it breaks, nothing has changed but that models
-    /// may have made room.
+    /// serves until this one is whole, and is then replaced; so do those that make room for it, which is why the storage holds both
+    /// meanwhile. `expect_source` is the SHA-256 that the GGUF must have, or must have had when it was packed. `progress` is called
+    /// after each piece; when it breaks, nothing has changed.
     ///
     /// # Errors
     /// As [`pack`](crate::pack) and [`Model::open`]; [`Error::OverQuota`] where the model is larger than the quota.
@@ -120,14 +120,13 @@ impl ModelStore {
         if let Some(quota) = self.quota.filter(|&quota| length > quota) {
             return Err(Error::OverQuota { needed: length, quota });
         }
-        // A packed file is about as long as its source; how long exactly, is known when it is there.
-        self.make_room(name, length)?;
         let mut magic = [0; 4];
         match file.read_exact(&mut magic) {
             Ok(()) if magic == *b"GGUF" => packed::pack_expecting(source, &dest, expect_source, progress)?,
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(failed(error)),
             _ => copy(source, &dest, expect_source, progress)?,
         }
+        // Only now: one that does not come about makes nobody go.
         self.make_room(name, fs::metadata(&dest).map_or(length, |metadata| metadata.len()))?;
         Ok(dest)
     }
@@ -371,6 +370,18 @@ mod tests {
         fixture.store.install("b", &fixture.gguf(9), None, &mut |_| GO_ON).unwrap();
         assert_eq!(fixture.names(), ["b", "a"], "what replaces itself makes nobody go");
         fixture.used("b", 500);
+        // One that is stopped or damaged makes nobody go, and while it is being made all the others serve.
+        let mut models_meanwhile = Vec::new();
+        let stopped = fixture.store.install("c", &fixture.gguf(3), None, &mut |_| {
+            models_meanwhile = fixture.names();
+            ControlFlow::Break(())
+        });
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+        assert_eq!((models_meanwhile, fixture.names()), (vec!["a".into(), "b".into()], vec!["a".into(), "b".into()]));
+        let cut = fixture.gguf(4);
+        fs::write(&cut, &fs::read(&cut).unwrap()[..5000]).unwrap();
+        assert!(fixture.store.install("c", &cut, None, &mut |_| GO_ON).is_err());
+        assert_eq!(fixture.names(), ["a", "b"]);
         fixture.install("c", 3).unwrap();
         assert_eq!(fixture.names(), ["c", "a"]);
 

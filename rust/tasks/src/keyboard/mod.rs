@@ -262,6 +262,12 @@ impl Keyboard {
         Self { options, window, table: None, rates: EndRates::default(), place: None, speller: None, learner: None }
     }
 
+    /// Bytes that a keyboard writes to beside the session of its model, once it was asked: what it notes of each of so many tokens.
+    /// What it knows of the word at the cursor comes on top, some kilobytes.
+    pub fn memory(vocabulary: usize) -> u64 {
+        WordTable::memory(vocabulary) as u64
+    }
+
     /// The same keyboard with the words of a language and the places of the keys, by which it sees through typing errors.
     pub fn with_lexicon(self, lexicon: Arc<Lexicon>, layout: Layout) -> Self {
         self.with_lexicons(vec![lexicon], layout)

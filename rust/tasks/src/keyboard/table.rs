@@ -57,7 +57,14 @@ impl WordTable {
             }
         }
         ends.extend((0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token)));
+        inner.shrink_to_fit();
+        ends.shrink_to_fit();
         Self { shapes, inner, ends, start: start_token(model), leads }
+    }
+
+    /// Bytes that the table of so many tokens takes at most: each may be inside of words and end them.
+    pub fn memory(vocabulary: usize) -> usize {
+        vocabulary * (size_of::<Option<Shape>>() + 2 * size_of::<TokenId>())
     }
 
     /// The tokens of `order`, sorted by bytes.

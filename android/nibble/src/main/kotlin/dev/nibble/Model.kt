@@ -137,6 +137,8 @@ public data class MemoryPlan(
     public val mapped: Long,
     /** What the session writes to at most: its keys and values when the context is full, and its buffers. */
     public val session: Long,
+    /** The part of that which keys and values take. */
+    public val kv: Long,
     /** Keys and values of 1,000 tokens of context. */
     public val kvPer1000Tokens: Long,
 )
@@ -156,7 +158,8 @@ public enum class MemoryPressure {
 private fun NativeModelInfo.toPublic() =
     ModelInfo(name, licence, sourceSha256, vocabulary.toInt(), context.toInt(), hasChatTemplate)
 
-internal fun NativeMemoryPlan.toPublic() = MemoryPlan(mapped.toLong(), session.toLong(), kvPer1000Tokens.toLong())
+internal fun NativeMemoryPlan.toPublic() =
+    MemoryPlan(mapped.toLong(), session.toLong(), kv.toLong(), kvPer1000Tokens.toLong())
 
 private fun MemoryPressure.toNative() = when (this) {
     MemoryPressure.MODERATE -> NativeMemoryPressure.MODERATE
