@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use nibble_engine::Error;
+use nibble_tasks::keyboard::list::ListError;
 
 /// What every fallible call reports. `reason` is a sentence for a developer: what went wrong, with what, and what to do. It holds
 /// nothing that a user typed.
@@ -44,7 +45,8 @@ pub enum NibbleError {
         /// What does not fit.
         reason: String,
     },
-    /// There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
+    /// There is no word list, or no emoji list, in the file: it is missing, damaged, or of another version. A keyboard can be opened
+    /// without one.
     #[error("{reason}")]
     LexiconUnfit {
         /// Which file, and what is wrong with it.
@@ -176,5 +178,20 @@ impl From<Error> for NibbleError {
             // The tree is the tasks' own business, and a tensor's shape the engine's.
             _ => Self::Internal { reason },
         }
+    }
+}
+
+impl From<ListError> for NibbleError {
+    fn from(error: ListError) -> Self {
+        let reason = match error {
+            ListError::File(Error::Io { path, source, .. }) if source.kind() == ErrorKind::NotFound => {
+                format!("cannot use the list {}: there is no such file", path.display())
+            }
+            ListError::Unfit { list, path, why, .. } => format!("cannot use the {list} {}: {why}", path.display()),
+            ListError::File(error) => return error.into(),
+            error => return Self::Internal { reason: error.to_string() },
+        };
+        let advice = "bring one that `nibble pull` made with this version, or go on without a list";
+        Self::LexiconUnfit { reason: format!("{reason}; {advice}") }
     }
 }

@@ -1,12 +1,12 @@
 //! A list of words, mapped from a file, for the keyboards that see through typing errors with it.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use nibble_tasks::keyboard::lexicon::{self, LexiconError};
+use nibble_tasks::keyboard::lexicon;
+use nibble_tasks::keyboard::list::ListError;
 
-use crate::error::{NibbleError, Result};
+use crate::error::Result;
 use crate::{descriptor, logging};
 
 /// The words of a language and how frequent they are. Keyboards that are opened with it share it.
@@ -38,33 +38,12 @@ impl Lexicon {
 }
 
 impl Lexicon {
-    fn of(opened: std::result::Result<lexicon::Lexicon, LexiconError>) -> Result<Arc<Self>> {
+    fn of(opened: std::result::Result<lexicon::Lexicon, ListError>) -> Result<Arc<Self>> {
         logging::begin();
         Ok(Arc::new(Self { words: Arc::new(opened?) }))
     }
 
     pub(crate) fn words(&self) -> Arc<lexicon::Lexicon> {
         Arc::clone(&self.words)
-    }
-}
-
-impl From<LexiconError> for NibbleError {
-    fn from(error: LexiconError) -> Self {
-        let (path, why) = match error {
-            LexiconError::File(nibble_engine::Error::Io { path, source, .. })
-                if source.kind() == ErrorKind::NotFound =>
-            {
-                (path, "there is no such file".to_owned())
-            }
-            LexiconError::Unfit { path, why } => (path, why),
-            LexiconError::File(error) => return error.into(),
-            error => return Self::Internal { reason: error.to_string() },
-        };
-        let path = path.display();
-        let reason = format!(
-            "cannot use the word list {path}: {why}; bring one that `nibble pull` made with this version, or open the keyboard \
-             without a word list"
-        );
-        Self::LexiconUnfit { reason }
     }
 }

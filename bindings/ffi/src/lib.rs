@@ -2,7 +2,8 @@
 //!
 //! * `model.rs`: a model file, opened, and what is known about it;
 //! * `session.rs`: text from a model; `keyboard.rs` and `reply.rs`: the tasks;
-//! * `lexicon.rs`: words for a keyboard; `learned.rs`: those of the person; `typing.rs`: a text field while it is typed in;
+//! * `lexicon.rs` and `emoji.rs`: words for a keyboard, and what they call to mind; `learned.rs`: those of the person; `typing.rs`: a
+//!   text field while it is typed in;
 //! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
 //! * `packing.rs` and `store.rs`: model files on the device, before they are opened;
 //! * `power.rs` and `logging.rs`: what the device can spare, and what goes to its log;
@@ -15,6 +16,7 @@
 #![allow(unsafe_code, reason = "uniffi exports functions under names that the linker sees")]
 
 mod descriptor;
+mod emoji;
 mod error;
 mod keyboard;
 mod latest;
@@ -34,6 +36,7 @@ mod typing;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use emoji::EmojiList;
 pub use error::NibbleError;
 pub use keyboard::{
     Field, Key, Keyboard, KeyboardOptions, KeyboardRequest, Layout, Suggestion, SuggestionKind, Suggestions,

@@ -17,8 +17,8 @@ public final class ModelStore: Sendable {
     ///
     /// - Parameters:
     ///   - directory: The folder, for models only.
-    ///   - quota: Bytes that the models may take together. Where a new one would exceed that, those go that were not used
-    ///     for the longest time; the one that it replaces goes when it is there.
+    ///   - quota: Bytes that the models may take together. Where a new one exceeds that, those go that were not used
+    ///     for the longest time, and the one that it replaces, when it is there.
     /// - Throws: ``NibbleError/io(reason:)``, ``NibbleError/storageFull(reason:)``.
     public init(directory: URL, quota: Int? = nil) async throws {
         native = try await DispatchQueue.nibble.call {

@@ -4,16 +4,19 @@
 //! case, a zero, the place among the keyword's emoji as a byte, and the emoji. All emoji of a word are beside each other so, in
 //! the order of their use.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
 
-use fst::raw::{Builder, Fst};
+use fst::raw::Fst;
 use fst::{IntoStreamer, Streamer};
 use nibble_engine::Table;
 
+use super::list::{Kind, ListError};
 use super::text;
 
-/// What a file says it is: the letters `NIBEMO` and a version. Another version is another number.
-const KIND: u64 = u64::from_be_bytes(*b"NIBEMO\0\x01");
+/// What its files say they are.
+const KIND: Kind = Kind { id: u64::from_be_bytes(*b"NIBEMO\0\x01"), name: "emoji list", pulled: "emoji-en" };
 
 /// Emoji that are kept of a keyword.
 pub const MOST: usize = 8;
@@ -26,36 +29,22 @@ pub struct Emoji {
     keys: Fst<Table<u8>>,
 }
 
-/// Why a list of emoji cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum EmojiError {
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] nibble_engine::Error),
-    /// The file is no list of emoji, is damaged, or is of another version.
-    #[error("cannot use the emoji list {path}: {why}; fetch it again: nibble pull --force emoji-en", path = path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
 impl Emoji {
     /// Maps a file that [`build`](Self::build) made, and reads it once to compare its checksum.
     ///
     /// # Errors
-    /// [`EmojiError::File`] if it cannot be read, [`EmojiError::Unfit`] if it is damaged or something else.
-    pub fn open(path: &Path) -> Result<Self, EmojiError> {
-        let unfit = |why: &str| EmojiError::Unfit { path: path.to_owned(), why: why.to_owned() };
-        let keys = Fst::new(nibble_engine::map_file(path)?).map_err(|_| unfit("it is no emoji list"))?;
-        if keys.fst_type() != KIND {
-            return Err(unfit("it is of another kind or version"));
-        }
-        keys.verify().map_err(|_| unfit("it is damaged"))?;
-        Ok(Self { keys })
+    /// [`ListError::File`] if it cannot be read, [`ListError::Unfit`] if it is damaged or something else.
+    pub fn open(path: &Path) -> Result<Self, ListError> {
+        Ok(Self { keys: KIND.open(path)? })
+    }
+
+    /// As [`open`](Self::open), the bytes `part` of a file that is open already: an asset in an app's package. `name` is what it is
+    /// called in errors.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_part(file: &File, part: Range<u64>, name: &Path) -> Result<Self, ListError> {
+        Ok(Self { keys: KIND.open_part(file, part, name)? })
     }
 
     /// A file of keywords, in any order and each once, and their emoji, best first, of which [`MOST`] are kept.
@@ -69,7 +58,7 @@ impl Emoji {
             }));
         }
         keys.sort();
-        let mut builder = Builder::new_type(Vec::new(), KIND).expect("memory takes what is written");
+        let mut builder = KIND.builder();
         for key in keys {
             builder.add(&key).expect("the keys are in order and memory takes what is written");
         }
@@ -134,7 +123,7 @@ mod tests {
         ])
     }
 
-    fn open(bytes: &[u8]) -> Result<Emoji, EmojiError> {
+    fn open(bytes: &[u8]) -> Result<Emoji, ListError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("emoji.fst");
         std::fs::write(&path, bytes).unwrap();
@@ -181,6 +170,6 @@ mod tests {
             let error = open(bytes).err().unwrap().to_string();
             assert!(error.contains("emoji.fst") && error.contains(why) && error.contains("nibble pull"), "{error}");
         }
-        assert!(matches!(Emoji::open(Path::new("none")), Err(EmojiError::File(_))));
+        assert!(matches!(Emoji::open(Path::new("none")), Err(ListError::File(_))));
     }
 }

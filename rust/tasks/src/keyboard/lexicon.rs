@@ -7,15 +7,16 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use fst::raw::{Builder, Fst};
+use fst::raw::Fst;
 use nibble_engine::Table;
 
+use super::list::{Kind, ListError};
 use super::text;
 
-/// What a file says it is: the letters `NIBLEX` and a version. Another version is another number.
-const KIND: u64 = u64::from_be_bytes(*b"NIBLEX\0\x02");
+/// What its files say they are.
+const KIND: Kind = Kind { id: u64::from_be_bytes(*b"NIBLEX\0\x02"), name: "word list", pulled: "lexicon-en" };
 
 /// The least frequent that a word can be: below one in 10^10.
 pub const MAX_COST: u16 = 1023;
@@ -36,31 +37,13 @@ pub struct Lexicon {
     words: Fst<Table<u8>>,
 }
 
-/// Why a list of words cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LexiconError {
-    /// The file cannot be read.
-    #[error(transparent)]
-    File(#[from] nibble_engine::Error),
-    /// The file is no list of words, is damaged, or is of another version.
-    #[error("cannot use the word list {path}: {why}; fetch it again: nibble pull --force lexicon-en", path = path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
 impl Lexicon {
     /// Maps a file that [`build`](Self::build) made, and reads it once to compare its checksum.
     ///
     /// # Errors
-    /// [`LexiconError::File`] if it cannot be read, [`LexiconError::Unfit`] if it is damaged or something else.
-    pub fn open(path: &Path) -> Result<Self, LexiconError> {
-        let unfit = |why: String| LexiconError::Unfit { path: path.to_owned(), why };
-        Self::over(nibble_engine::map_file(path)?).map_err(unfit)
+    /// [`ListError::File`] if it cannot be read, [`ListError::Unfit`] if it is damaged or something else.
+    pub fn open(path: &Path) -> Result<Self, ListError> {
+        Ok(Self { words: KIND.open(path)? })
     }
 
     /// As [`open`](Self::open), the bytes `part` of a file that is open already: an asset in an app's package. `name` is what it is
@@ -68,23 +51,8 @@ impl Lexicon {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_part(file: &File, part: Range<u64>, name: &Path) -> Result<Self, LexiconError> {
-        let unfit = |why: String| LexiconError::Unfit { path: name.to_owned(), why };
-        let bytes = nibble_engine::map_part(file, part, name).map_err(|error| match error {
-            nibble_engine::Error::BadModelFile { why, .. } => unfit(why),
-            error => error.into(),
-        })?;
-        Self::over(bytes).map_err(unfit)
-    }
-
-    /// The words of a file that is in memory already.
-    fn over(bytes: Table<u8>) -> Result<Self, String> {
-        let words = Fst::new(bytes).map_err(|_| "it is no word list".to_owned())?;
-        if words.fst_type() != KIND {
-            return Err("it is of another kind or version".to_owned());
-        }
-        words.verify().map_err(|_| "it is damaged".to_owned())?;
-        Ok(Self { words })
+    pub fn open_part(file: &File, part: Range<u64>, name: &Path) -> Result<Self, ListError> {
+        Ok(Self { words: KIND.open_part(file, part, name)? })
     }
 
     /// A file of these words, which may come in any order, and of those that are offensive, which are in lower case. Of a word
@@ -105,7 +73,7 @@ impl Lexicon {
             first.1.listed |= same && later.1.listed;
             same
         });
-        let mut builder = Builder::new_type(Vec::new(), KIND).expect("memory takes what is written");
+        let mut builder = KIND.builder();
         for (word, known) in words {
             let packed = known.pack(offensive.contains(&word));
             builder.insert(&word, packed).expect("the words are in order and memory takes what is written");
@@ -120,7 +88,7 @@ impl Lexicon {
 
     /// The words themselves and those that are offensive, as in [`build`](Self::build), without a file.
     pub fn with_offensive(words: impl IntoIterator<Item = (String, Word)>, offensive: &HashSet<String>) -> Self {
-        Self::over(Table::from(Self::build(words, offensive))).expect("what was just built is sound")
+        Self { words: Fst::new(Table::from(Self::build(words, offensive))).expect("what was just built is sound") }
     }
 
     /// What is known of a word; it is looked up in lower case and with straight apostrophes.
@@ -271,7 +239,7 @@ mod tests {
         assert_eq!(Lexicon::open(&path).unwrap().len(), 2);
         let foreign = fst::Map::from_iter([("one", 1)]).unwrap().into_fst().into_inner();
         let version_1 = u64::from_be_bytes(*b"NIBLEX\0\x01");
-        let earlier = Builder::new_type(Vec::new(), version_1).unwrap().into_inner().unwrap();
+        let earlier = fst::raw::Builder::new_type(Vec::new(), version_1).unwrap().into_inner().unwrap();
         let mut flipped = good.clone();
         flipped[20] ^= 0x40;
         for (bytes, why) in [
@@ -286,7 +254,7 @@ mod tests {
             let error = Lexicon::open(&path).err().unwrap().to_string();
             assert!(error.contains("words.fst") && error.contains(why), "{error}");
         }
-        assert!(matches!(Lexicon::open(&folder.path().join("none")), Err(LexiconError::File(_))));
+        assert!(matches!(Lexicon::open(&folder.path().join("none")), Err(ListError::File(_))));
     }
 
     #[test]
@@ -300,7 +268,7 @@ mod tests {
         for part in [0..end, 4..end + 1, 4..end - 1, end..4, 4..1 << 40] {
             let error = open(part.clone()).err().unwrap();
             let named = error.to_string().contains("in the open file");
-            assert!(named && matches!(error, LexiconError::Unfit { .. }), "{part:?}: {error}");
+            assert!(named && matches!(error, ListError::Unfit { .. }), "{part:?}: {error}");
         }
     }
 }

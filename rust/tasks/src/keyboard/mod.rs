@@ -39,6 +39,7 @@ pub mod languages;
 pub mod layout;
 pub mod learning;
 pub mod lexicon;
+pub mod list;
 mod misspelling;
 pub mod noise;
 mod offensive;

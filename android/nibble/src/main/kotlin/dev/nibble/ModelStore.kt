@@ -20,9 +20,10 @@ public class ModelStore private constructor(native: NativeModelStore) : AutoClos
 
     /**
      * Installs the model in [source], a GGUF file, which is packed, or a packed file, which is checked and copied. Where [name] is taken
-     * this is its upgrade: the old file serves until the new one is whole, and whoever has it open keeps it. If the quota would be
-     * exceeded, the models that were not used for the longest go first. The flow is as that of [Nibble.pack]; a model that is larger than
-     * the quota is [NibbleException.StorageFull], and a name that is no plain file name [NibbleException.InvalidArgument].
+     * this is its upgrade: the old file serves until the new one is whole, and whoever has it open keeps it. If the quota is exceeded
+     * then, the models that were not used for the longest go; until it is whole the storage holds them all. The flow is as that of
+     * [Nibble.pack]; a model that is larger than the quota is [NibbleException.StorageFull], and a name that is no plain file name
+     * [NibbleException.InvalidArgument].
      *
      * @param sourceSha256 the SHA-256 of the GGUF file that the model must come from, in hexadecimal; `null` takes any.
      */
