@@ -6,15 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nibble_ffi::{
-    Edit, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout, LearnedWords,
-    Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Priority, Sampling, Session, SessionOptions,
+    Edit, EmojiList, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout, LearnedWords,
+    Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Packing, Priority, Sampling, Session, SessionOptions,
     SilenceReason, Stop, SuggestionKind, Suggestions, Turn, TypingSession,
 };
+use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::lexicon::Word;
 use nibble_tests::models::TestModel;
 use serde_json::{Value, json};
 
 type Outcome<T = Value> = Result<T, NibbleError>;
+
+/// How a GGUF of this version begins.
+fn gguf(version: u8) -> Vec<u8> {
+    [b"GGUF", &[version, 0, 0, 0][..], &[0; 16]].concat()
+}
 
 /// A file of the suite.
 fn file(name: &str) -> PathBuf {
@@ -52,6 +58,28 @@ fn the_word_lists_are_those_of_their_words() {
             "words-{language}.fst is not made of words-{language}.txt"
         );
     }
+}
+
+/// The file of an emoji list.
+fn emoji() -> PathBuf {
+    file("emoji-en.fst")
+}
+
+/// The emoji list of the suite, as it is built: a line has a word and its emoji, the most used first.
+fn emoji_list() -> Vec<u8> {
+    let words = fs::read_to_string(file("emoji-en.txt")).unwrap();
+    Emoji::build(words.lines().map(|line| {
+        let mut parts = line.split_whitespace().map(str::to_owned);
+        (parts.next().expect("a word"), parts.collect())
+    }))
+}
+
+#[test]
+fn the_emoji_list_is_that_of_its_words() {
+    if std::env::var_os("NIBBLE_BLESS").is_some() {
+        fs::write(emoji(), emoji_list()).unwrap();
+    }
+    assert!(fs::read(emoji()).unwrap() == emoji_list(), "emoji-en.fst is not made of emoji-en.txt");
 }
 
 #[test]
@@ -131,6 +159,12 @@ impl Runner {
                 Ok(json!({ "strips": keys.map(strip).collect::<Outcome<Vec<_>>>()? }))
             }
             "typing" => self.typing(case),
+            "learned" => self.learned(case),
+            "snapshot" => self.snapshot(case),
+            "emoji" => {
+                let list = EmojiList::open(emoji().to_str().expect("UTF-8").to_owned())?;
+                Ok(json!({ "emoji": list.suggest(text(case, "text"), count(case)) }))
+            }
             "replies" => {
                 let replier = self.model.replier(0, None)?;
                 let found = replier.suggest(replier.ticket(), chat(case), count(case))?;
@@ -165,7 +199,41 @@ impl Runner {
         let folder = tempfile::tempdir().expect("a folder");
         let open = || LearnedWords::open(folder.path().join("learned").to_str().expect("UTF-8").to_owned(), None);
         let learned = open()?;
-        let keyboard = self.keyboard(case, Some(Arc::clone(&learned)))?;
+        let texts = self.typed(case, &learned)?;
+        learned.close()?;
+        Ok(json!({ "texts": texts, "learned": listed(&*open()?) }))
+    }
+
+    fn learned(&self, case: &Value) -> Outcome {
+        let learned = LearnedWords::in_memory();
+        self.typed(case, &learned)?;
+        let words = listed(&learned);
+        let forgotten = learned.forget(text(case, "forget"))?;
+        let copy = LearnedWords::in_memory();
+        copy.add(learned.export())?;
+        let left = listed(&learned);
+        learned.wipe()?;
+        Ok(json!({
+            "words": words, "forgotten": forgotten, "left": left, "copied": listed(&copy), "wiped": listed(&learned),
+        }))
+    }
+
+    fn snapshot(&self, case: &Value) -> Outcome {
+        let path = self.folder.join("snapshot").to_str().expect("UTF-8").to_owned();
+        let generate = |session: &Session| written(&*session.generate(text(case, "prompt"), sampling(case), stop(case))?);
+        let session = self.session()?;
+        generate(&session)?;
+        session.save_snapshot(path.clone())?;
+        let other = self.session()?;
+        let restored = other.restore_snapshot(path)?;
+        let mut found = generate(&other)?;
+        found["restored"] = json!(restored);
+        Ok(found)
+    }
+
+    /// What stands in the fields of a case after each step.
+    fn typed(&self, case: &Value, learned: &Arc<LearnedWords>) -> Outcome<Vec<String>> {
+        let keyboard = self.keyboard(case, Some(Arc::clone(learned)))?;
         let mut texts = Vec::new();
         for field in case["fields"].as_array().expect("fields") {
             let part = |name: &str| field[name].as_str().unwrap_or_default().to_owned();
@@ -179,9 +247,7 @@ impl Runner {
             typing.finish();
             typing.learn()?;
         }
-        learned.close()?;
-        let words: Vec<String> = open()?.list().into_iter().map(|word| word.word).collect();
-        Ok(json!({ "texts": texts, "learned": words }))
+        Ok(texts)
     }
 
     /// Makes the situation, which is an error.
@@ -241,6 +307,21 @@ impl Runner {
                 bytes.truncate(1_000);
                 self.open_word_list(Some(bytes))
             }
+            "foreign emoji list" => EmojiList::open(self.changed(Some(vec![120; 20_000]))).map(drop),
+            "folder" => open(&self.folder, None).map(drop),
+            "newer source" => self.pack(gguf(9)),
+            "cut source" => self.pack(gguf(3)[..20].to_vec()),
+            "missing snapshot" => self.session()?.restore_snapshot(self.changed(None)).map(drop),
+            "foreign snapshot" => self.session()?.restore_snapshot(self.changed(Some(vec![120; 20_000]))).map(drop),
+            "snapshot of another cache" => {
+                let session = self.session()?;
+                written(&*begin(&session)?)?;
+                let path = self.changed(None);
+                session.save_snapshot(path.clone())?;
+                let options = SessionOptions { kv_cache: KvCache::Q8, ..session_options() };
+                self.model.session(options)?.restore_snapshot(path).map(drop)
+            }
+            "foreign export" => LearnedWords::in_memory().add("words".to_owned()),
             "too many touches" => {
                 let keyboard = self.keyboard(&empty(), None)?;
                 keyboard.suggest(keyboard.ticket(), KeyboardRequest { touches: vec![0.0; 4], ..h() }).map(drop)
@@ -278,6 +359,12 @@ impl Runner {
             "unknown token" => self.model.detokenize(vec![4_000_000_000]).map(drop),
             other => panic!("there is no situation {other}"),
         }
+    }
+
+    fn pack(&self, source: Vec<u8>) -> Outcome<()> {
+        let source = self.changed(Some(source));
+        let target = self.folder.join("packed").to_str().expect("UTF-8").to_owned();
+        Packing::new(source, target, None)?.run()
     }
 
     /// The beginning of the model file.
@@ -366,17 +453,23 @@ fn chat(case: &Value) -> Vec<Turn> {
 }
 
 fn written(generation: &Generation) -> Outcome {
-    let (mut tokens, mut text) = (Vec::new(), String::new());
+    let (mut tokens, mut pieces) = (Vec::new(), Vec::new());
     while let Some(piece) = generation.next()? {
         tokens.push(piece.token);
-        text.push_str(&piece.text);
+        pieces.push(piece.text);
     }
+    pieces.retain(|piece| !piece.is_empty());
     let finish = match generation.finish().expect("it came to its end") {
         Finish::EndOfText => "end_of_text",
         Finish::MaxTokens => "max_tokens",
         Finish::StopString => "stop_string",
     };
-    Ok(json!({ "tokens": tokens, "text": text, "finish": finish }))
+    Ok(json!({ "tokens": tokens, "pieces": pieces, "finish": finish }))
+}
+
+/// The words of a store, the most written first.
+fn listed(learned: &LearnedWords) -> Vec<String> {
+    learned.list().into_iter().map(|word| word.word).collect()
 }
 
 fn layout(value: &Value) -> Layout {

@@ -54,6 +54,7 @@ from ._ffi import (
 
 __all__ = [
     "Edit",
+    "EmojiList",
     "Field",
     "Finish",
     "Generation",
@@ -88,8 +89,10 @@ __all__ = [
     "Suggestions",
     "Turn",
     "TypingSession",
+    "learned_words_in_memory",
     "memory_plan",
     "open",
+    "open_emoji",
     "open_learned_words",
     "open_lexicon",
     "pack",
@@ -107,6 +110,19 @@ def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha
     """
     options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256)
     return Model(_ffi.Model.open(os.fspath(path), options))
+
+
+def learned_words_in_memory() -> LearnedWords:
+    """What a person writes, of which nothing is kept when it is gone."""
+    return LearnedWords(_ffi.LearnedWords.in_memory())
+
+
+def open_emoji(path: str | os.PathLike[str]) -> EmojiList:
+    """Opens a list of the emoji that words call to mind, as `nibble pull emoji-en` makes it.
+
+    `NibbleError.LexiconUnfit` where there is none, or it is damaged or of another version.
+    """
+    return EmojiList(_ffi.EmojiList.open(os.fspath(path)))
 
 
 def open_learned_words(path: str | os.PathLike[str], *, key: bytes | None = None) -> LearnedWords:
@@ -283,6 +299,20 @@ class Generation(_Closing):
     def text(self) -> str:
         """All that is still to come."""
         return "".join(piece.text for piece in self)
+
+
+class EmojiList:
+    """The emoji of a language's words, mapped from a file."""
+
+    def __init__(self, native: _ffi.EmojiList) -> None:
+        self._native = native
+
+    def suggest(self, text: str, count: int = 3) -> list[str]:
+        """Up to `count` emoji, eight at most, for the word with which a text ends; the most used first.
+
+        `text` is what stands before the cursor. Nothing of it is kept; yet do not ask where secrets are typed.
+        """
+        return self._native.suggest(text, count)
 
 
 class Lexicon:

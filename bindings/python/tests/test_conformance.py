@@ -13,6 +13,7 @@ import nibble
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SUITE = json.loads((ROOT / "tests/conformance/smollm2-135m-instruct.json").read_text(encoding="utf-8"))
+EMOJI = ROOT / "tests/conformance/emoji-en.fst"
 WORDS = {language: ROOT / f"tests/conformance/words-{language}.fst" for language in ("en", "de")}
 MODEL = os.environ["NIBBLE_TEST_MODEL"]
 
@@ -31,9 +32,14 @@ def written(generation):
     pieces = list(generation)
     return {
         "tokens": [piece.token for piece in pieces],
-        "text": "".join(piece.text for piece in pieces),
+        "pieces": [piece.text for piece in pieces if piece.text],
         "finish": generation.finish.name.lower(),
     }
+
+
+def listed(learned):
+    """The words of a store, the most written first."""
+    return [word.word for word in learned.list()]
 
 
 def layout(given):
@@ -120,19 +126,52 @@ class Conformance(unittest.TestCase):
         return self.model.keyboard(layout=layout(case.get("layout", "qwerty")), **more)
 
     def typing(self, case):
-        texts = []
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "learned")
-            with nibble.open_learned_words(path) as learned, self.open_keyboard(case, learned=learned) as keyboard:
-                for part in case["fields"]:
-                    text = part.get("before", "")
-                    field = nibble.Field[part.get("field", "text").upper()]
-                    with keyboard.start(field, text, part.get("after", "")) as typing:
-                        for step in part["steps"]:
-                            text = self.after(text, step, typing)
-                            texts.append(text)
             with nibble.open_learned_words(path) as learned:
-                return {"texts": texts, "learned": [word.word for word in learned.list()]}
+                texts = self.typed(case, learned)
+            with nibble.open_learned_words(path) as learned:
+                return {"texts": texts, "learned": listed(learned)}
+
+    def typed(self, case, learned):
+        """What stands in the fields of a case after each step."""
+        texts = []
+        with self.open_keyboard(case, learned=learned) as keyboard:
+            for part in case["fields"]:
+                text = part.get("before", "")
+                field = nibble.Field[part.get("field", "text").upper()]
+                with keyboard.start(field, text, part.get("after", "")) as typing:
+                    for step in part["steps"]:
+                        text = self.after(text, step, typing)
+                        texts.append(text)
+        return texts
+
+    def learned(self, case):
+        with nibble.learned_words_in_memory() as learned, nibble.learned_words_in_memory() as copy:
+            self.typed(case, learned)
+            words = listed(learned)
+            forgotten = learned.forget(case["forget"])
+            copy.add(learned.export())
+            left = listed(learned)
+            learned.wipe()
+            return {
+                "words": words,
+                "forgotten": forgotten,
+                "left": left,
+                "copied": listed(copy),
+                "wiped": listed(learned),
+            }
+
+    def snapshot(self, case):
+        with tempfile.TemporaryDirectory() as folder, self.session() as session, self.session() as other:
+            path = pathlib.Path(folder, "snapshot")
+            written(session.generate(case["prompt"], **arguments(case)))
+            session.save_snapshot(path)
+            restored = other.restore_snapshot(path)
+            return {**written(other.generate(case["prompt"], **arguments(case))), "restored": restored}
+
+    def emoji(self, case):
+        return {"emoji": nibble.open_emoji(EMOJI).suggest(case["text"], case["count"])}
 
     def after(self, text, step, typing):
         """The text after a step of a case."""
@@ -209,6 +248,25 @@ def closed(make, use):
     return provoke
 
 
+def packed(data):
+    """Packs a file of these bytes."""
+    return opened(lambda: data, lambda path: nibble.pack(path, path.with_name("packed")))
+
+
+def gguf(version):
+    """How a GGUF of this version begins."""
+    return b"GGUF" + version.to_bytes(4, "little") + bytes(16)
+
+
+def of_another_cache(test):
+    with tempfile.TemporaryDirectory() as folder, test.session() as session:
+        path = pathlib.Path(folder, "snapshot")
+        session.generate("Hello", max_tokens=1).text()
+        session.save_snapshot(path)
+        with test.session(kv_cache=nibble.KvCache.Q8) as other:
+            other.restore_snapshot(path)
+
+
 def superseded(test):
     with test.model.keyboard() as keyboard:
         # What two threads do that ask one after the other and compute the other way round.
@@ -240,6 +298,14 @@ SITUATIONS = {
     "missing word list": lambda test: nibble.open_lexicon("no/such/file.fst"),
     "foreign word list": opened(lambda: bytes([120]) * 20_000, nibble.open_lexicon),
     "cut word list": opened(lambda: WORDS["en"].read_bytes()[:1_000], nibble.open_lexicon),
+    "foreign emoji list": opened(lambda: bytes([120]) * 20_000, nibble.open_emoji),
+    "folder": lambda test: nibble.open(ROOT),
+    "newer source": packed(gguf(9)),
+    "cut source": packed(gguf(3)[:20]),
+    "missing snapshot": lambda test: test.session().restore_snapshot("no/such/snapshot"),
+    "foreign snapshot": lambda test: opened(lambda: bytes([120]) * 20_000, test.session().restore_snapshot)(test),
+    "snapshot of another cache": of_another_cache,
+    "foreign export": lambda test: nibble.learned_words_in_memory().add("words"),
     "too many touches": lambda test: test.model.keyboard().suggest("", "h", touches=[(0, 0), (0, 0)]),
     "overlapping keys": overlapping,
     "unnamed language": lambda test: test.model.keyboard(lexicons=[nibble.open_lexicon(WORDS["en"])] * 2),

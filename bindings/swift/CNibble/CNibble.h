@@ -243,6 +243,31 @@ typedef void (*UniffiForeignFutureCompleteVoid)(uint64_t, UniffiForeignFutureRes
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_EMOJILIST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_EMOJILIST
+uint64_t uniffi_nibble_ffi_fn_clone_emojilist(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_EMOJILIST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_EMOJILIST
+void uniffi_nibble_ffi_fn_free_emojilist(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_EMOJILIST_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_EMOJILIST_OPEN
+uint64_t uniffi_nibble_ffi_fn_constructor_emojilist_open(RustBuffer path, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_EMOJILIST_OPEN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CONSTRUCTOR_EMOJILIST_OPEN_DESCRIPTOR
+uint64_t uniffi_nibble_ffi_fn_constructor_emojilist_open_descriptor(int32_t descriptor, uint64_t offset, uint64_t length, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_EMOJILIST_SUGGEST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_EMOJILIST_SUGGEST
+RustBuffer uniffi_nibble_ffi_fn_method_emojilist_suggest(uint64_t ptr, RustBuffer text, uint32_t count, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_KEYBOARD
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_KEYBOARD
 uint64_t uniffi_nibble_ffi_fn_clone_keyboard(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -981,6 +1006,12 @@ uint16_t uniffi_nibble_ffi_checksum_func_worker_thread_ids(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_EMOJILIST_SUGGEST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_EMOJILIST_SUGGEST
+uint16_t uniffi_nibble_ffi_checksum_method_emojilist_suggest(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_CANCEL
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_KEYBOARD_CANCEL
 uint16_t uniffi_nibble_ffi_checksum_method_keyboard_cancel(void
@@ -1314,6 +1345,18 @@ uint16_t uniffi_nibble_ffi_checksum_method_typingsession_refine(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_REPORTED
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_TYPINGSESSION_REPORTED
 uint16_t uniffi_nibble_ffi_checksum_method_typingsession_reported(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_EMOJILIST_OPEN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_EMOJILIST_OPEN
+uint16_t uniffi_nibble_ffi_checksum_constructor_emojilist_open(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_EMOJILIST_OPEN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_CONSTRUCTOR_EMOJILIST_OPEN_DESCRIPTOR
+uint16_t uniffi_nibble_ffi_checksum_constructor_emojilist_open_descriptor(void
     
 );
 #endif

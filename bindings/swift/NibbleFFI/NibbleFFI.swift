@@ -634,6 +634,164 @@ fileprivate struct FfiConverterData: FfiConverterRustBuffer {
 
 
 /**
+ * The emoji of a language's words.
+ */
+public protocol EmojiListProtocol: AnyObject, Sendable {
+    
+    /**
+     * Up to `count` emoji, eight at most, for the word with which `text` ends, whatever comes after it; the most used first.
+     */
+    func suggest(text: String, count: UInt32)  -> [String]
+    
+}
+/**
+ * The emoji of a language's words.
+ */
+open class EmojiList: EmojiListProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_emojilist(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_emojilist(handle, $0) }
+    }
+
+    
+    /**
+     * Maps the emoji list at `path`, and reads it once to compare its checksum.
+     */
+public static func `open`(path: String)throws  -> EmojiList  {
+    return try  FfiConverterTypeEmojiList_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_emojilist_open(
+        FfiConverterString.lower(path),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Maps the emoji list that lies in an open file, `length` bytes from `offset` on: an asset that an app's package holds
+     * uncompressed. The descriptor is the caller's, who may close it afterwards.
+     */
+public static func openDescriptor(descriptor: Int32, offset: UInt64, length: UInt64)throws  -> EmojiList  {
+    return try  FfiConverterTypeEmojiList_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_constructor_emojilist_open_descriptor(
+        FfiConverterInt32.lower(descriptor),
+        FfiConverterUInt64.lower(offset),
+        FfiConverterUInt64.lower(length),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+    /**
+     * Up to `count` emoji, eight at most, for the word with which `text` ends, whatever comes after it; the most used first.
+     */
+open func suggest(text: String, count: UInt32) -> [String]  {
+    return try!  FfiConverterSequenceString.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_emojilist_suggest(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(text),
+        FfiConverterUInt32.lower(count),uniffiCallStatus
+    )
+})
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeEmojiList: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = EmojiList
+
+    public static func lift(_ handle: UInt64) throws -> EmojiList {
+        return EmojiList(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: EmojiList) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> EmojiList {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: EmojiList, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEmojiList_lift(_ handle: UInt64) throws -> EmojiList {
+    return try FfiConverterTypeEmojiList.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeEmojiList_lower(_ value: EmojiList) -> UInt64 {
+    return FfiConverterTypeEmojiList.lower(value)
+}
+
+
+
+
+
+
+/**
  * A text under way: computed one piece at a time, when it is asked for.
  */
 public protocol GenerationProtocol: AnyObject, Sendable {
@@ -3437,6 +3595,10 @@ public struct MemoryPlan: Equatable, Hashable {
      */
     public var session: UInt64
     /**
+     * The part of that which keys and values take.
+     */
+    public var kv: UInt64
+    /**
      * Keys and values of 1,000 tokens of context.
      */
     public var kvPer1000Tokens: UInt64
@@ -3451,10 +3613,14 @@ public struct MemoryPlan: Equatable, Hashable {
          * What the session writes to at most: its keys and values when the context is full, and its buffers.
          */session: UInt64, 
         /**
+         * The part of that which keys and values take.
+         */kv: UInt64, 
+        /**
          * Keys and values of 1,000 tokens of context.
          */kvPer1000Tokens: UInt64) {
         self.mapped = mapped
         self.session = session
+        self.kv = kv
         self.kvPer1000Tokens = kvPer1000Tokens
     }
 
@@ -3476,6 +3642,7 @@ public struct FfiConverterTypeMemoryPlan: FfiConverterRustBuffer {
             try MemoryPlan(
                 mapped: FfiConverterUInt64.read(from: &buf), 
                 session: FfiConverterUInt64.read(from: &buf), 
+                kv: FfiConverterUInt64.read(from: &buf), 
                 kvPer1000Tokens: FfiConverterUInt64.read(from: &buf)
         )
     }
@@ -3483,6 +3650,7 @@ public struct FfiConverterTypeMemoryPlan: FfiConverterRustBuffer {
     public static func write(_ value: MemoryPlan, into buf: inout [UInt8]) {
         FfiConverterUInt64.write(value.mapped, into: &buf)
         FfiConverterUInt64.write(value.session, into: &buf)
+        FfiConverterUInt64.write(value.kv, into: &buf)
         FfiConverterUInt64.write(value.kvPer1000Tokens, into: &buf)
     }
 }
@@ -5317,7 +5485,8 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */reason: String
     )
     /**
-     * There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
+     * There is no word list, or no emoji list, in the file: it is missing, damaged, or of another version. A keyboard can be opened
+     * without one.
      */
     case LexiconUnfit(
         /**
@@ -6714,6 +6883,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_func_worker_thread_ids() != 16363) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_method_emojilist_suggest() != 62229) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_method_keyboard_cancel() != 4162) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -6880,6 +7052,12 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_typingsession_reported() != 65011) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_emojilist_open() != 59817) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_constructor_emojilist_open_descriptor() != 23906) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_constructor_learnedwords_in_memory() != 46024) {

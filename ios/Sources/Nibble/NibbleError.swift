@@ -17,7 +17,7 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     case modelUnsupported(reason: String)
     /// The model is a base model: it has no chat template.
     case noChatTemplate(reason: String)
-    /// There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one.
+    /// There is no word list, or no emoji list, in the file: it is missing, damaged, or of another version. Go on without one.
     case lexiconUnfit(reason: String)
     /// The file holds no learned words, or is damaged, sealed with another key, or in use. It is as it was; a keyboard can be opened
     /// without it.

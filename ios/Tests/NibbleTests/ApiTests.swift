@@ -83,7 +83,7 @@ final class ApiTests: XCTestCase {
         } catch NibbleError.memoryLimit(_, let needed, let limit, let fitting) {
             XCTAssertGreaterThan(needed, limit)
             let context = try XCTUnwrap(fitting)
-            let fits = try await model.session(Session.Options(context: context, threads: 1, memoryLimit: limit))
+            let fits = try await model.session(Session.Options(context: context, memoryLimit: limit))
             let text = try await fits.generate(prompt, stop: Stop(maxTokens: 1)).text()
             XCTAssertFalse(text.isEmpty)
         }

@@ -67,6 +67,13 @@ private struct Runner {
             return .object(["strips": .array(strips)])
         case "typing":
             return try await typing(test)
+        case "learned":
+            return try await learned(test)
+        case "snapshot":
+            return try await snapshot(test)
+        case "emoji":
+            let list = try await EmojiList(contentsOf: emoji)
+            return .object(["emoji": JSON(list.suggestions(for: try test.text("text"), count: try test.number("count")))])
         case "replies":
             let found = try await model.replier().suggest(chat(test), count: test.number("count"))
             return .object([
@@ -100,6 +107,14 @@ private struct Runner {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).learned")
         defer { try? FileManager.default.removeItem(at: url) }
         let learned = try await LearnedWords(contentsOf: url)
+        let texts = try await typed(test, learned: learned)
+        try await learned.close()
+        let words = try await listed(in: LearnedWords(contentsOf: url))
+        return .object(["texts": JSON(texts), "learned": words])
+    }
+
+    /// What stands in the fields of a case after each step.
+    private func typed(_ test: JSON, learned: LearnedWords) async throws -> [String] {
         let keyboard = try await keyboard(test, learned: learned)
         var texts: [String] = []
         for part in try test.list("fields") {
@@ -112,9 +127,41 @@ private struct Runner {
             }
             typing.close()
         }
-        try await learned.close()
-        let words = try await LearnedWords(contentsOf: url).words().map(\.word)
-        return .object(["texts": JSON(texts), "learned": JSON(words)])
+        return texts
+    }
+
+    private func learned(_ test: JSON) async throws -> JSON {
+        let (learned, copy) = (LearnedWords(), LearnedWords())
+        _ = try await typed(test, learned: learned)
+        let all = try await listed(in: learned)
+        let forgotten = try await learned.forget(test.text("forget"))
+        try await copy.add(learned.exported())
+        let left = try await listed(in: learned)
+        try await learned.wipe()
+        return try await .object([
+            "words": all, "forgotten": .bool(forgotten), "left": left, "copied": listed(in: copy), "wiped": listed(in: learned),
+        ])
+    }
+
+    /// The words of a store, the most written first.
+    private func listed(in learned: LearnedWords) async throws -> JSON {
+        JSON(try await learned.words().map(\.word))
+    }
+
+    private func snapshot(_ test: JSON) async throws -> JSON {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).snapshot")
+        defer { try? FileManager.default.removeItem(at: url) }
+        let text = { (session: Session) in
+            try session.generate(test.text("prompt"), sampling: sampling(test), stop: stop(test))
+        }
+        let first = try await session()
+        _ = try await text(first).text()
+        try await first.saveSnapshot(to: url)
+        let other = try await session()
+        let restored = try await other.restoreSnapshot(from: url)
+        guard case .object(var found) = try await written(text(other)) else { throw Obstacle("nothing was written") }
+        found["restored"] = .int(restored)
+        return .object(found)
     }
 
     /// What a case does not say is what the API takes for itself.
@@ -204,6 +251,26 @@ private struct Runner {
         case "missing word list": try await openWordList(nil)
         case "foreign word list": try await openWordList(Data(repeating: 120, count: 20_000))
         case "cut word list": try await openWordList(Data(contentsOf: words("en")).prefix(1_000))
+        case "foreign emoji list":
+            try await withFile(Data(repeating: 120, count: 20_000)) { _ = try await EmojiList(contentsOf: $0) }
+        case "folder": _ = try await Model(contentsOf: FileManager.default.temporaryDirectory)
+        case "newer source": try await pack(gguf(9))
+        case "cut source": try await pack(gguf(3).prefix(20))
+        case "missing snapshot":
+            let session = try await session()
+            try await withFile(nil) { try await session.restoreSnapshot(from: $0) }
+        case "foreign snapshot":
+            let session = try await session()
+            try await withFile(Data(repeating: 120, count: 20_000)) { try await session.restoreSnapshot(from: $0) }
+        case "snapshot of another cache":
+            let session = try await session()
+            _ = try await session.generate("Hello", stop: Stop(maxTokens: 1)).text()
+            let other = try await model.session(Session.Options(context: 256, kvCache: .q8))
+            try await withFile(nil) { url in
+                try await session.saveSnapshot(to: url)
+                try await other.restoreSnapshot(from: url)
+            }
+        case "foreign export": try await LearnedWords().add("words")
         case "too many touches":
             _ = try await model.keyboard().suggest(context: "", typed: "h", touches: [.zero, .zero])
         case "overlapping keys":
@@ -248,6 +315,16 @@ private struct Runner {
     private func openWordList(_ bytes: Data?) async throws {
         try await withFile(bytes) { _ = try await Lexicon(contentsOf: $0) }
     }
+
+    /// Packs a GGUF of these bytes.
+    private func pack(_ bytes: Data) async throws {
+        try await withFile(bytes) { source in
+            for try await _ in Model.pack(source, to: source.appendingPathExtension("packed")) {}
+        }
+    }
+
+    /// How a GGUF of this version begins.
+    private func gguf(_ version: UInt8) -> Data { Data("GGUF".utf8) + Data([version]) + Data(count: 19) }
 
     private func withFile(_ bytes: Data?, _ use: (URL) async throws -> Void) async throws {
         let url = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).nibble")
@@ -301,6 +378,9 @@ private struct Editor {
         text += edit.insert
     }
 }
+
+/// The emoji list of the suite.
+private let emoji = checkoutFile("tests/conformance/emoji-en.fst")
 
 /// A word list of the suite.
 private func words(_ language: String) -> URL { checkoutFile("tests/conformance/words-\(language).fst") }
@@ -376,12 +456,12 @@ private func chat(_ test: JSON) throws -> [Replier.Turn] {
 
 private func written(_ generation: Generation) async throws -> JSON {
     var tokens: [UInt32] = []
-    var text = ""
+    var pieces: [String] = []
     for try await piece in generation {
         tokens.append(piece.token)
-        text += piece.text
+        if !piece.text.isEmpty { pieces.append(piece.text) }
     }
-    return .object(["tokens": JSON(tokens), "text": .string(text), "finish": JSON(generation.finish.map(suiteName(of:)))])
+    return .object(["tokens": JSON(tokens), "pieces": JSON(pieces), "finish": JSON(generation.finish.map(suiteName(of:)))])
 }
 
 private func suiteName(of finish: Generation.Finish) -> String {

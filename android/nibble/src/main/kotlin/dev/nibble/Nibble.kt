@@ -1,6 +1,7 @@
 package dev.nibble
 
 import dev.nibble.ffi.LearnedWords as NativeLearnedWords
+import dev.nibble.ffi.EmojiList as NativeEmojiList
 import dev.nibble.ffi.Lexicon as NativeLexicon
 import dev.nibble.ffi.LogLevel as NativeLogLevel
 import dev.nibble.ffi.Packing as NativePacking
@@ -78,6 +79,23 @@ public object Nibble {
             loaded {
                 translating("word list") {
                     Lexicon(NativeLexicon.openDescriptor(descriptor, offset.toNative("offset"), length.toNative("length")))
+                }
+            }
+        }
+
+    /**
+     * Opens the emoji list at [path], which is mapped as a word list is. `nibble pull emoji-en` makes one on a desktop. Throws what
+     * [openLexicon] does.
+     */
+    public suspend fun openEmoji(path: String): EmojiList =
+        lane.call(discard = EmojiList::close) { loaded { translating(EmojiList.NAME) { EmojiList(NativeEmojiList.open(path)) } } }
+
+    /** Opens the emoji list that lies in an open file, as [openLexicon] does a word list. */
+    public suspend fun openEmoji(descriptor: Int, offset: Long, length: Long): EmojiList =
+        lane.call(discard = EmojiList::close) {
+            loaded {
+                translating(EmojiList.NAME) {
+                    EmojiList(NativeEmojiList.openDescriptor(descriptor, offset.toNative("offset"), length.toNative("length")))
                 }
             }
         }

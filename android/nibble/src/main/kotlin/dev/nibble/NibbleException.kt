@@ -25,7 +25,7 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
     /** The model is a base model: it has no chat template. */
     public class NoChatTemplate internal constructor(message: String) : NibbleException(message)
 
-    /** There is no word list in the file: it is missing, damaged, or of another version. A keyboard can be opened without one. */
+    /** There is no word list, or no emoji list, in the file: it is missing, damaged, or of another version. Go on without one. */
     public class LexiconUnfit internal constructor(message: String) : NibbleException(message)
 
     /**

@@ -318,7 +318,7 @@ class ApiTest {
     fun `errors carry what an app needs, and nothing that was typed`() = runBlocking {
         val plan = model.memoryPlan(small)
         assertEquals(plan, Nibble.memoryPlan(TestModel.path, small))
-        val limited = small.copy(threads = 1, memoryLimit = plan.session - 1)
+        val limited = small.copy(memoryLimit = plan.session - 1)
         val memory = assertFailsWith<NibbleException.MemoryLimit> { model.session(limited) }
         assertEquals(plan.session to plan.session - 1, memory.needed to memory.limit)
         model.session(limited.copy(context = assertNotNull(memory.fittingContext))).close()

@@ -10,6 +10,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
@@ -79,6 +80,11 @@ class ConformanceTest {
             buildJsonObject { put("strips", JsonArray(strips)) }
         }
         "typing" -> typing(case)
+        "learned" -> learned(case)
+        "snapshot" -> snapshot(case)
+        "emoji" -> Nibble.openEmoji(emoji.path).use { list ->
+            buildJsonObject { put("emoji", strings(list.suggest(case.text("text"), case.int("count")))) }
+        }
         "replies" -> model.replier().use { replies(it.suggest(case.chat(), case.int("count"))) }
         "draft" -> model.replier().use { written(it.draft(case.chat(), case.sampling())) }
         "error" -> {
@@ -103,25 +109,55 @@ class ConformanceTest {
 
     private suspend fun typing(case: JsonObject): JsonElement {
         val path = folder.resolve("learned").toString()
-        val texts = mutableListOf<JsonElement>()
-        Nibble.openLearnedWords(path).use { learned ->
-            keyboard(case, learned).use { keyboard ->
-                for (field in case.list("fields")) {
-                    val editor = StringBuilder(field["before"]?.jsonPrimitive?.content.orEmpty())
-                    keyboard.start(field.field(), editor.toString(), field["after"]?.jsonPrimitive?.content.orEmpty()).use { typing ->
-                        for (step in field.list("steps")) {
-                            typing.step(step, editor)
-                            texts += JsonPrimitive(editor.toString())
-                        }
+        val texts = Nibble.openLearnedWords(path).use { typed(case, it) }
+        val learned = Nibble.openLearnedWords(path).use { it.words() }
+        File(path).delete()
+        return buildJsonObject {
+            put("texts", strings(texts))
+            put("learned", learned)
+        }
+    }
+
+    /** What stands in the fields of a case after each step. */
+    private suspend fun typed(case: JsonObject, learned: LearnedWords): List<String> = buildList {
+        keyboard(case, learned).use { keyboard ->
+            for (field in case.list("fields")) {
+                val editor = StringBuilder(field["before"]?.jsonPrimitive?.content.orEmpty())
+                keyboard.start(field.field(), editor.toString(), field["after"]?.jsonPrimitive?.content.orEmpty()).use { typing ->
+                    for (step in field.list("steps")) {
+                        typing.step(step, editor)
+                        add(editor.toString())
                     }
                 }
             }
         }
-        val learned = Nibble.openLearnedWords(path).use { it.list() }
-        File(path).delete()
-        return buildJsonObject {
-            put("texts", JsonArray(texts))
-            put("learned", JsonArray(learned.map { JsonPrimitive(it.word) }))
+    }
+
+    private suspend fun learned(case: JsonObject): JsonElement = LearnedWords.inMemory().use { learned ->
+        LearnedWords.inMemory().use { copy ->
+            typed(case, learned)
+            buildJsonObject {
+                put("words", learned.words())
+                put("forgotten", JsonPrimitive(learned.forget(case.text("forget"))))
+                copy.add(learned.export())
+                put("left", learned.words())
+                put("copied", copy.words())
+                learned.wipe()
+                put("wiped", learned.words())
+            }
+        }
+    }
+
+    private suspend fun snapshot(case: JsonObject): JsonElement {
+        val path = folder.resolve("snapshot").toString()
+        val text = { session: Session -> session.generate(case.text("prompt"), case.sampling(), case.stop()) }
+        session().use { session ->
+            text(session).collect()
+            session.saveSnapshot(path)
+        }
+        return session().use { session ->
+            val restored = session.restoreSnapshot(path)
+            JsonObject(written(text(session)).jsonObject + ("restored" to JsonPrimitive(restored)))
         }
     }
 
@@ -130,7 +166,7 @@ class ConformanceTest {
         assertEquals(listOf(pieces.last()), pieces.filter { it.finish != null }, "the last piece and no other says why")
         return buildJsonObject {
             put("tokens", pieces.mapNotNull { it.token })
-            put("text", JsonPrimitive(pieces.joinToString("") { it.text }))
+            put("pieces", strings(pieces.map { it.text }.filter { it.isNotEmpty() }))
             put("finish", JsonPrimitive(pieces.last().finish?.name?.lowercase()))
         }
     }
@@ -183,6 +219,21 @@ class ConformanceTest {
             "missing word list" -> Nibble.openLexicon("$folder/missing.fst")
             "foreign word list" -> Nibble.openLexicon(changed(ByteArray(20_000) { 120 }).path)
             "cut word list" -> Nibble.openLexicon(changed(words("en").readBytes().copyOf(1_000)).path)
+            "foreign emoji list" -> Nibble.openEmoji(changed(ByteArray(20_000) { 120 }).path)
+            "folder" -> Nibble.open(folder.toString())
+            "newer source" -> pack(gguf(9))
+            "cut source" -> pack(gguf(3).copyOf(20))
+            "missing snapshot" -> session().use { it.restoreSnapshot("$folder/missing") }
+            "foreign snapshot" -> session().use { it.restoreSnapshot(changed(ByteArray(20_000) { 120 }).path) }
+            "snapshot of another cache" -> {
+                val path = folder.resolve("snapshot").toString()
+                session().use { session ->
+                    session.generate("Hello", stop = Stop(maxTokens = 1)).collect()
+                    session.saveSnapshot(path)
+                }
+                session(SessionOptions(context = CONTEXT, kvCache = KvCache.Q8)).use { it.restoreSnapshot(path) }
+            }
+            "foreign export" -> LearnedWords.inMemory().use { it.add("words") }
             "too many touches" -> model.keyboard().use { it.suggest("", "h", touches = listOf(Touch(0f, 0f), Touch(0f, 0f))) }
             "overlapping keys" -> model.keyboard().use { keyboard ->
                 keyboard.setLayout(KeyboardLayout.Keys(listOf("a", "b").map { Key(it, x = 0f, y = 0f, width = 1f, height = 1f) }))
@@ -200,6 +251,11 @@ class ConformanceTest {
 
     private suspend fun open(bytes: ByteArray): Model = Nibble.open(changed(bytes).path)
 
+    private suspend fun pack(bytes: ByteArray) = Nibble.pack(changed(bytes).path, "$folder/packed.nibble").collect()
+
+    /** How a GGUF of this version begins. */
+    private fun gguf(version: Byte) = "GGUF".toByteArray() + version + ByteArray(19)
+
     /** A file of these bytes. */
     private fun changed(bytes: ByteArray): File = folder.resolve("changed").toFile().also { it.writeBytes(bytes) }
 
@@ -209,6 +265,7 @@ class ConformanceTest {
     private companion object {
         const val FILE = "smollm2-135m-instruct.json"
         fun words(language: String) = File(System.getProperty("nibble.conformance"), "words-$language.fst")
+        val emoji = File(System.getProperty("nibble.conformance"), "emoji-en.fst")
         const val CONTEXT = 256
     }
 }
@@ -216,6 +273,11 @@ class ConformanceTest {
 /** The name that all languages share: `ModelNotFound` is `model_not_found`. */
 private val NibbleException.name: JsonElement
     get() = JsonPrimitive(this::class.simpleName!!.replace(Regex("(?<!^)[A-Z]"), "_$0").lowercase())
+
+/** The words of a store, the most written first. */
+private suspend fun LearnedWords.words() = strings(list().map { it.word })
+
+private fun strings(texts: List<String>) = JsonArray(texts.map(::JsonPrimitive))
 
 private fun strip(found: Suggestions) = buildJsonObject {
     put("words", JsonArray(found.suggestions.map { JsonPrimitive(it.word) }))

@@ -1,8 +1,9 @@
-// Models and word lists out of an app's package: an asset is mapped where it lies, and not copied.
+// Models, word lists and emoji lists out of an app's package: an asset is mapped where it lies, and not copied.
 package dev.nibble.android
 
 import android.content.res.AssetFileDescriptor
 import android.content.res.AssetManager
+import dev.nibble.EmojiList
 import dev.nibble.Lexicon
 import dev.nibble.Model
 import dev.nibble.ModelOptions
@@ -51,6 +52,15 @@ public suspend fun Nibble.openLexiconAsset(assets: AssetManager, name: String): 
 /** Opens the word list behind [asset], as [open] does a model. */
 public suspend fun Nibble.openLexicon(asset: AssetFileDescriptor): Lexicon =
     openLexicon(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength())
+
+/** Opens the emoji list that is the asset [name], as [openLexiconAsset] does a word list, and throws what that does. */
+public suspend fun Nibble.openEmojiAsset(assets: AssetManager, name: String): EmojiList =
+    withContext(Dispatchers.IO) { descriptor(name, assets::openFd, assets::open, NibbleException::LexiconUnfit) }
+        .use { openEmoji(it) }
+
+/** Opens the emoji list behind [asset], as [open] does a model. */
+public suspend fun Nibble.openEmoji(asset: AssetFileDescriptor): EmojiList =
+    openEmoji(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength())
 
 private fun AssetFileDescriptor.knownLength(): Long {
     val declared = declaredLength
