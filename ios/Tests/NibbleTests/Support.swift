@@ -2,6 +2,7 @@
 
 import Foundation
 import Nibble
+import XCTest
 
 /// An actor on which requests are made one after another, as on the main actor of an app.
 @globalActor actor Typist {
@@ -25,9 +26,37 @@ func modelFile() throws -> URL {
     return URL(fileURLWithPath: path)
 }
 
+/// What this process holds that a leak would add to.
+struct Held: CustomStringConvertible {
+    private let bytes: Int
+    private let files: Int
+    private let threads: Int
+
+    init() throws {
+        bytes = try dirtyBytes()
+        files = try FileManager.default.contentsOfDirectory(atPath: "/dev/fd").count
+        #if os(Linux)
+            threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").count
+        #else
+            threads = 0
+        #endif
+    }
+
+    var description: String {
+        "\(bytes / 1_000_000) MB dirty, \(files) files, \(threads) threads"
+    }
+
+    /// Fails where there is more than before. A few threads, and what they have open, come and go with the system's queues.
+    func assertNoMore(than before: Held, bytes allowance: Int, line: UInt = #line) {
+        XCTAssertLessThan(bytes, before.bytes + allowance, "bytes", line: line)
+        XCTAssertLessThan(files, before.files + 16, "open files", line: line)
+        XCTAssertLessThan(threads, before.threads + 16, "threads", line: line)
+    }
+}
+
 /// Memory that this process has written to. The pages of a model file do not count: when they leave the memory is the
 /// system's business.
-func dirtyBytes() throws -> Int {
+private func dirtyBytes() throws -> Int {
     #if os(Linux)
         let statm = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
         let pages = statm.split(separator: " ").compactMap { Int($0) }
