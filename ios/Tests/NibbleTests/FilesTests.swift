@@ -47,12 +47,38 @@ final class FilesTests: XCTestCase {
         let cut = at("cut.gguf")
         try tinyModel().prefix(9_000).write(to: cut)
         await assertFails("modelDamaged") { try await Model.pack(cut, to: file).finish() }
+        let foreign = at("foreign.gguf")
+        try tinyModel(architecture: "mamba").write(to: foreign)
+        await assertFails("modelUnsupported") { try await Model.pack(foreign, to: file).finish() }
         let elsewhere = try XCTUnwrap(URL(string: "https://example.com/model.gguf"))
         await assertFails("invalidArgument") { try await Model.pack(elsewhere, to: file).finish() }
         // A file is no folder.
         await assertFails("io") { try await Model.pack(gguf, to: gguf.appendingPathComponent("tiny.nibble")).finish() }
-        XCTAssertEqual(try files(), ["cut.gguf", "tiny.gguf"])
+        XCTAssertEqual(try files(), ["cut.gguf", "foreign.gguf", "tiny.gguf"])
     }
+
+    #if os(Linux)
+        func testAFullStorageIsAnErrorOfItsOwnAndLeavesNothing() async throws {
+            let session = try await tiny().session()
+            _ = try await session.generate(String(repeating: "the ", count: 40), stop: Stop(maxTokens: 1)).text()
+            let full = at("full")
+            try FileManager.default.createDirectory(at: full, withIntermediateDirectories: false)
+            // A page, which is less than anything that is written here.
+            guard mount("none", full.path, "tmpfs", 0, "size=4k") == 0 else {
+                throw XCTSkip("this system does not let a test mount a file system: a full storage was not tested")
+            }
+            defer { umount(full.path) }
+            await assertFails("storageFull") {
+                try await Model.pack(self.at("tiny.gguf"), to: full.appendingPathComponent("tiny.nibble")).finish()
+            }
+            let store = try await ModelStore(directory: full)
+            await assertFails("storageFull") { try await store.install("tiny", from: self.at("tiny.gguf")).finish() }
+            await assertFails("storageFull") {
+                try await session.saveSnapshot(to: full.appendingPathComponent("tiny.snapshot"))
+            }
+            XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: full.path), [])
+        }
+    #endif
 
     func testCancellingAPackingWaitsForItsEndAndLeavesNothing() async throws {
         let (gguf, file) = (try writeTinyModel(), at("tiny.nibble"))

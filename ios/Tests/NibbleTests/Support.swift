@@ -82,6 +82,12 @@ func checkoutFile(_ path: String) -> URL {
     return (0..<4).reduce(here) { url, _ in url.deletingLastPathComponent() }.appendingPathComponent(path)
 }
 
+/// What the group of a pattern matches in a text, every time.
+func captures(of pattern: String, in text: String) throws -> [String] {
+    let found = try NSRegularExpression(pattern: pattern).matches(in: text, range: NSRange(text.startIndex..., in: text))
+    return found.compactMap { Range($0.range(at: 1), in: text).map { String(text[$0]) } }
+}
+
 enum JSON: Equatable, Decodable {
     case null
     case bool(Bool)

@@ -4,19 +4,19 @@ import Foundation
 
 /// A llama of one layer with random weights and a byte-level tokenizer. It has no chat template. `feedForward` makes it larger:
 /// so many times 768 bytes, of zeros.
-func tinyModel(seed: UInt64 = 1, feedForward: Int = 64) -> Data {
+func tinyModel(seed: UInt64 = 1, architecture: String = "llama", feedForward: Int = 64) -> Data {
     var gguf = GGUF(seed: seed)
-    gguf.add("general.architecture", string: "llama")
+    gguf.add("general.architecture", string: architecture)
     gguf.add("general.name", string: "Tiny")
     for (key, value) in [
         ("block_count", 1), ("context_length", 256), ("embedding_length", 64), ("feed_forward_length", feedForward),
         ("attention.head_count", 2), ("attention.head_count_kv", 1), ("attention.key_length", 32),
         ("attention.value_length", 32),
     ] {
-        gguf.add("llama.\(key)", number: UInt32(value))
+        gguf.add("\(architecture).\(key)", number: UInt32(value))
     }
-    gguf.add("llama.rope.freq_base", float: 10_000)
-    gguf.add("llama.attention.layer_norm_rms_epsilon", float: 1e-6)
+    gguf.add("\(architecture).rope.freq_base", float: 10_000)
+    gguf.add("\(architecture).attention.layer_norm_rms_epsilon", float: 1e-6)
     gguf.add("tokenizer.ggml.model", string: "gpt2")
     gguf.add("tokenizer.ggml.pre", string: "smollm")
     gguf.add("tokenizer.ggml.bos_token_id", number: 0)
