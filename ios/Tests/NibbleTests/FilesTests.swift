@@ -292,6 +292,38 @@ final class FilesTests: XCTestCase {
         await assertFails("io") { try await Model(descriptor: descriptor, offset: 16_384, length: length) }
     }
 
+    func testAnExtensionThatMayOnlyReadOpensWhatTheAppHasWritten() async throws {
+        let words = at("words.fst")
+        try FileManager.default.copyItem(at: checkoutFile("tests/conformance/words-en.fst"), to: words)
+        try await ModelStore(directory: at("Models")).install("tiny", from: writeTinyModel()).finish()
+        let written = try modified()
+        func permit(_ permissions: Int) throws {
+            for file in written.keys { try FileManager.default.setAttributes([.posixPermissions: permissions], ofItemAtPath: file) }
+        }
+        try permit(0o555)
+        // Root may write anywhere: then it is somebody else who opens them.
+        let user = geteuid()
+        if user == 0 { XCTAssertEqual(seteuid(65_534), 0) }
+        defer {
+            XCTAssertEqual(seteuid(user), 0)
+            XCTAssertNoThrow(try permit(0o755))
+        }
+        for file in ["mine", "Models/mine", "words.fst"] { XCTAssertThrowsError(try Data().write(to: at(file)), file) }
+
+        let store = try await ModelStore(directory: at("Models"))
+        let installed = try await store.installed()
+        XCTAssertEqual(installed.map(\.name), ["tiny"])
+        let model = try await store.open("tiny")
+        let keyboard = try await model.keyboard(lexicons: [Lexicon(contentsOf: words)])
+        let found = try await keyboard.suggest(context: "the ", typed: "t", gate: false)
+        XCTAssertFalse(found.suggestions.isEmpty)
+        // The file is mapped once more.
+        model.memoryPressure(.critical)
+        let text = try await model.session().generate("the", stop: Stop(maxTokens: 2)).text()
+        XCTAssertFalse(text.isEmpty)
+        XCTAssertEqual(try modified(), written)
+    }
+
     func testAModelThatIsReplacedWhileItIsNotMapped() async throws {
         let file = try await packTinyModel()
         let model = try await Model(contentsOf: file)
@@ -416,6 +448,13 @@ final class FilesTests: XCTestCase {
 
     private func size(of file: URL) throws -> Int {
         try XCTUnwrap(FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int)
+    }
+
+    /// When the folder and all that is in it were written to last, by their paths.
+    private func modified() throws -> [String: Date] {
+        let paths = try [folder.path] + FileManager.default.subpathsOfDirectory(atPath: folder.path).map { at($0).path }
+        let dates = try paths.map { try XCTUnwrap(FileManager.default.attributesOfItem(atPath: $0)[.modificationDate] as? Date) }
+        return Dictionary(uniqueKeysWithValues: zip(paths, dates))
     }
 
     private func writeTinyModel(seed: UInt64 = 1) throws -> URL {
