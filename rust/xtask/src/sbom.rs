@@ -1,4 +1,4 @@
-//! What a library of ours is made of: a bill of materials in CycloneDX 1.5, and the licences of others in full.
+//! What a library of ours is made of, and what an AAR has an app bring along: a bill of materials in CycloneDX 1.5, and the licences of others in full.
 
 use crate::setup::{ANDROID, ANDROID_PC, IOS, PC};
 use crate::shell::{self, Result};
@@ -13,6 +13,17 @@ const TARGETS: [&str; 4] = [ANDROID, ANDROID_PC, IOS, PC];
 
 /// The crate that is linked into an app.
 const OURS: &str = "nibble-ffi";
+
+/// What a repository says of the AAR, and the build that gives the versions in it.
+const AAR: &str = "android/nibble/src/aar/pom.xml";
+const AAR_BUILD: &str = "android/nibble/pom.xml";
+
+/// The licences of what the AAR depends on, which neither says, by the groups of Maven.
+const GROUPS: [(&str, &str); 3] = [
+    ("net.java.dev.jna", "LGPL-2.1-or-later OR Apache-2.0"),
+    ("org.jetbrains.kotlin", "Apache-2.0"),
+    ("org.jetbrains.kotlinx", "Apache-2.0"),
+];
 
 /// A crate, by name and version.
 type Key = (String, String);
@@ -32,7 +43,7 @@ pub struct Part {
     source: Option<PathBuf>,
 }
 
-/// Everything that the library links: crates, Rust's standard library, and on Android an unwinder.
+/// Everything that the library links: crates, Rust's standard library, and on Android an unwinder; and what the AAR depends on.
 pub fn parts() -> Result<Vec<Part>> {
     let mut linked = BTreeSet::new();
     for target in TARGETS {
@@ -42,12 +53,16 @@ pub fn parts() -> Result<Vec<Part>> {
     }
     let json = shell::output(shell::cargo().args(["metadata", "--locked", "--format-version=1"]))?;
     let metadata: Metadata = serde_json::from_str(&json).map_err(|error| format!("cargo metadata: {error}"))?;
-    let lock =
-        fs::read_to_string(shell::root().join("Cargo.lock")).map_err(|error| format!("reading Cargo.lock: {error}"))?;
-    let lock: Lock = toml::from_str(&lock).map_err(|error| format!("Cargo.lock: {error}"))?;
+    let lock: Lock = toml::from_str(&text("Cargo.lock")?).map_err(|error| format!("Cargo.lock: {error}"))?;
     let mut parts = join(&linked, metadata, lock)?;
     parts.extend(of_the_toolchain()?);
+    parts.extend(of_the_aar(&text(AAR)?, &text(AAR_BUILD)?)?);
     Ok(parts)
+}
+
+/// A file of ours.
+fn text(path: &str) -> Result<String> {
+    fs::read_to_string(shell::root().join(path)).map_err(|error| format!("reading {path}: {error}"))
 }
 
 /// The crates in the lines of `cargo tree`, each `name vVERSION` and maybe more.
@@ -133,6 +148,35 @@ fn of_the_toolchain() -> Result<[Part; 2]> {
     ])
 }
 
+/// What the POM of the AAR has an app bring along. A version may be a property of the build.
+fn of_the_aar(aar: &str, build: &str) -> Result<Vec<Part>> {
+    let part = |dependency: &str| {
+        let field = |name| element(dependency, name).ok_or_else(|| format!("a dependency in {AAR} has no {name}"));
+        let (group, name, version) = (field("groupId")?, field("artifactId")?, field("version")?);
+        let property = version.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let version = property.map_or(Some(version), |property| element(build, property));
+        let version = version.ok_or_else(|| format!("{AAR_BUILD} does not say the version of {name}"))?;
+        let licence = GROUPS.iter().find(|(known, _)| *known == group);
+        let (_, licence) =
+            licence.ok_or_else(|| format!("no licence is written down for {group}, which {AAR} names"))?;
+        let kind = element(dependency, "type").map(|kind| format!("?type={kind}")).unwrap_or_default();
+        Ok(Part {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            licence: (*licence).to_owned(),
+            purl: Some(format!("pkg:maven/{group}/{name}@{version}{kind}")),
+            checksum: None,
+            source: None,
+        })
+    };
+    aar.split("<dependency>").skip(1).map(part).collect()
+}
+
+/// What the first element of a name holds.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    Some(xml.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0)
+}
+
 /// The bill of materials. It has no time and no serial number, so that the same parts give the same bytes.
 pub fn bill(parts: &[Part]) -> Value {
     let components: Vec<Value> = parts.iter().map(component).collect();
@@ -174,8 +218,8 @@ fn component(part: &Part) -> Value {
 pub fn notices(parts: &[Part]) -> Result<String> {
     let others = || parts.iter().filter(|part| !part.name.starts_with("nibble-"));
     let mut text =
-        "What Nibble's libraries are built of, and the licences that it comes with. The sources are in Rust's package \
-                    registry under these names and versions.\n\n"
+        "What Nibble's libraries are built of, what the AAR has an app bring along, and the licences that it comes with. \
+                    The sources are in Rust's package registry, and in Maven Central, under these names and versions.\n\n"
             .to_owned();
     for part in others() {
         text += &format!("{} {}: {}\n", part.name, part.version, part.licence);
@@ -233,6 +277,24 @@ mod tests {
     }
 
     #[test]
+    fn what_the_aar_depends_on_has_a_version_and_a_licence_or_there_is_no_bill() {
+        let aar = |group: &str, version: &str| {
+            format!(
+                "<groupId>ours</groupId><dependency><groupId>{group}</groupId><artifactId>jna</artifactId>\
+                 <version>{version}</version><type>aar</type></dependency>"
+            )
+        };
+        let of = |group: &str, version: &str| of_the_aar(&aar(group, version), "<jna.version>5.0</jna.version>");
+        let [part] = of("net.java.dev.jna", "${jna.version}").unwrap().try_into().unwrap();
+        assert_eq!((part.name.as_str(), part.version.as_str()), ("jna", "5.0"));
+        assert_eq!(part.licence, "LGPL-2.1-or-later OR Apache-2.0");
+        assert_eq!(part.purl.as_deref(), Some("pkg:maven/net.java.dev.jna/jna@5.0?type=aar"));
+        assert_eq!(of("net.java.dev.jna", "6.0").unwrap()[0].version, "6.0");
+        assert!(of("net.java.dev.jna", "${other}").unwrap_err().contains("version of jna"));
+        assert!(of("org.other", "6.0").unwrap_err().contains("no licence"));
+    }
+
+    #[test]
     fn the_bill_of_our_library_is_whole_and_well_formed() {
         let parts = parts().unwrap();
         let bill = bill(&parts);
@@ -244,15 +306,18 @@ mod tests {
         for linked in ["nibble-kernels", "candle-core", "uniffi_core", "memmap2"] {
             assert!(names.contains(linked), "{linked}");
         }
-        // A desktop's, a test's, a build's, a macro.
-        for other in ["ureq", "proptest", "plotters", "serde_derive"] {
+        for brought in ["jna", "kotlin-stdlib", "kotlinx-coroutines-core"] {
+            assert!(names.contains(brought), "{brought}");
+        }
+        // A desktop's, a test's, a build's, a macro, a test's in Kotlin.
+        for other in ["ureq", "proptest", "plotters", "serde_derive", "kotlin-reflect"] {
             assert!(!names.contains(other), "{other}");
         }
         let references: BTreeSet<String> = components.iter().map(|component| text(component, "bom-ref")).collect();
         assert_eq!(references.len(), components.len());
         for component in components {
             assert!(!text(&component["licenses"][0], "expression").contains('/'), "{component}");
-            if component["purl"].is_string() {
+            if text(component, "purl").starts_with("pkg:cargo/") {
                 let sum = text(&component["hashes"][0], "content");
                 assert!(sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()), "{component}");
             }
