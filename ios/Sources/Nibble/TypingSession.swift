@@ -60,10 +60,12 @@ public final class TypingSession: Sendable {
     /// Whether a sentence begins at the cursor, so that a shift key may go down by itself.
     public var beginsSentence: Bool { native.beginsSentence() }
 
-    /// A key that types `text`, such as a letter, a mark, a space or a new line. The end of a word brings in the correction that the
+    /// A key, such as a letter, a mark, a space or a new line. The end of a word brings in the correction that the
     /// strip has shown; a mark takes the place of a space that came with a suggestion.
     ///
-    /// - Parameter point: Where it was hit, in the unit of the layout.
+    /// - Parameters:
+    ///   - text: What it types.
+    ///   - point: Where it was hit, in the unit of the layout.
     public func key(_ text: String, at point: CGPoint? = nil) -> Edit {
         change { Edit($0.key(text: text, x: Float(point?.x ?? .nan), y: Float(point?.y ?? .nan))) }
     }
@@ -84,7 +86,10 @@ public final class TypingSession: Sendable {
     /// What the document says the text around the cursor is, as far as it tells. Call it when the text or the selection has changed,
     /// and before ``accept(_:from:)``. What it said before it had heard of the last edits changes nothing.
     ///
-    /// - Parameter isSelected: Whether some text is selected: the next edit replaces it, and nothing is suggested.
+    /// - Parameters:
+    ///   - before: What stands before the cursor.
+    ///   - after: What stands behind it.
+    ///   - isSelected: Whether some text is selected: the next edit replaces it, and nothing is suggested.
     public func reported(before: String, after: String, isSelected: Bool = false) {
         if native.reported(before: before, after: after, selected: isSelected) {
             tell()

@@ -2,7 +2,7 @@
 
 use crate::shell::{self, Result};
 use crate::tally::Tally;
-use crate::{models, native, setup, wheel, xcode};
+use crate::{docc, models, native, setup, wheel, xcode};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,15 +48,14 @@ impl Prepared {
         Tally::suites(maven.env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon), of_surefire)
     }
 
-    /// Runs the tests of a Swift package over the library, and counts them. What is built lies in a folder of that name.
-    fn test_by_swift(&self, package: &str, scratch: &str) -> Result<Tally> {
+    /// Runs the tests of a Swift package over the library, and counts them. What is built lies in a folder.
+    fn test_by_swift(&self, package: &str, scratch: &Path) -> Result<Tally> {
         let folder = |file: &Path| {
             file.parent().map(Path::to_owned).ok_or_else(|| format!("{} lies in no folder", file.display()))
         };
         let (library, model, lexicon) = (folder(&self.library)?, folder(&self.model)?, folder(&self.lexicon)?);
         let mut swift = setup::swift(&[&library, &model, &lexicon])?;
-        swift.args(["test", "--quiet", "--package-path", package, "--scratch-path"]);
-        swift.arg(shell::root().join("target/xtask").join(scratch));
+        swift.args(["test", "--quiet", "--package-path", package, "--scratch-path"]).arg(scratch);
         swift.arg("-Xlinker").arg(format!("-L{}", library.display()));
         if cfg!(target_os = "linux") {
             // Debian's library of `Observation` wants a symbol that no other library has, and never calls it.
@@ -161,7 +160,7 @@ pub fn commit_swift() -> Result<()> {
     SWIFT.iter().try_for_each(|(name, place)| shell::copy(&generated.join(name), &shell::root().join(place)))
 }
 
-/// Sees that the committed Swift bindings are those of the library, and runs the tests of the Swift API.
+/// Sees that the committed Swift bindings are those of the library, runs the tests of the Swift API, and makes its pages.
 pub fn test_swift() -> Tally {
     Tally::within(|| {
         let prepared = Prepared::new("swift")?;
@@ -171,7 +170,9 @@ pub fn test_swift() -> Tally {
             println!("{place} is what is generated: {}", if same { "yes" } else { "no; run `cargo xtask bindings`" });
             tally += Tally::of(same);
         }
-        tally += prepared.test_by_swift(".", "swift")?;
+        let scratch = shell::root().join("target/xtask/swift");
+        tally += prepared.test_by_swift(".", &scratch)?;
+        tally += Tally::within(|| docc::check(&scratch));
         Ok(tally)
     })
 }
@@ -180,7 +181,8 @@ pub fn test_swift() -> Tally {
 pub fn test_swift_samples() -> Tally {
     Tally::within(|| {
         let mut tally = xcode::check()?;
-        tally += Prepared::new("swift")?.test_by_swift("examples", "swift-samples")?;
+        let scratch = shell::root().join("target/xtask/swift-samples");
+        tally += Prepared::new("swift")?.test_by_swift("examples", &scratch)?;
         Ok(tally)
     })
 }

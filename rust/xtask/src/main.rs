@@ -11,6 +11,7 @@ mod bindings;
 mod budget;
 mod counts;
 mod dist;
+mod docc;
 mod elf;
 mod golden;
 mod ios;

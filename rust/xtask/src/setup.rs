@@ -10,7 +10,7 @@ mod swift;
 pub use arm_jvm::launcher as arm_java;
 pub use debian::Archive;
 pub use rust::cargo_for;
-pub use swift::command as swift;
+pub use swift::{command as swift, docc};
 
 use crate::shell::{self, Result};
 use crate::{android, models, pc, python};

@@ -41,7 +41,8 @@ enum Part {
     Kotlin,
     /// The Kotlin API says the same on an emulated aarch64 processor.
     KotlinAarch64,
-    /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library.
+    /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library,
+    /// and the links of its pages lead somewhere.
     Swift,
     /// The examples in the documentation work, and its links lead somewhere.
     Doc,

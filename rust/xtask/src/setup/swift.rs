@@ -9,6 +9,9 @@ use std::process::Command;
 const SUITE: &str = "trixie";
 const PACKAGES: [&str; 5] = ["swiftlang", "swiftlang-dev", "libc6-dev", "libstdc++-14-dev", "git"];
 
+/// Where Debian has what belongs to Swift.
+const DEBIAN: &str = "/usr/libexec/swift";
+
 /// Runs a command in the unpacked system, with some folders of this one in their places. The mounts are gone with it.
 const ENTER: &str = r#"
     root=$1 here=$2; shift 2
@@ -52,6 +55,26 @@ pub fn command(folders: &[&Path]) -> Result<Command> {
         return Ok(shell::command("swift"));
     }
     Ok(enter(folders, &["swift"]))
+}
+
+/// DocC, in the project's root.
+pub fn docc() -> Command {
+    // Debian has it on no path, and does not tell it where Swift's libraries are.
+    let (libraries, program) = (format!("LD_LIBRARY_PATH={DEBIAN}/lib/swift/linux"), format!("{DEBIAN}/bin/docc"));
+    let of_debian = ["env", &libraries, &program];
+    if !is_native() {
+        return enter(&[], &of_debian);
+    }
+    let words: &[&str] = if cfg!(target_os = "macos") {
+        &["xcrun", "docc"]
+    } else if shell::find("docc").is_some() {
+        &["docc"]
+    } else {
+        &of_debian
+    };
+    let mut docc = shell::command(words[0]);
+    docc.args(&words[1..]);
+    docc
 }
 
 fn is_native() -> bool {
