@@ -2,7 +2,7 @@
 
     import nibble
 
-    with nibble.open("SmolLM2-135M-Instruct.nibble") as model, model.session() as session:
+    with nibble.open("model.nibble") as model, model.session() as session:
         for piece in session.generate("The capital of France is", max_tokens=8):
             print(piece.text, end="", flush=True)
 
@@ -100,6 +100,14 @@ __all__ = [
     "set_power_state",
     "version",
 ]
+
+
+def _fault(_: str) -> NibbleError:
+    """What the bindings raise where the library panics. What the panic says is left out: it may quote a text."""
+    return NibbleError.Internal("Nibble met a fault of its own; please report which call it was")
+
+
+_ffi.InternalError = _fault
 
 
 def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha256: str | None = None) -> Model:

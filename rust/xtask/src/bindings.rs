@@ -81,7 +81,7 @@ fn generate_with(mut generator: Command, language: &str, library: &Path) -> Resu
     Ok(generated)
 }
 
-/// Runs the conformance suite and the getting-started program through the Python API, installed from its wheel.
+/// Runs the conformance suite and the programs of the pages through the Python API, installed from its wheel.
 pub fn test_python() -> Tally {
     Tally::within(|| {
         let Prepared { generated, library, model, .. } = Prepared::new("python")?;
@@ -95,7 +95,7 @@ pub fn test_python() -> Tally {
             python
         };
         tally += Tally::suite(&mut python("test_conformance.py"));
-        tally += Tally::check(python("getting_started.py").arg(&model));
+        tally += Tally::check(&mut python("test_package.py"));
         Ok(tally)
     })
 }
