@@ -2,6 +2,7 @@
 //!
 //! Only records of Nibble's own crates go there, and these hold no text of a user.
 
+use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -41,7 +42,17 @@ pub(crate) fn begin() {
         if log::set_logger(&SystemLog).is_ok() {
             log::set_max_level(LevelFilter::Warn);
         }
+        // Whoever develops Nibble wants the message too.
+        if !cfg!(debug_assertions) {
+            panic::set_hook(Box::new(|panic| log::error!("{}", said_of(panic))));
+        }
     });
+}
+
+/// What is logged of a panic: where it was. Its message may quote what it was about, which may be a text of the user's.
+fn said_of(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    format!("a fault of Nibble itself at {place}; please report it")
 }
 
 struct SystemLog;
@@ -109,6 +120,9 @@ mod system {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
@@ -116,5 +130,19 @@ mod tests {
         let enabled = |target| SystemLog.enabled(&Metadata::builder().target(target).build());
         assert!(enabled("nibble_engine::threads") && enabled("nibble_ffi"));
         assert!(!enabled("tokenizers") && !enabled("app"));
+    }
+
+    #[test]
+    fn of_a_panic_its_place_is_logged_and_no_text() {
+        let (sender, said) = mpsc::channel();
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| drop(sender.send(said_of(panic)))));
+        // The message of this one quotes the text.
+        let fault = panic::catch_unwind(|| black_box("hunter2é")[..8].len());
+        panic::set_hook(before);
+        assert!(fault.is_err());
+        let said: Vec<String> = said.try_iter().collect();
+        assert!(said.iter().any(|said| said.contains("logging.rs")), "{said:?}");
+        assert!(!said.iter().any(|said| said.contains("hunter2")), "{said:?}");
     }
 }
