@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nibble_ffi::{
-    Edit, EmojiList, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout, LearnedWords,
-    Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Packing, Priority, Sampling, Session, SessionOptions,
-    SilenceReason, Stop, SuggestionKind, Suggestions, Turn, TypingSession,
+    Edit, EmojiList, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout,
+    LearnedWords, Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Packing, Priority, Sampling, Session,
+    SessionOptions, SilenceReason, Stop, SuggestionKind, Suggestions, Turn, TypingSession,
 };
 use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::lexicon::Word;
@@ -220,7 +220,8 @@ impl Runner {
 
     fn snapshot(&self, case: &Value) -> Outcome {
         let path = self.folder.join("snapshot").to_str().expect("UTF-8").to_owned();
-        let generate = |session: &Session| written(&*session.generate(text(case, "prompt"), sampling(case), stop(case))?);
+        let generate =
+            |session: &Session| written(&*session.generate(text(case, "prompt"), sampling(case), stop(case))?);
         let session = self.session()?;
         generate(&session)?;
         session.save_snapshot(path.clone())?;

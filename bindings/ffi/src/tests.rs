@@ -316,7 +316,9 @@ fn a_task_that_takes_too_much_memory_suggests_no_context_that_nobody_can_set() {
     let replier = |limit| fixture.model.replier(1, Some(limit));
     let refusals = [keyboard(1).map(|_| ()), replier(1).map(|_| ())];
     let needed = refusals.map(|refusal| {
-        let Err(NibbleError::MemoryLimit { needed, fitting_context, reason, .. }) = refusal else { panic!("it was opened") };
+        let Err(NibbleError::MemoryLimit { needed, fitting_context, reason, .. }) = refusal else {
+            panic!("it was opened")
+        };
         assert_eq!(fitting_context, None);
         assert!(reason.contains("a smaller model") && !reason.contains("context"), "{reason}");
         needed
@@ -327,7 +329,10 @@ fn a_task_that_takes_too_much_memory_suggests_no_context_that_nobody_can_set() {
     assert!(replier(needed[1] - 1).is_err());
     let session = SessionOptions { context: 256, ..session_options() };
     let vocabulary = u64::from(fixture.model.info().vocabulary);
-    assert!(needed[0] > fixture.model.memory_plan(session).unwrap().session + vocabulary, "the keyboard's table counts");
+    assert!(
+        needed[0] > fixture.model.memory_plan(session).unwrap().session + vocabulary,
+        "the keyboard's table counts"
+    );
 }
 
 #[cfg(unix)]

@@ -184,18 +184,15 @@ fn open_session(model: &Shared, settings: &Settings) -> Result<Session> {
     let mut worthwhile = halves.take_while(|&context| context >= SMALLEST_CONTEXT);
     let fitting_context = if *context_is_asked_for { worthwhile.find(fits) } else { None };
     let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-    let what = if *context_is_asked_for { format!("{name} with a context of {context} tokens") } else { (*name).into() };
+    let what =
+        if *context_is_asked_for { format!("{name} with a context of {context} tokens") } else { (*name).into() };
     let advice = match fitting_context {
         Some(context) => format!("a context of {context} would fit"),
         None if *context_is_asked_for => "no context fits; take a smaller model".to_owned(),
         None => "allow that, or take a smaller model".to_owned(),
     };
     Err(NibbleError::MemoryLimit {
-        reason: format!(
-            "a {what} takes {} MB, and {} MB are allowed; {advice}",
-            megabytes(needed),
-            megabytes(limit)
-        ),
+        reason: format!("a {what} takes {} MB, and {} MB are allowed; {advice}", megabytes(needed), megabytes(limit)),
         needed,
         limit,
         fitting_context: fitting_context.map(|context| context as u64),

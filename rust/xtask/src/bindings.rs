@@ -1,8 +1,8 @@
 //! The bindings for Kotlin, Swift and Python: generated from the compiled `nibble-ffi`, and tested through the APIs on top.
 
-use crate::shell::{self, Result};
+use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
-use crate::{docc, models, native, setup, wheel, xcode};
+use crate::{models, native, setup, wheel, xcode};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,9 +86,7 @@ pub fn test_python() -> Tally {
     Tally::within(|| {
         let Prepared { generated, library, model, .. } = Prepared::new("python")?;
         let mut tally = Tally::of(wheel::has_our_version()?);
-        let folder = shell::root().join("target/xtask/wheel-test");
-        let wheel = wheel::make(&generated, &library, &folder)?;
-        let installed = wheel::install(&wheel, &folder.join("venv"))?;
+        let installed = install_package(&generated, &library)?;
         let python = |script: &str| {
             let mut python = shell::command(&installed);
             python.arg(shell::root().join("bindings/python/tests").join(script)).env(TEST_MODEL, &model);
@@ -98,6 +96,26 @@ pub fn test_python() -> Tally {
         tally += Tally::check(&mut python("test_package.py"));
         Ok(tally)
     })
+}
+
+/// The Python that has the package of this machine installed.
+pub fn python_package() -> Result<PathBuf> {
+    let Prepared { generated, library, .. } = Prepared::new("python")?;
+    install_package(&generated, &library)
+}
+
+/// Installs the package from its wheel; says with which Python.
+fn install_package(generated: &Path, library: &Path) -> Result<PathBuf> {
+    let folder = shell::root().join("target/xtask/wheel-test");
+    let wheel = wheel::make(generated, library, &folder)?;
+    wheel::install(&wheel, &folder.join("venv"))
+}
+
+/// The archive of the Kotlin API's pages, which the Maven build makes.
+pub fn javadoc() -> Result<PathBuf> {
+    let Prepared { generated, .. } = Prepared::new("kotlin")?;
+    shell::run(maven("package", &generated).arg("-DskipTests"))?;
+    Ok(shell::root().join(format!("target/android/nibble-{VERSION}-javadoc.jar")))
 }
 
 /// Runs the tests of the Kotlin API on the JVM, by the Maven build.
@@ -160,7 +178,12 @@ pub fn commit_swift() -> Result<()> {
     SWIFT.iter().try_for_each(|(name, place)| shell::copy(&generated.join(name), &shell::root().join(place)))
 }
 
-/// Sees that the committed Swift bindings are those of the library, runs the tests of the Swift API, and makes its pages.
+/// Where the Swift package is built.
+pub fn swift_scratch() -> PathBuf {
+    shell::root().join("target/xtask/swift")
+}
+
+/// Sees that the committed Swift bindings are those of the library, and runs the tests of the Swift API.
 pub fn test_swift() -> Tally {
     Tally::within(|| {
         let prepared = Prepared::new("swift")?;
@@ -170,9 +193,7 @@ pub fn test_swift() -> Tally {
             println!("{place} is what is generated: {}", if same { "yes" } else { "no; run `cargo xtask bindings`" });
             tally += Tally::of(same);
         }
-        let scratch = shell::root().join("target/xtask/swift");
-        tally += prepared.test_by_swift(".", &scratch)?;
-        tally += Tally::within(|| docc::check(&scratch));
+        tally += prepared.test_by_swift(".", &swift_scratch())?;
         Ok(tally)
     })
 }

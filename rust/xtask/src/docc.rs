@@ -2,14 +2,14 @@
 
 use crate::setup;
 use crate::shell::{self, Result};
-use crate::tally::Tally;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The articles.
 const CATALOGUE: &str = "ios/Sources/Nibble/Nibble.docc";
 
-/// Makes them of the package that was built in a folder. A warning is an error.
-pub fn check(scratch: &Path) -> Result<Tally> {
+/// Makes them of the package that was built in a folder, for a server that has them under `swift/`; says where they are. A warning
+/// is an error.
+pub fn pages(scratch: &Path) -> Result<PathBuf> {
     let mut symbols = setup::swift(&[])?;
     symbols.args(["package", "--scratch-path"]).arg(scratch);
     shell::run(symbols.args(["dump-symbol-graph", "--minimum-access-level", "public"]))?;
@@ -20,5 +20,8 @@ pub fn check(scratch: &Path) -> Result<Tally> {
     shell::copy(&scratch.join("debug/../symbolgraph").join(module), &folder.join(module))?;
     let mut docc = setup::docc();
     docc.args(["convert", CATALOGUE, "--warnings-as-errors", "--additional-symbol-graph-dir"]).arg(&folder);
-    Ok(Tally::check(docc.arg("--output-dir").arg(folder.join("pages"))))
+    docc.args(["--transform-for-static-hosting", "--hosting-base-path", "swift"]);
+    let pages = folder.join("pages");
+    shell::run(docc.arg("--output-dir").arg(&pages))?;
+    Ok(pages)
 }

@@ -21,6 +21,7 @@ mod models;
 mod native;
 mod pc;
 mod python;
+mod reference;
 mod samples;
 mod sbom;
 mod setup;
@@ -66,6 +67,8 @@ enum Task {
     Dist,
     /// Makes the sample apps' packages, signed with a key made on the spot, and checks them; in target/examples/.
     Samples,
+    /// Makes the pages of every language's API, in target/reference/.
+    Reference,
     /// Makes the Python wheel for this machine.
     Wheel,
     /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Task::ArmReport(options) => arm::run(&options),
         Task::Bindings => bindings::commit_swift(),
         Task::Dist => dist::run(),
+        Task::Reference => reference::run(),
         Task::Samples => samples::run(),
         Task::Wheel => wheel::run(),
         Task::Pc(options) => pc::run(&options),

@@ -3,7 +3,7 @@
 use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
-use crate::{ahead, android, arm, bindings, counts, ios, layers, native, samples, table};
+use crate::{ahead, android, arm, bindings, counts, ios, layers, native, reference, samples, table};
 use clap::ValueEnum;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -41,11 +41,12 @@ enum Part {
     Kotlin,
     /// The Kotlin API says the same on an emulated aarch64 processor.
     KotlinAarch64,
-    /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library,
-    /// and the links of its pages lead somewhere.
+    /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library.
     Swift,
     /// The examples in the documentation work, and its links lead somewhere.
     Doc,
+    /// Every language has the pages of its API, whose links lead somewhere.
+    Reference,
     /// The kernels on emulated phone processors, and the engine on the one that has all of their tiers.
     Aarch64,
     /// The kernels on an emulated PC with AVX-512 and AVX-VNNI, or on this machine if it has them.
@@ -109,6 +110,7 @@ impl Part {
                 &[Need::Maven, Need::Models, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator, Need::ArmJvm]
             }
             Self::Swift => &[Need::Swift, Need::Models],
+            Self::Reference => &reference::NEEDS,
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
@@ -180,6 +182,7 @@ impl Part {
                 tally += Tally::check(&mut doc);
                 tally
             }
+            Self::Reference => reference::check(),
             Self::Aarch64 => {
                 // Clippy on this machine does not see what is compiled for another.
                 let mut clippy = cargo_for(LINUX, "clippy");
