@@ -1,6 +1,7 @@
 // What Android says about memory, handed on to a model.
 package dev.nibble.android
 
+import android.app.ActivityManager
 import android.content.ComponentCallbacks2
 import android.content.Context
 import android.content.res.Configuration
@@ -20,7 +21,11 @@ public fun Model.attachTo(context: Context): AutoCloseable {
 
 private class MemoryCallbacks(private val model: Model, private val context: Context) : ComponentCallbacks2, AutoCloseable {
     override fun onTrimMemory(level: Int) {
-        memoryPressure(level)?.let(::handOn)
+        memoryPressure(level, ::memoryLeft)?.let(::handOn)
+    }
+
+    private fun memoryLeft() = ActivityManager.MemoryInfo().also { memory ->
+        (context.getSystemService(Context.ACTIVITY_SERVICE) as ActivityManager?)?.getMemoryInfo(memory)
     }
 
     @Deprecated("The system still calls it where an app handles no levels.")
@@ -39,17 +44,24 @@ private class MemoryCallbacks(private val model: Model, private val context: Con
 
 /**
  * What a level of `onTrimMemory` asks for, if it asks for anything. From Android 14 on only `UI_HIDDEN` and `BACKGROUND` come: an
- * app that is in front is no longer told.
+ * app that is in front is no longer told, and one that is not has to look itself how much is [left] of the phone's memory.
  */
 @Suppress("DEPRECATION")
-internal fun memoryPressure(level: Int): MemoryPressure? = when {
+internal fun memoryPressure(level: Int, left: () -> ActivityManager.MemoryInfo): MemoryPressure? = when {
     level >= ComponentCallbacks2.TRIM_MEMORY_COMPLETE -> MemoryPressure.CRITICAL
     level >= ComponentCallbacks2.TRIM_MEMORY_MODERATE -> MemoryPressure.LOW
-    level >= ComponentCallbacks2.TRIM_MEMORY_BACKGROUND -> MemoryPressure.MODERATE
+    level >= ComponentCallbacks2.TRIM_MEMORY_BACKGROUND -> memoryPressure(left())
     // Says what the user sees, and nothing of memory.
     level >= ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN -> null
     level >= ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL -> MemoryPressure.CRITICAL
     level >= ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW -> MemoryPressure.LOW
     level >= ComponentCallbacks2.TRIM_MEMORY_RUNNING_MODERATE -> MemoryPressure.MODERATE
     else -> null
+}
+
+/** How short memory is for an app in the background: below the threshold Android ends such apps, and twice that is close to it. */
+private fun memoryPressure(left: ActivityManager.MemoryInfo): MemoryPressure = when {
+    left.lowMemory -> MemoryPressure.CRITICAL
+    left.availMem < 2 * left.threshold -> MemoryPressure.LOW
+    else -> MemoryPressure.MODERATE
 }

@@ -1,5 +1,6 @@
 package dev.nibble.android
 
+import android.app.ActivityManager.MemoryInfo
 import android.content.ComponentCallbacks
 import android.content.ComponentCallbacks2.TRIM_MEMORY_BACKGROUND
 import android.content.ComponentCallbacks2.TRIM_MEMORY_COMPLETE
@@ -34,6 +35,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
 import kotlin.test.assertTrue
+import kotlin.test.fail
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.io.TempDir
 
@@ -53,8 +55,27 @@ class AndroidTest {
             TRIM_MEMORY_MODERATE to MemoryPressure.LOW,
             TRIM_MEMORY_COMPLETE to MemoryPressure.CRITICAL,
         )
-        assertEquals(expected, expected.mapValues { (level, _) -> memoryPressure(level) })
-        assertEquals(null, memoryPressure(0))
+        val plenty = { memory(available = 2_000, threshold = 1_000) }
+        assertEquals(expected, expected.mapValues { (level, _) -> memoryPressure(level, plenty) })
+        assertEquals(null, memoryPressure(0, plenty))
+    }
+
+    /** Newer phones send no other level that is about memory. */
+    @Test
+    fun `in the background every pressure comes of how much memory is left`() {
+        fun pressure(available: Long, low: Boolean = false) =
+            memoryPressure(TRIM_MEMORY_BACKGROUND) { memory(available, threshold = 1_000, low) }
+        assertEquals(MemoryPressure.MODERATE, pressure(available = 2_000))
+        assertEquals(MemoryPressure.LOW, pressure(available = 1_999))
+        assertEquals(MemoryPressure.CRITICAL, pressure(available = 999, low = true))
+        // Nobody asks the system for another level, nor when only the screen has changed.
+        for (level in listOf(TRIM_MEMORY_UI_HIDDEN, 0)) assertEquals(null, memoryPressure(level) { fail("it was asked") })
+    }
+
+    private fun memory(available: Long, threshold: Long, low: Boolean = false) = MemoryInfo().apply {
+        availMem = available
+        this.threshold = threshold
+        lowMemory = low
     }
 
     @Test
@@ -208,6 +229,8 @@ class AndroidTest {
         val registered = mutableListOf<ComponentCallbacks>()
 
         override fun getApplicationContext(): Context = this
+
+        override fun getSystemService(name: String): Any? = null
 
         override fun registerComponentCallbacks(callback: ComponentCallbacks) {
             registered += callback
