@@ -16,8 +16,10 @@ import java.nio.ByteOrder
 import java.util.logging.Logger
 import java.util.zip.ZipFile
 import javax.xml.parsers.DocumentBuilderFactory
+import kotlin.io.path.createTempDirectory
 import kotlin.test.Test
 import kotlin.test.assertContains
+import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 import kotlinx.coroutines.CoroutineScope
@@ -56,12 +58,12 @@ class AarIT {
 
     @Test
     fun `an app that is shrunk works, and without the rules it does not`() {
-        val (shrunk, output) = shrunkAndRun(rules())
-        assertEquals("tomorrow to\n Paris.\nnot found", output)
+        val whole = run(listOf(tests) + libraries())
+        assertEquals(APP_SAYS, whole.lines().map { it.substringBefore(' ') }, whole)
+        val shrunk = shrink("with.jar", rules())
+        assertEquals(whole, run(listOf(shrunk)))
         println("an app with the AAR, JNA and coroutines: ${inputs().sumOf { it.length() } / 1024} KiB, shrunk ${shrunk.length() / 1024} KiB")
-
-        val (_, without) = shrunkAndRun(emptyList())
-        assertContains(without, "Exception in thread \"main\"")
+        assertContains(run(listOf(shrink("without.jar", emptyList()))), "Exception in thread \"main\"")
     }
 
     @Test
@@ -77,14 +79,20 @@ class AarIT {
 
     private fun rules() = listOf(String(read("proguard.txt")))
 
-    /** The app as class files, and what it printed. */
-    private fun shrunkAndRun(rules: List<String>): Pair<File, String> {
-        val out = folder.resolve("app-${rules.size}.jar")
+    /** The app as class files. */
+    private fun shrink(name: String, rules: List<String>): File = folder.resolve(name).also { out ->
         shrink(rules) {
             addLibraryResourceProvider(JdkClassFileProvider.fromSystemJdk()).setOutput(out.toPath(), OutputMode.ClassFile)
         }
-        val process = ProcessBuilder(javaCommand(APP, TestModel.path, classes = out.path)).redirectErrorStream(true).start()
-        return out to process.inputStream.bufferedReader().readText().trim()
+    }
+
+    /** What the app of these classes prints, on the random model. */
+    private fun run(classes: List<File>): String {
+        val own = createTempDirectory(folder.toPath()).toFile()
+        val source = RandomModel.write(own.resolve("random.gguf"))
+        val command = javaCommand(APP, source.path, own.path, classes = classes.joinToString(File.pathSeparator))
+        val process = ProcessBuilder(command).redirectErrorStream(true).start()
+        return process.inputStream.bufferedReader().readText().trim()
     }
 
     /** As the Android plugin does it: everything in one go, with the rules of every library. A class that is missing is an error. */
@@ -97,13 +105,16 @@ class AarIT {
         R8.run(command.build())
     }
 
-    /** The app's classes, the AAR's, and those of the libraries that come with it. */
-    private fun inputs(): List<File> {
+    /** The app's classes, and [libraries]. */
+    private fun inputs(): List<File> = tests.resolve("dev/nibble/app").listFiles()!!.toList() + libraries()
+
+    /** The AAR's classes, and those of the libraries that come with it. */
+    private fun libraries(): List<File> {
         val classes = folder.resolve("classes.jar").apply { writeBytes(read("classes.jar")) }
-        val libraries = listOf(Native::class, CoroutineScope::class, KotlinVersion::class, NotNull::class).map { fileOf(it.java) }
-        val app = fileOf(AarIT::class.java).resolve("dev/nibble/app").listFiles()!!.toList()
-        return app + classes + libraries
+        return listOf(classes) + listOf(Native::class, CoroutineScope::class, KotlinVersion::class, NotNull::class).map { fileOf(it.java) }
     }
+
+    private val tests = fileOf(AarIT::class.java)
 
     private fun fileOf(type: Class<*>) = File(type.protectionDomain.codeSource.location.toURI())
 
@@ -127,6 +138,22 @@ class AarIT {
     private companion object {
         /** The program of the app. */
         const val APP = "dev.nibble.app.AppKt"
+
+        /** What it does, in its words: the first of each line. */
+        val APP_SAYS = listOf(
+            "packed",
+            "installed",
+            "suggested",
+            "typed",
+            "shown",
+            "accepted",
+            "replies",
+            "draft",
+            "cancelled",
+            "written",
+            "restored",
+            "not",
+        )
 
         /** The type of a program header. */
         const val LOAD = 1
