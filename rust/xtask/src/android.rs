@@ -3,11 +3,11 @@
 //! Without an NDK the linker is Debian's, the unwinder is Debian's, and the system's libraries to link against are made from the
 //! list of what may be asked of them. What comes out asks the same of a device as with an NDK; it has been on none yet.
 
-use crate::native;
+use crate::bindings::{self, Prepared};
 use crate::setup::{ANDROID, ANDROID_PC, Archive};
 use crate::shell::{self, Result};
 use crate::tally::Tally;
-use crate::{budget, elf};
+use crate::{budget, elf, native};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
@@ -136,10 +136,23 @@ impl Abi {
     }
 }
 
-/// Builds and checks the library of phones as it ships. That for the emulator is linked in the same way, and checked for a release.
+/// Builds and checks the libraries as they ship.
+pub fn all() -> Result<Tally> {
+    let mut tally = Tally::default();
+    for abi in &ABIS {
+        tally += abi.check(&abi.build()?)?;
+    }
+    Ok(tally)
+}
+
+/// Builds and checks the libraries as they ship, and the AAR with them in it.
 pub fn test() -> Tally {
-    let [phone, _] = &ABIS;
-    Tally::within(|| phone.check(&phone.build()?))
+    Tally::within(|| {
+        let mut tally = all()?;
+        let prepared = Prepared::new("kotlin")?;
+        tally += bindings::test_aar(&prepared.generated, &prepared.library);
+        Ok(tally)
+    })
 }
 
 /// The compiler of the NDK that the environment names.

@@ -2,7 +2,7 @@
 
 use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
-use crate::{models, native, setup, wheel, xcode};
+use crate::{android, models, native, setup, wheel, xcode};
 use std::env::consts;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn library_file() -> String {
 pub struct Prepared {
     /// The folder of the generated files.
     pub generated: PathBuf,
-    library: PathBuf,
+    pub library: PathBuf,
     model: PathBuf,
     lexicon: PathBuf,
 }
@@ -44,8 +44,7 @@ impl Prepared {
 
     /// Runs the tests of a Maven build that goes over the library, and counts them.
     pub fn test_by_maven(&self, maven: &mut Command) -> Tally {
-        maven.arg(COUNTS).arg(define("nibble.library", self.library.parent().unwrap_or(&self.library)));
-        Tally::suites(maven.env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon), of_surefire)
+        tests(maven.env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon), &self.library)
     }
 
     /// Runs the tests of a Swift package over the library, and counts them. What is built lies in a folder.
@@ -141,6 +140,20 @@ pub fn test_kotlin_on_arm() -> Tally {
             .arg(define("nibble.arm.library", arm.parent().unwrap_or(&arm)));
         Ok(prepared.test_by_maven(&mut maven))
     })
+}
+
+/// Makes the AAR with the libraries for phones, and tests that with a library of this machine.
+pub fn test_aar(generated: &Path, library: &Path) -> Tally {
+    let mut maven = maven("verify", generated);
+    // Of the other tests that which is about the AAR too: it compares the two builds that make it.
+    maven.arg("-Dtest=GradleBuildTest").arg(define("nibble.jni", &android::jni_folder()));
+    tests(&mut maven, library)
+}
+
+/// Runs the tests of a Maven build over a library of this machine, and counts them.
+fn tests(maven: &mut Command, library: &Path) -> Tally {
+    maven.arg(COUNTS).arg(define("nibble.library", library.parent().unwrap_or(library)));
+    Tally::suites(maven, of_surefire)
 }
 
 /// The command that builds the Kotlin API up to a phase, with the bindings in a folder; `verify` also makes the AAR, and tests that.

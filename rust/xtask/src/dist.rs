@@ -2,7 +2,6 @@
 //!
 //! It is put together aside and renamed at the end, so that there is a whole one or none.
 
-use crate::android::ABIS;
 use crate::ios::SLICES;
 use crate::native;
 use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, IOS_SIMULATOR_PC, Need};
@@ -73,14 +72,9 @@ pub fn run() -> Result<()> {
 
 /// The AAR and what Maven Central wants beside it.
 fn kotlin(folder: &Path) -> Result<Tally> {
-    let mut tally = Tally::default();
-    for abi in &ABIS {
-        let library = abi.build()?;
-        tally += abi.check(&library)?;
-    }
-    let generated = bindings::generate("kotlin", &native::host_library()?)?;
-    let jni = bindings::define("nibble.jni", &android::jni_folder());
-    shell::run(bindings::maven("package", &generated).arg("-DskipTests").arg(jni))?;
+    let mut tally = android::all()?;
+    let library = native::host_library()?;
+    tally += bindings::test_aar(&bindings::generate("kotlin", &library)?, &library);
     let built = shell::root().join("target/android");
     for end in [".aar", ".pom", "-sources.jar", "-javadoc.jar"] {
         into(folder, &built.join(format!("nibble-{VERSION}{end}")))?;

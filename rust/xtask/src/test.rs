@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
-use crate::setup::{self, ANDROID, IOS, LINUX, Need, PC, Unmet, cargo_for};
+use crate::setup::{self, ANDROID, ANDROID_PC, IOS, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
 use crate::{ahead, android, arm, bindings, counts, ios, layers, native, reference, samples, table};
@@ -53,7 +53,7 @@ enum Part {
     X86,
     /// The aarch64 kernels take no more instructions than they did.
     Counts,
-    /// The libraries for Android and iOS are what a phone can load, and no larger than they may be.
+    /// The libraries for Android and iOS are what a phone can load, and no larger than they may be; the AAR has those for Android.
     Mobile,
     /// The sample apps for Android do what they say, on the JVM, and their packages are such that a phone takes.
     Samples,
@@ -114,7 +114,16 @@ impl Part {
             Self::Aarch64 => &[Need::Components, Need::Std(LINUX), Need::CrossCompiler, Need::Emulator],
             Self::X86 => &[Need::Pc],
             Self::Counts => &arm::NEEDS,
-            Self::Mobile => &[Need::Std(ANDROID), Need::Std(IOS), Need::AndroidLinker, Need::Nm, Need::Python],
+            Self::Mobile => &[
+                Need::Std(ANDROID),
+                Need::Std(ANDROID_PC),
+                Need::Std(IOS),
+                Need::AndroidLinker,
+                Need::Nm,
+                Need::Python,
+                Need::Maven,
+                Need::Models,
+            ],
             Self::Samples => &samples::NEEDS,
             Self::SamplesIos => &[Need::Swift, Need::Models],
         }
@@ -132,7 +141,7 @@ impl Part {
                     tests
                 })
                 .collect(),
-            Self::Mobile => [ANDROID, IOS].map(native::compile_static_library).into(),
+            Self::Mobile => [ANDROID, ANDROID_PC, IOS].map(native::compile_static_library).into(),
             _ => Vec::new(),
         }
     }
