@@ -26,6 +26,8 @@ android {
         // The tests run on a JVM, by the Maven build.
         getByName("test").kotlin.setSrcDirs(emptyList<String>())
     }
+    // They are stripped, and stay as they were checked.
+    packaging.jniLibs.keepDebugSymbols += "**/libnibble_ffi.so"
     publishing {
         singleVariant("release") {
             withSourcesJar()
@@ -82,14 +84,11 @@ abstract class Cargo @Inject constructor(private val processes: ExecOperations) 
     }
 }
 
-/** The libraries for phones: `cargo install cargo-ndk`, `rustup target add aarch64-linux-android x86_64-linux-android`. */
+/** The libraries for phones: those of a release. How they are compiled and linked, and with what, is said there and not here. */
 val nativeLibraries = tasks.register<Cargo>("nativeLibraries") {
     repository = project.layout.projectDirectory.dir("../..")
     ndk = androidComponents.sdkComponents.ndkDirectory
-    val abis = listOf("-t", "arm64-v8a", "-t", "x86_64")
-    val platform = listOf("--platform", libs.versions.minSdk.get())
-    val build = listOf("build", "--release", "-p", "nibble-ffi")
-    commands.add(listOf("cargo", "ndk") + abis + platform + listOf("-o", Cargo.OUTPUT) + build)
+    commands.add(listOf("cargo", "xtask", "jni", Cargo.OUTPUT))
 }
 
 /** The bindings, generated from the library of the host. */

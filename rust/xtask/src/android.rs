@@ -4,7 +4,7 @@
 //! list of what may be asked of them. What comes out asks the same of a device as with an NDK; it has been on none yet.
 
 use crate::bindings::{self, Prepared};
-use crate::setup::{ANDROID, ANDROID_PC, Archive};
+use crate::setup::{self, ANDROID, ANDROID_PC, Archive, Need};
 use crate::shell::{self, Result};
 use crate::tally::Tally;
 use crate::{budget, elf, native};
@@ -134,6 +134,29 @@ impl Abi {
         tally += budget::check(&[(format!("{LIBRARY}, {}", self.name), bytes.len())]);
         Ok(tally)
     }
+}
+
+/// The folder for the Gradle build.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Where they go: a folder for each ABI in it.
+    folder: PathBuf,
+}
+
+/// `cargo xtask jni`: so that the Gradle build, which knows the NDK, packs the libraries that are in a release.
+pub fn run(options: &Options) -> Result<()> {
+    if let Some(unmet) = setup::ensure(&[Need::Std(ANDROID), Need::Std(ANDROID_PC), Need::AndroidLinker]).first() {
+        return Err(format!("{} is missing: {}", unmet.need, unmet.advice));
+    }
+    let tally = all()?;
+    if tally.failed > 0 {
+        return Err(format!("{} checks failed; what was made is in {}", tally.failed, jni_folder().display()));
+    }
+    ABIS.iter().try_for_each(|abi| {
+        let folder = options.folder.join(abi.name);
+        shell::make_empty(&folder)?;
+        shell::copy(&jni_folder().join(abi.name).join(LIBRARY), &folder.join(LIBRARY))
+    })
 }
 
 /// Builds and checks the libraries as they ship.

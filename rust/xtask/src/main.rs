@@ -65,6 +65,8 @@ enum Task {
     Bindings,
     /// Makes all that a release consists of: AAR, XCFramework, wheel, bill of materials, sums; in dist/.
     Dist,
+    /// Makes the native libraries for Android as they are in a release, and checks them; for the Gradle build.
+    Jni(android::Options),
     /// Makes the sample apps' packages, signed with a key made on the spot, and checks them; in target/examples/.
     Samples,
     /// Makes the pages of every language's API, in target/reference/.
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Task::Bindings => bindings::commit_swift(),
         Task::Dist => dist::run(),
         Task::Reference => reference::run(),
+        Task::Jni(options) => android::run(&options),
         Task::Samples => samples::run(),
         Task::Wheel => wheel::run(),
         Task::Pc(options) => pc::run(&options),

@@ -66,6 +66,22 @@ class GradleBuildTest {
         assertEquals(listOf("VERSION_1_8", "VERSION_1_8", "JVM_1_8"), Regex("""\b(JVM|VERSION)_[0-9_]+""").findAll(script).map { it.value }.toList())
     }
 
+    /** Profile, linker arguments and exported names are said once, in what makes the libraries of a release and the tests too. */
+    @Test
+    fun `the native libraries are those of a release`() {
+        val task = script.substringAfter("tasks.register<Cargo>(\"nativeLibraries\")").substringBefore("\n}\n")
+        val commands = Regex("""commands\.add\((.+)\)""").findAll(task).map { it.groupValues[1] }.toList()
+        assertEquals(listOf("""listOf("cargo", "xtask", "jni", Cargo.OUTPUT)"""), commands)
+        assertTrue("jniLibs?.addGeneratedSourceDirectory(nativeLibraries, Cargo::output)" in script)
+        assertTrue("keepDebugSymbols += \"**/libnibble_ffi.so\"" in script, "another strip makes another library")
+
+        val release = File("../../rust/xtask/src/android.rs").readText()
+        fun said(pattern: String, text: String = release) = assertNotNull(Regex(pattern).find(text), pattern).groupValues[1]
+        assertEquals(catalog.getValue("versions")["minSdk"], said("""const API: u32 = (\d+);"""))
+        // By this name it finds the NDK that Gradle has chosen.
+        assertEquals(said("""environment\("(\w+)""", script), said("""let roots = \["(\w+)"""))
+    }
+
     @Test
     fun `what is published says the same`() {
         val publication = script.substringAfter("pom {")
