@@ -80,7 +80,20 @@ class Conversations(demo: List<Conversation>) {
 }
 
 /** A notification has the last few messages: those at its beginning that are known already are not said again. */
-private fun List<Message>.continuedBy(newer: List<Message>): List<Message> {
-    val overlap = (minOf(size, newer.size) downTo 1).firstOrNull { takeLast(it) == newer.take(it) } ?: 0
-    return this + newer.drop(overlap)
+private fun List<Message>.continuedBy(newer: List<Message>): List<Message> =
+    indices.firstNotNullOfOrNull { start -> drop(start).beginning(newer)?.let { take(start) + it } } ?: (this + newer)
+
+/** These messages, which [newer] begins with, and the rest of it; `null` if it does not. */
+private fun List<Message>.beginning(newer: List<Message>): List<Message>? {
+    val merged = mutableListOf<Message>()
+    var at = 0
+    for (message in this) {
+        when {
+            message == newer.getOrNull(at) -> merged += newer[at++]
+            // What the user said from here may be missing there, for good or for now, or stand behind what came in meanwhile.
+            message.fromMe -> if (message !in newer.drop(at)) merged += message
+            else -> return null
+        }
+    }
+    return merged + newer.drop(at)
 }

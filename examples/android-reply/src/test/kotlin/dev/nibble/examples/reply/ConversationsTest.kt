@@ -49,6 +49,19 @@ class ConversationsTest {
     }
 
     @Test
+    fun `what the user said from here may be missing in the notification, or come later in it`() {
+        conversations.receive(incoming)
+        conversations.say("key", "three")
+        conversations.receive(incoming)
+        assertEquals(listOf("one", "two", "three"), conversations["key"]?.messages?.map { it.text })
+        conversations.receive(incoming.copy(messages = listOf(said("one"), said("two"), said("four"))))
+        assertEquals(listOf("one", "two", "three", "four"), conversations["key"]?.messages?.map { it.text })
+        conversations.say("key", "five")
+        conversations.receive(incoming.copy(messages = listOf(said("four"), said("six"), mine("five"))))
+        assertEquals(listOf("one", "two", "three", "four", "six", "five"), conversations["key"]?.messages?.map { it.text })
+    }
+
+    @Test
     fun `what was closed opens again with the next notification`() {
         conversations.receive(incoming)
         conversations.close("key")
