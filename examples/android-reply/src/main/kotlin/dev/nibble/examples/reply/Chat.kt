@@ -7,6 +7,8 @@ import dev.nibble.Turn
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.ExperimentalCoroutinesApi
 import kotlinx.coroutines.Job
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.cancel
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.MutableStateFlow
@@ -20,6 +22,7 @@ import kotlinx.coroutines.flow.flatMapLatest
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.update
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.plus
 
 /** What thinks of replies: Nibble's `Replier`, and something simpler in tests. */
 interface Assistant {
@@ -69,7 +72,7 @@ data class ChatState(
 
 /**
  * One open conversation: it outlives the activity that shows it, so that turning the phone changes nothing. All calls come on the
- * thread of [scope].
+ * thread of [parent].
  */
 @OptIn(ExperimentalCoroutinesApi::class)
 class Chat(
@@ -77,8 +80,9 @@ class Chat(
     private val conversations: Conversations,
     private val outbox: Outbox,
     private val assistant: StateFlow<Assistant?>,
-    private val scope: CoroutineScope,
+    parent: CoroutineScope,
 ) {
+    private val scope = parent + SupervisorJob(parent.coroutineContext[Job])
     private val id = conversation.id
     private val current = MutableStateFlow(ChatState(conversation))
     private val shown = MutableStateFlow(false)
@@ -89,8 +93,7 @@ class Chat(
     init {
         scope.launch {
             conversations.all.map { all -> all.find { it.id == id } }.distinctUntilChanged().collect { now ->
-                // What is forgotten there is forgotten here.
-                current.update { state -> state.copy(conversation = now ?: state.conversation.copy(messages = emptyList(), open = false)) }
+                if (now == null) forget() else follow(now)
             }
         }
         scope.launch {
@@ -99,6 +102,21 @@ class Chat(
             shown.flatMapLatest { shown -> if (shown) combine(messages, assistant, ::Pair) else emptyFlow() }
                 .collectLatest { (messages, assistant) -> suggest(messages, assistant) }
         }
+    }
+
+    private fun follow(now: Conversation) {
+        if (now.messages != state.value.conversation.messages) {
+            // A draft would answer what is no longer the last message.
+            stop()
+            current.update { it.copy(failed = false) }
+        }
+        current.update { it.copy(conversation = now) }
+    }
+
+    /** What is forgotten there is forgotten here, what was typed too, and nothing more happens. */
+    private fun forget() {
+        current.update { ChatState(it.conversation.copy(messages = emptyList(), open = false)) }
+        scope.cancel()
     }
 
     /** The chat is on the screen. */
@@ -153,7 +171,7 @@ class Chat(
     fun type(text: String) {
         if (text == state.value.composer.text) return
         drafting?.cancel()
-        compose { it.type(text) }
+        current.update { it.copy(composer = it.composer.type(text), failed = false) }
     }
 
     /** Puts a chip into the text field, to be sent or changed. */

@@ -70,7 +70,7 @@ class ChatActivity : Activity() {
 
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
-        state.putString(TEXT, chat.state.value.composer.text)
+        state.putString(TEXT, chat.state.value.composer.end().text)
     }
 
     override fun onStop() {

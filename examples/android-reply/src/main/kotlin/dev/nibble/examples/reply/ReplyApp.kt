@@ -51,6 +51,7 @@ class ReplyApp : Application() {
                 reader?.requestUnbind()
                 outbox.closeAll()
                 conversations.forgetNotifications()
+                chats.keys.removeAll { conversations[it] == null }
             }
         }
 

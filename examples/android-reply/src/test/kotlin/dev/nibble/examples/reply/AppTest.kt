@@ -152,6 +152,7 @@ class AppTest {
         app.consent = false
         settle()
         assertNull(app.conversations[posted.key])
+        assertNull(app.chat(posted.key))
         assertFalse(activity.findViewById<View>(R.id.send).isEnabled)
         assertEquals(app.getString(R.string.note_gone), activity.words(R.id.note))
     }

@@ -114,6 +114,46 @@ class ChatTest {
     }
 
     @Test
+    fun `a draft that is stopped before its first word gives back what was typed`() = runTest {
+        val chat = chat()
+        chat.type("I think")
+        chat.write()
+        runCurrent()
+        assertEquals("", chat.state.value.composer.text)
+        chat.stop()
+        assertEquals(Composer("I think"), chat.state.value.composer)
+    }
+
+    @Test
+    fun `that a draft came to nothing is said until the user types or somebody else says something`() = runTest {
+        val chat = chat()
+        assistant.pieces.close()
+        for (goOn in listOf({ chat.type("No") }, { conversations.hear("demo-0") })) {
+            chat.type("I think")
+            chat.write()
+            runCurrent()
+            assertEquals(Note.NO_DRAFT, chat.state.value.note)
+            assertEquals(Composer("I think"), chat.state.value.composer)
+            goOn()
+            runCurrent()
+            assertNull(chat.state.value.note)
+        }
+    }
+
+    @Test
+    fun `a draft ends where a newer message comes, which it would not answer`() = runTest {
+        val chat = chat()
+        chat.write()
+        assistant.pieces.send("I would ")
+        runCurrent()
+        conversations.hear("demo-0")
+        runCurrent()
+        assertTrue(assistant.stopped)
+        assertEquals(Composer("I would"), chat.state.value.composer)
+        assertEquals("Great.", chat.state.value.conversation.messages.last().text)
+    }
+
+    @Test
     fun `nothing is computed for a chat that nobody sees`() = runTest {
         val chat = chat()
         val asked = assistant.asked.size
@@ -168,11 +208,13 @@ class ChatTest {
     }
 
     @Test
-    fun `a conversation that is forgotten is empty, and takes no answer`() = runTest {
+    fun `a conversation that is forgotten is empty with what was typed, and takes no answer`() = runTest {
         conversations.receive(Conversation("key", "Ada", listOf(said("Hello?")), app = "Messenger"))
         val chat = chat("key")
+        chat.type("Hello, A")
         conversations.forgetNotifications()
         runCurrent()
+        assertEquals(Composer(), chat.state.value.composer)
         assertEquals(emptyList(), chat.state.value.conversation.messages)
         assertEquals(emptyList(), chat.state.value.chips)
         assertEquals(Note.GONE, chat.state.value.note)

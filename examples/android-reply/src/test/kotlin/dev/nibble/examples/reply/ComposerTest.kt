@@ -10,7 +10,14 @@ class ComposerTest {
     private val writing = Composer("old").begin().add(" Yes").add(", I ")
 
     @Test
-    fun `a draft takes the place of what was there and grows`() = assertEquals(Composer("Yes, I ", writing = true), writing)
+    fun `a draft takes the place of what was there and grows`() =
+        assertEquals(Composer("Yes, I ", writing = true, replaced = "old"), writing)
+
+    @Test
+    fun `what was there comes back where no word takes its place, also in a draft that begins anew`() {
+        assertEquals(Composer("old"), Composer("old").begin().add(" \n").end())
+        assertEquals(Composer("old"), Composer("old").begin().begin().end())
+    }
 
     @Test
     fun `nothing is sent while it is being written`() {
