@@ -51,15 +51,22 @@ class Brain<T : Any>(
     /** Installs a file that the user chose. */
     fun install(source: ModelSource) {
         if (work?.isActive == true || there.value != null) return
-        current.value = ModelState.Installing(Progress(Progress.Step.COPY, 0, source.length))
+        current.value = ModelState.Installing(Progress(Progress.Step.COPY, 0, 0))
         begin { source }
     }
 
     private fun begin(source: () -> ModelSource?) {
         work = scope.launch {
             current.value = try {
-                source()?.let { source -> installer.install(source).collect { current.value = ModelState.Installing(it) } }
-                openInstalled()
+                source()?.let { pack(it) }
+                try {
+                    openInstalled()
+                } catch (problem: NibbleException) {
+                    if (installer.installed() != null) throw problem
+                    // It was removed as unfit: the one that came with the app takes its place, if there is one.
+                    pack(asset() ?: throw problem)
+                    openInstalled()
+                }
             } catch (problem: IOException) {
                 ModelState.Missing(problem(problem))
             } catch (problem: NibbleException) {
@@ -68,9 +75,12 @@ class Brain<T : Any>(
         }
     }
 
+    private suspend fun pack(source: ModelSource) = installer.install(source).collect { current.value = ModelState.Installing(it) }
+
     private suspend fun openInstalled(): ModelState {
         val file = installer.installed() ?: return ModelState.Missing()
         current.value = ModelState.Opening
+        installer.tidy()
         try {
             there.value = open(file)
         } catch (problem: NibbleException) {

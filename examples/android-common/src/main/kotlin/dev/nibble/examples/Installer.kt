@@ -15,11 +15,12 @@ import kotlinx.coroutines.flow.emitAll
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.flowOn
 import kotlinx.coroutines.flow.map
+import kotlinx.coroutines.withContext
 
-/** A GGUF file that the user chose, or that came with the app. It is read once. */
+/** A GGUF file that the user chose, or that came with the app. It is read once, and never on the main thread. */
 class ModelSource(
     /** Bytes in all; 0 if nobody knows. */
-    val length: Long,
+    val length: () -> Long = { 0 },
     val open: () -> InputStream,
 )
 
@@ -43,22 +44,24 @@ typealias Pack = (source: String, target: String, sourceSha256: String) -> Flow<
 
 /**
  * The one model of this app, in a folder of its own. Whatever else is in there was left by an installation that was killed, and goes
- * when the next one looks: there is a packed model or there is none, and never a half.
+ * with [tidy]: there is a packed model or there is none, and never a half.
  */
 class Installer(private val folder: File, private val sha256: String, private val pack: Pack) {
     private val packed = folder.resolve("model.nibble")
     private val copy = folder.resolve("model.gguf")
 
-    /** The packed model, if it is installed. What was left over is removed. */
-    fun installed(): File? {
+    /** The packed model, if it is installed. */
+    fun installed(): File? = packed.takeIf(File::isFile)
+
+    /** Removes what was left over. */
+    suspend fun tidy(): Unit = withContext(Dispatchers.IO) {
         folder.listFiles()?.filter { it != packed && it.name != THREADS }?.forEach(File::deleteRecursively)
-        return packed.takeIf(File::isFile)
     }
 
     /** Removes the model. */
-    fun remove() {
-        packed.delete()
-        installed()
+    suspend fun remove() {
+        withContext(Dispatchers.IO) { packed.delete() }
+        tidy()
     }
 
     /**
@@ -66,10 +69,11 @@ class Installer(private val folder: File, private val sha256: String, private va
      * file cannot be read or written, and a [NibbleException] where it cannot be packed. Then nothing is left of it.
      */
     fun install(source: ModelSource): Flow<Progress> = flow {
-        installed()
+        tidy()
         folder.mkdirs()
         try {
-            source.open().use { input -> copy(input) { done -> emit(Progress(Progress.Step.COPY, done, source.length)) } }
+            val length = source.length()
+            source.open().use { input -> copy(input) { done -> emit(Progress(Progress.Step.COPY, done, length)) } }
             emitAll(pack(copy.path, packed.path, sha256).map { Progress(Progress.Step.PACK, it.done, it.total) })
         } finally {
             copy.delete()

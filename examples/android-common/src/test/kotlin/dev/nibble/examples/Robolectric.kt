@@ -26,11 +26,15 @@ fun installModel(context: Context) = link(context, "model/model.nibble", "NIBBLE
 
 /** Puts the file that an environment variable names where an app has its own. */
 fun link(context: Context, place: String, variable: String) {
-    val target = checkNotNull(System.getenv(variable)) { "$variable is not set: cargo xtask test --only samples sets it" }
+    val target = testFile(variable)
     val path = context.noBackupFilesDir.resolve(place).toPath()
     Files.createDirectories(path.parent)
-    if (!Files.exists(path)) Files.createSymbolicLink(path, File(target).toPath())
+    if (!Files.exists(path)) Files.createSymbolicLink(path, target.toPath())
 }
+
+/** The file that an environment variable names. */
+fun testFile(variable: String) =
+    File(checkNotNull(System.getenv(variable)) { "$variable is not set: cargo xtask test --only samples sets it" })
 
 /** A view, drawn, beside the picture that is committed. */
 fun compareScreenshot(view: View, name: String = "screenshot.png") {

@@ -2,6 +2,7 @@ package dev.nibble.examples.keyboard
 
 import android.app.Application
 import android.content.Context
+import android.util.Log
 import dev.nibble.Keyboard
 import dev.nibble.KeyboardOptions
 import dev.nibble.LearnedWords
@@ -70,7 +71,7 @@ class KeyboardApp : Application() {
             // Looking for the word list takes no time beside opening the keyboard twice.
             val looked = words.state.map { it != WordListState.LOOKING }
             combine(brain.opened, words.opened, looked) { model, lexicon, done -> if (done && model != null) model to lexicon else null }
-                .filterNotNull().distinctUntilChanged().collectLatest { (model, lexicon) -> open(model, lexicon) }
+                .filterNotNull().distinctUntilChanged().collectLatest { (model, lexicon) -> trying("open a keyboard") { open(model, lexicon) } }
         }
     }
 
@@ -90,7 +91,7 @@ class KeyboardApp : Application() {
     /** Whether words are learned in fields that allow it. */
     fun learn(on: Boolean) {
         settings.learning = on
-        scope.launch { learned.await().pause(!on) }
+        scope.launch { trying("pause learning") { learned.await().pause(!on) } }
     }
 
     /** Forgets all that was learned. What could not be read is gone when the keyboard starts the next time. */
@@ -98,6 +99,13 @@ class KeyboardApp : Application() {
         learned.await().wipe()
         unread?.delete()
         unread = null
+    }
+
+    /** Whoever types can do nothing about it: the keys go on as they were. There is nothing in the message that anybody typed. */
+    private suspend fun trying(what: String, attempt: suspend () -> Unit) = try {
+        attempt()
+    } catch (problem: NibbleException) {
+        Log.w("NibbleKeyboard", "could not $what", problem)
     }
 
     private suspend fun open(model: Model, lexicon: Lexicon?) {

@@ -15,6 +15,7 @@ import android.widget.Switch
 import android.widget.TextView
 import dev.nibble.LearnedWord
 import dev.nibble.LearnedWords
+import dev.nibble.NibbleException
 import dev.nibble.examples.ModelState
 import dev.nibble.examples.Problem
 import dev.nibble.examples.Progress
@@ -90,13 +91,18 @@ class SettingsActivity : Activity() {
 
     /** Changes what was learned, and shows what is left. */
     private fun changeLearned(change: suspend LearnedWords.() -> Unit) {
+        val count = findViewById<TextView>(R.id.learned_count)
         visible.launch {
-            val words = app.learned.await()
-            words.change()
-            val list = words.list()
-            learned.show(list)
-            findViewById<TextView>(R.id.learned_count).text = resources.getQuantityString(R.plurals.learned, list.size, list.size)
-            findViewById<View>(R.id.wipe).isEnabled = list.isNotEmpty() || app.unread != null
+            try {
+                val words = app.learned.await()
+                words.change()
+                val list = words.list()
+                learned.show(list)
+                count.text = resources.getQuantityString(R.plurals.learned, list.size, list.size)
+                findViewById<View>(R.id.wipe).isEnabled = list.isNotEmpty() || app.unread != null
+            } catch (_: NibbleException) {
+                count.setText(R.string.learned_failed)
+            }
         }
     }
 

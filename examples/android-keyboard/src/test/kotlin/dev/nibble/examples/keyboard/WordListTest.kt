@@ -24,7 +24,7 @@ class WordListTest {
     /** As Nibble's, which throws this too where the system cannot read it. */
     private fun open(file: File) = file.readText().also { if (it.startsWith("no list")) throw IOException("it is no list") }
 
-    private fun source(text: String) = ModelSource(0) { text.byteInputStream() }
+    private fun source(text: String) = ModelSource { text.byteInputStream() }
 
     private suspend fun WordList<*>.settled(state: WordListState) = assertEquals(state, this.state.first { it == state })
 

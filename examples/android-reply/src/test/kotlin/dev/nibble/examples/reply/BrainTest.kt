@@ -1,5 +1,6 @@
 package dev.nibble.examples.reply
 
+import dev.nibble.Nibble
 import dev.nibble.examples.Brain
 import dev.nibble.examples.Installer
 import dev.nibble.examples.ModelSource
@@ -22,12 +23,19 @@ class BrainTest {
     @get:Rule
     val temporary = TemporaryFolder()
 
-    private val good = ModelSource(0) { "".byteInputStream() }
+    private val good = ModelSource { "".byteInputStream() }
     private var opened = 0
 
     private fun CoroutineScope.brain(asset: ModelSource? = null): Brain<File> {
         val installer = Installer(temporary.root, EMPTY) { source, target, _ -> flow { File(source).copyTo(File(target)) } }
-        return Brain(installer, { asset }, { opened++; it }, this)
+        return Brain(installer, { asset }, ::open, this)
+    }
+
+    private suspend fun open(file: File): File {
+        opened++
+        // There is nothing in a model that was packed here.
+        if (file.length() > 0) Nibble.open(file.path)
+        return file
     }
 
     private suspend fun Brain<File>.settled() = state.first { it is ModelState.Ready || it is ModelState.Missing && it.problem != null }
@@ -46,7 +54,7 @@ class BrainTest {
     @Test
     fun `a model that is installed is opened, once`() = runBlocking {
         temporary.newFile("model.nibble")
-        val brain = brain(asset = ModelSource(0) { error("it is installed already") })
+        val brain = brain(asset = ModelSource { error("it is installed already") })
         repeat(2) { brain.start() }
         assertEquals(ModelState.Ready, brain.settled())
         brain.start()
@@ -63,12 +71,32 @@ class BrainTest {
     }
 
     @Test
+    fun `a model that turns out to be damaged is replaced at once by the one that came with the app, and what was left over is gone`() =
+        runBlocking {
+            temporary.newFile("model.nibble").writeText("no model")
+            temporary.newFile("model.gguf").writeText("half of it")
+            val brain = brain(asset = good)
+            brain.start()
+            assertEquals(ModelState.Ready, brain.settled())
+            assertEquals(listOf("model.nibble"), temporary.root.list()?.toList())
+        }
+
+    @Test
+    fun `a model that is damaged and cannot be replaced is removed`() = runBlocking {
+        temporary.newFile("model.nibble").writeText("no model")
+        val brain = brain()
+        brain.start()
+        assertEquals(ModelState.Missing(Problem.OTHER_FILE), brain.settled())
+        assertEquals(emptyList(), temporary.root.list()?.toList())
+    }
+
+    @Test
     fun `what goes wrong is said, and another file can be chosen`() = runBlocking {
         val brain = brain()
         val problems = mapOf(
-            ModelSource(0) { "another file".byteInputStream() } to Problem.OTHER_FILE,
-            ModelSource(0) { throw IOException("write failed: ENOSPC (No space left on device)") } to Problem.STORAGE_FULL,
-            ModelSource(0) { throw IOException("the provider is gone") } to Problem.UNREADABLE,
+            ModelSource { "another file".byteInputStream() } to Problem.OTHER_FILE,
+            ModelSource { throw IOException("write failed: ENOSPC (No space left on device)") } to Problem.STORAGE_FULL,
+            ModelSource { throw IOException("the provider is gone") } to Problem.UNREADABLE,
         )
         for ((source, problem) in problems) {
             brain.install(source)

@@ -33,7 +33,7 @@ class InstallerTest {
     private val folder get() = temporary.root.resolve("model")
     private val content = ByteArray(3_000_000) { it.toByte() }
     private val sha256 = MessageDigest.getInstance("SHA-256").digest(content).joinToString("") { "%02x".format(it) }
-    private val source = ModelSource(content.size.toLong()) { content.inputStream() }
+    private val source = ModelSource({ content.size.toLong() }) { content.inputStream() }
 
     private fun installer(pack: Pack = ::packed) = Installer(folder, sha256, pack)
 
@@ -59,7 +59,7 @@ class InstallerTest {
     @Test
     fun `another file is refused before it is packed, and leaves nothing`() = runTest {
         val installer = installer { _, _, _ -> error("it was packed") }
-        assertFailsWith<WrongModel> { installer.install(ModelSource(0) { "another".byteInputStream() }).collect() }
+        assertFailsWith<WrongModel> { installer.install(ModelSource { "another".byteInputStream() }).collect() }
         assertEquals(emptyList(), folder.list()?.toList())
     }
 
@@ -68,7 +68,7 @@ class InstallerTest {
         val broken = object : InputStream() {
             override fun read(): Int = throw IOException("the card was pulled")
         }
-        assertFailsWith<IOException> { installer().install(ModelSource(0) { broken }).collect() }
+        assertFailsWith<IOException> { installer().install(ModelSource { broken }).collect() }
         assertEquals(emptyList(), folder.list()?.toList())
     }
 
@@ -94,6 +94,7 @@ class InstallerTest {
         folder.resolve("model.gguf").writeText("half of it")
         folder.resolve("model.nibble.partial").writeText("half of it")
         folder.resolve("model.nibble.threads.json").writeText("{}")
+        installer.tidy()
         assertTrue(installer.installed()!!.isFile)
         assertEquals(setOf("model.nibble", "model.nibble.threads.json"), folder.list()?.toSet())
     }
