@@ -1,4 +1,5 @@
-//! `cargo xtask samples`: the sample apps for Android, from their sources to packages that a phone takes, and what they have to be.
+//! `cargo xtask samples`: the sample apps for Android, from their sources to packages that a phone takes and pictures of them, and what
+//! they have to be.
 //!
 //! Maven makes the resources and the classes, R8 included; here they are packed, signed and read again. A package is for one ABI, as
 //! an app store hands them out: it has the libraries as they are, uncompressed, to be mapped.
@@ -8,16 +9,17 @@ use crate::bindings::{self, Prepared};
 use crate::setup::{self, ANDROID, ANDROID_PC, Need};
 use crate::shell::{self, Result};
 use crate::tally::Tally;
-use crate::{budget, elf, native};
+use crate::{budget, elf};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-/// What testing it takes; a release of it takes the other ABI too.
-pub const NEEDS: [Need; 5] = [Need::Maven, Need::ApkTools, Need::Models, Need::Std(ANDROID), Need::AndroidLinker];
+/// What it takes.
+pub const NEEDS: [Need; 6] =
+    [Need::Maven, Need::ApkTools, Need::Models, Need::Std(ANDROID), Need::Std(ANDROID_PC), Need::AndroidLinker];
 
 /// The apps: folders under `examples`.
 const SAMPLES: [&str; 2] = ["android-reply", "android-keyboard"];
@@ -28,43 +30,66 @@ const COMMON: &str = "examples/android-common/pom.xml";
 /// The pages of newer phones: a library that is mapped out of a package begins on one.
 const PAGE: u16 = 16 * 1024;
 
-/// Makes a package of each app for each ABI, and checks them.
+/// Makes a package of each app for each ABI, and checks them; and draws the app with the real model, and compares.
 pub fn run() -> Result<()> {
-    let needs = [Need::Maven, Need::ApkTools, Need::Std(ANDROID), Need::Std(ANDROID_PC), Need::AndroidLinker];
-    if let Some(unmet) = setup::ensure(&needs).first() {
+    if let Some(unmet) = setup::ensure(&NEEDS).first() {
         return Err(format!("{} is missing: {}", unmet.need, unmet.advice));
     }
-    sdk(&bindings::generate("kotlin", &native::host_library()?)?)?;
-    let mut tally = Tally::default();
-    for sample in SAMPLES {
-        shell::run(app(sample).arg("-Dmaven.test.skip=true"))?;
-        for abi in &ABIS {
-            tally += package(sample, abi)?;
-        }
-    }
+    let tally = make(&Prepared::new("kotlin")?, Some(PICTURES))?;
     if tally.failed == 0 { Ok(()) } else { Err(format!("{} checks failed", tally.failed)) }
 }
 
-/// Runs the tests of each app, then makes and checks its package for phones.
+/// The tests that draw.
+const PICTURES: &str = "-Dtest=AppTest#*picture*";
+
+/// Makes the same after all tests of each app.
 pub fn test() -> Tally {
     Tally::within(|| {
-        let prepared = Prepared::new("kotlin")?;
-        sdk(&prepared.generated)?;
-        let mut tally = Tally::of(shell::has_our_version(
-            COMMON,
-            "<artifactId>android-common</artifactId>\n  <version>",
-            "</version>",
-        )?);
-        let [phone, _] = &ABIS;
-        for sample in SAMPLES {
-            let tested = prepared.test_by_maven(&mut app(sample));
-            tally += tested;
-            if tested.failed == 0 {
-                tally += package(sample, phone)?;
-            }
-        }
+        let version = "<artifactId>android-common</artifactId>\n  <version>";
+        let mut tally = Tally::of(shell::has_our_version(COMMON, version, "</version>")?);
+        tally += make(&Prepared::new("kotlin")?, None)?;
         Ok(tally)
     })
+}
+
+/// Makes everything of each app, where all its tests pass, or those that are named.
+fn make(prepared: &Prepared, tests: Option<&str>) -> Result<Tally> {
+    sdk(&prepared.generated)?;
+    let mut tally = Tally::default();
+    for sample in SAMPLES {
+        let tested = prepared.test_by_maven(app(sample).args(tests));
+        tally += tested;
+        if tested.failed == 0 {
+            for abi in &ABIS {
+                tally += package(sample, abi)?;
+            }
+            show_pictures(sample)?;
+        }
+    }
+    Ok(tally)
+}
+
+/// Puts what an app's tests have drawn beside its packages.
+fn show_pictures(sample: &str) -> Result<()> {
+    let made = made(sample);
+    let show = || -> io::Result<()> {
+        for entry in fs::read_dir(&made)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with("screenshot") {
+                let picture = made.with_file_name(format!("{sample}-{name}"));
+                fs::copy(made.join(&*name), &picture)?;
+                println!("{}", picture.display());
+            }
+        }
+        Ok(())
+    };
+    show().map_err(|error| format!("looking for pictures in {}: {error}", made.display()))
+}
+
+/// The folder of what the build of an app makes.
+fn made(sample: &str) -> PathBuf {
+    shell::root().join("target/examples").join(sample)
 }
 
 /// The classes of the SDK, which the apps are compiled against.
@@ -81,7 +106,7 @@ fn app(sample: &str) -> Command {
 
 /// Makes an app's package for an ABI, and says what is wrong with it.
 fn package(sample: &str, abi: &Abi) -> Result<Tally> {
-    let made = shell::root().join("target/examples").join(sample);
+    let made = made(sample);
     let libraries = [(LIBRARY, read(&abi.build()?)?), (JNA, jna(&made, abi)?)];
     let apk = made.with_file_name(format!("{sample}-{}.apk", abi.name));
     let packed = || -> io::Result<()> {

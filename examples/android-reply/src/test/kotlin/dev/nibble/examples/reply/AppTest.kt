@@ -72,8 +72,10 @@ class AppTest {
             val dp = view.height / view.resources.displayMetrics.density
             assertTrue(dp >= 48, "$view is $dp dp high")
         }
-        compareScreenshot(activity.window.decorView)
     }
+
+    @Test
+    fun `it looks as in the picture`() = compareScreenshot(chat().get().window.decorView)
 
     @Test
     fun `a draft streams, is stopped, edited and sent`() {
