@@ -11,6 +11,9 @@ import android.widget.TextView
 class AlternativesView(context: Context) : LinearLayout(context) {
     private var chosen: TextView? = null
 
+    /** How wide each of them is. */
+    private var size = 0
+
     val isOpen: Boolean get() = visibility == View.VISIBLE
 
     init {
@@ -22,7 +25,10 @@ class AlternativesView(context: Context) : LinearLayout(context) {
     /** Opens above a key, with the first of them above its middle. */
     fun open(key: KeyView, texts: List<String>, choose: (String) -> Unit) {
         removeAllViews()
-        val size = resources.getDimensionPixelSize(R.dimen.alternative)
+        val board = key.parent as View
+        val height = resources.getDimensionPixelSize(R.dimen.alternative)
+        // All of a long row is there on a narrow phone too.
+        size = minOf(height, board.width / texts.size)
         for (text in texts) {
             val view = TextView(context)
             view.text = text
@@ -35,20 +41,18 @@ class AlternativesView(context: Context) : LinearLayout(context) {
                 close()
                 choose(text)
             }
-            addView(view, LayoutParams(size, size))
+            addView(view, LayoutParams(size, height))
         }
         visibility = View.VISIBLE
-        val board = key.parent as View
         val room = board.width - texts.size * size
-        translationX = (key.left + key.width / 2f - size / 2f).coerceIn(0f, room.coerceAtLeast(0).toFloat())
-        translationY = (board.top + key.top - size).coerceAtLeast(0).toFloat()
+        translationX = (key.left + key.width / 2f - size / 2f).coerceIn(0f, room.toFloat())
+        translationY = (board.top + key.top - height).coerceAtLeast(0).toFloat()
         point(key.left + key.width / 2f)
     }
 
     /** A finger is at this many pixels from the left edge. */
     fun point(x: Float) {
         if (!isOpen) return
-        val size = resources.getDimensionPixelSize(R.dimen.alternative)
         val at = ((x - translationX) / size).toInt().coerceIn(0, childCount - 1)
         chosen?.isSelected = false
         chosen = (getChildAt(at) as TextView).apply { isSelected = true }

@@ -11,6 +11,9 @@ interface Listener {
     /** A key was hit, at a place in units of the layout; by TalkBack without one. */
     fun press(action: Action, touch: Touch?)
 
+    /** The shift key was held. */
+    fun lockCapitals()
+
     /** A word was taken from the strip. */
     fun take(slot: Slot)
 
@@ -61,8 +64,20 @@ class BoardView(
 
     /** Who types fast puts the next finger down before the last one is up: letters come in the order of going down. */
     override fun dispatchTouchEvent(event: MotionEvent): Boolean {
-        if (event.actionMasked == MotionEvent.ACTION_POINTER_DOWN) held?.finish()
-        return super.dispatchTouchEvent(event)
+        if (event.actionMasked != MotionEvent.ACTION_POINTER_DOWN) return super.dispatchTouchEvent(event)
+        val before = rows
+        held?.finish()
+        if (rows === before) return super.dispatchTouchEvent(event)
+        // It changed the page, and the key that the other finger is on is gone with it. The new keys get their places now, and this
+        // finger is the first on them.
+        measure(exactly(width), exactly(height))
+        layout(left, top, right, bottom)
+        val properties = MotionEvent.PointerProperties().also { event.getPointerProperties(event.actionIndex, it) }
+        val place = MotionEvent.PointerCoords().also { event.getPointerCoords(event.actionIndex, it) }
+        val down = MotionEvent.obtain(
+            event.downTime, event.eventTime, MotionEvent.ACTION_DOWN, 1, arrayOf(properties), arrayOf(place), 0, 0, 1f, 1f, 0, 0, 0, 0,
+        )
+        return super.dispatchTouchEvent(down).also { down.recycle() }
     }
 
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {

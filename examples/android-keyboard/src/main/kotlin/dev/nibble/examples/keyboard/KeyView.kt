@@ -9,6 +9,7 @@ import android.view.HapticFeedbackConstants
 import android.view.MotionEvent
 import android.view.View
 import android.view.accessibility.AccessibilityNodeInfo
+import android.view.accessibility.AccessibilityNodeInfo.AccessibilityAction
 import dev.nibble.Touch
 
 /** One key. It is a view of its own, so that TalkBack and switch access find it as any other button. */
@@ -40,7 +41,7 @@ class KeyView(val key: Key, private val board: BoardView) : View(board.context) 
     init {
         isClickable = true
         isFocusable = true
-        isLongClickable = key.alternatives.isNotEmpty() || key.action == Action.Globe
+        isLongClickable = key.alternatives.isNotEmpty() || key.action == Action.Globe || key.action == Action.Shift
     }
 
     /** Shows what the key is now. */
@@ -77,9 +78,11 @@ class KeyView(val key: Key, private val board: BoardView) : View(board.context) 
 
     override fun onTouchEvent(event: MotionEvent): Boolean {
         when (event.actionMasked) {
-            MotionEvent.ACTION_DOWN -> begin(board.touch(left + event.x, top + event.y))
+            // Two thumbs may type one letter twice.
+            MotionEvent.ACTION_DOWN, MotionEvent.ACTION_POINTER_DOWN ->
+                begin(board.touch(left + event.getX(event.actionIndex), top + event.getY(event.actionIndex)))
             MotionEvent.ACTION_MOVE -> if (isPressed) board.alternatives.point(left + event.x)
-            MotionEvent.ACTION_UP -> finish()
+            MotionEvent.ACTION_UP, MotionEvent.ACTION_POINTER_UP -> finish()
             MotionEvent.ACTION_CANCEL -> cancel()
         }
         return true
@@ -131,18 +134,23 @@ class KeyView(val key: Key, private val board: BoardView) : View(board.context) 
 
     override fun performLongClick(): Boolean {
         if (board.buzz) performHapticFeedback(HapticFeedbackConstants.LONG_PRESS)
-        if (key.action == Action.Globe) {
-            cancel()
-            board.listener.chooseKeyboard()
-        } else {
-            board.open(this)
+        when (key.action) {
+            Action.Globe -> board.listener.chooseKeyboard()
+            Action.Shift -> board.listener.lockCapitals()
+            else -> return true.also { board.open(this) }
         }
+        // That was all: a finger that goes up does no more.
+        cancel()
         return true
     }
 
     override fun onInitializeAccessibilityNodeInfo(info: AccessibilityNodeInfo) {
         super.onInitializeAccessibilityNodeInfo(info)
         info.className = "android.widget.Button"
+        if (key.action == Action.Shift) {
+            // TalkBack says it; two taps in a short time are hard to do with it.
+            info.addAction(AccessibilityAction(AccessibilityNodeInfo.ACTION_LONG_CLICK, context.getString(R.string.lock)))
+        }
         // Lets TalkBack type when the finger is lifted, with no second tap.
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) info.isTextEntryKey = true
     }

@@ -70,6 +70,8 @@ class KeyboardService : InputMethodService(), Listener {
 
     override fun press(action: Action, touch: Touch?) = typing.press(action, touch)
 
+    override fun lockCapitals() = typing.lockCapitals()
+
     override fun take(slot: Slot) = typing.take(slot)
 
     override fun chooseKeyboard() = getSystemService(InputMethodManager::class.java).showInputMethodPicker()

@@ -11,6 +11,7 @@ sealed interface Action {
 
     data class Show(val page: Page) : Action
 
+    /** Held, capitals from then on. */
     data object Shift : Action
 
     data object Backspace : Action

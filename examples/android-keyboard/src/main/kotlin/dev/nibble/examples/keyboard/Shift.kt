@@ -9,9 +9,12 @@ data class Shift(val state: State = State.OFF, private val byUser: Boolean = fal
     /** The key was tapped, at a time in milliseconds. Twice in a short time locks it. */
     fun tap(now: Long): Shift = when {
         state == State.LOCKED -> Shift(State.OFF, byUser = true)
-        tapped != null && now - tapped <= DOUBLE_TAP_MS -> Shift(State.LOCKED, byUser = true)
+        tapped != null && now - tapped <= DOUBLE_TAP_MS -> lock()
         else -> Shift(if (state == State.OFF) State.ONCE else State.OFF, byUser = true, tapped = now)
     }
+
+    /** The key was held. */
+    fun lock() = Shift(State.LOCKED, byUser = true)
 
     /** Something was typed: one letter is what it was down for. */
     fun typed(): Shift = if (state == State.LOCKED) this else Shift()

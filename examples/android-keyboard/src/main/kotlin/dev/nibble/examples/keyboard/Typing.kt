@@ -122,6 +122,9 @@ class Typing(
         }
     }
 
+    /** Capitals from now on, until shift is tapped. */
+    fun lockCapitals() = current.update { it.copy(shift = it.shift.lock()) }
+
     /** A word on the strip was tapped. */
     fun take(slot: Slot) {
         val strip = state.value.strip ?: return

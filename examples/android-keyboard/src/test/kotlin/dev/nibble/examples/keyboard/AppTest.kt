@@ -5,16 +5,18 @@ import android.view.MotionEvent
 import android.view.View
 import android.view.accessibility.AccessibilityNodeInfo
 import android.view.inputmethod.EditorInfo
-import android.view.inputmethod.InputConnection
 import android.widget.ImageButton
 import android.widget.ListView
 import android.widget.TextView
+import dev.nibble.examples.ModelSource
+import dev.nibble.examples.ModelState
 import dev.nibble.examples.PowerManagerOfTests
 import dev.nibble.examples.all
 import dev.nibble.examples.compareScreenshot
 import dev.nibble.examples.installModel
 import dev.nibble.examples.link
 import dev.nibble.examples.settle
+import dev.nibble.examples.testFile
 import dev.nibble.examples.waitFor
 import java.util.concurrent.TimeUnit
 import kotlin.test.Test
@@ -45,64 +47,69 @@ class AppTest {
         }
     }
 
-    @Test
-    fun `a paragraph with typing errors is put right as it is typed, and nothing else is done to it`() {
-        val phone = phone()
-        for (character in PARAGRAPH) {
-            val before = phone.text
-            val typed = before.takeLastWhile(Char::isLetter)
-            val marked = phone.strip().find { it.startsWith("[") }?.trim('[', ']') ?: typed
-            phone.type(character.toString())
-            // What the strip has marked, and nothing else, comes in with the end of a word.
-            val kept = if (character.isLetter()) before else before.dropLast(typed.length) + marked
-            assertEquals(kept + character, phone.text)
+    /** Types, and looks at the text after each key: what the strip has marked, and nothing else, comes in with the end of a word. */
+    private fun Phone.write(text: String, editor: Editor) {
+        for (character in text) {
+            val before = this.text
+            val typed = before.takeLastWhile(Char::isLetterOrDigit)
+            val marked = strip().find { it.startsWith("[") }?.trim('[', ']') ?: typed
+            type(character.toString())
+            val added = (if (character.isLetterOrDigit()) typed else marked) + character
+            assertEquals(before.dropLast(typed.length) + added.filter(editor.takes), this.text, "an editor that ${editor.name}")
         }
-        assertEquals(CORRECTED, phone.text)
     }
 
-    @Test
-    fun `a correction is taken back by backspace, and not made again`() {
+    /** Does the same in each kind of editor. */
+    private fun inEachEditor(work: Phone.(Editor) -> Unit) {
         val phone = phone()
-        phone.type("I will be there tomoreow")
-        assertTrue("[tomorrow]" in phone.strip(), "${phone.strip()}")
-        assertEquals("tomoreow", phone.strip().first(), "what was typed is there to be kept")
-        phone.type(" ")
-        assertEquals("I will be there tomorrow ", phone.text)
-        phone.backspace()
-        assertEquals("I will be there tomoreow ", phone.text)
-        phone.type("ok ")
-        assertEquals("I will be there tomoreow ok ", phone.text)
-    }
-
-    @Test
-    fun `words are taken from the strip, with their space, which a full stop takes the place of`() {
-        val phone = phone()
-        phone.type("See you to")
-        phone.take("tomorrow")
-        assertEquals("See you tomorrow ", phone.text)
-        phone.type(".")
-        assertEquals("See you tomorrow. ", phone.text)
-        assertEquals(Shift.State.ONCE, phone.state.shift.state, "a sentence begins")
-        phone.type("Tomoreow")
-        phone.take("Tomoreow")
-        assertEquals("See you tomorrow. Tomoreow ", phone.text, "what was typed is kept where it was chosen")
-    }
-
-    @Test
-    fun `an editor that tells late, never, or takes no digits, gets what was typed, once`() {
-        val phone = phone()
-        val editors = listOf<(InputConnection) -> InputConnection>({ it }, { Late(it, edits = 1) }, { Late(it, edits = 4) }, ::Silent)
-        for (editor in editors) {
-            phone.open(editor = editor)
-            phone.type("See you tomoreow at the station")
-            assertEquals("See you tomorrow at the station", phone.text)
+        for (editor in EDITORS) {
+            phone.open(reports = editor.reports, editor = editor.around)
+            // What was learned in one editor would be known in the next.
+            runBlocking { app.forgetAll() }
+            phone.work(editor)
         }
-        phone.open(reports = false)
-        phone.type("See you tomoreow at the station")
-        assertEquals("See you tomorrow at the station", phone.text)
-        phone.open(editor = ::NoDigits)
-        phone.type("Line 7 at nine")
-        assertEquals("Line  at nine", phone.text)
+    }
+
+    @Test
+    fun `a text is put right as it is typed, a correction is taken back, a word is taken, and nothing else is done`() = inEachEditor { editor ->
+        fun assertAdded(text: String) = assertEquals(CORRECTED.filter(editor.takes) + text, this.text, "an editor that ${editor.name}")
+        write(PARAGRAPH, editor)
+        assertAdded("")
+        write("I will be there tomoreow", editor)
+        assertTrue("[tomorrow]" in strip(), "${strip()} in an editor that ${editor.name}")
+        assertEquals("tomoreow", strip().first(), "what was typed is there to be kept")
+        write(" ", editor)
+        assertAdded("I will be there tomorrow ")
+        backspace()
+        assertAdded("I will be there tomoreow ")
+        write("ok", editor)
+        // It is not made again.
+        assertAdded("I will be there tomoreow ok")
+        write(". See you to", editor)
+        take("tomorrow")
+        assertAdded("I will be there tomoreow ok. See you tomorrow ")
+        type(".")
+        // The full stop takes the place of the space that came with the word.
+        assertAdded("I will be there tomoreow ok. See you tomorrow. ")
+        assertEquals(Shift.State.ONCE, state.shift.state, "a sentence begins")
+    }
+
+    @Test
+    fun `what was typed is kept where it was chosen`() {
+        val phone = phone()
+        phone.type("See you tomoreow")
+        phone.take("tomoreow")
+        assertEquals("See you tomoreow ", phone.text)
+    }
+
+    @Test
+    fun `several words are taken at once`() = inEachEditor { editor ->
+        write("Can you share some of those facts wi", editor)
+        waitFor("the words ahead in an editor that ${editor.name}") { strip().last() == "with me" }
+        take("with me")
+        assertEquals("Can you share some of those facts with me ", text, "an editor that ${editor.name}")
+        type(".")
+        assertEquals("Can you share some of those facts with me. ", text, "an editor that ${editor.name}")
     }
 
     @Test
@@ -205,28 +212,40 @@ class AppTest {
     }
 
     @Test
+    fun `the longest row of accents is there on a narrow phone, to its end`() {
+        val phone = phone()
+        val o = phone.key(Action.Type("o"))
+        o.performLongClick()
+        settle()
+        val accents = phone.view.all().filterIsInstance<AlternativesView>().single()
+        assertEquals(o.key.alternatives.map(String::uppercase), accents.all().filterIsInstance<TextView>().map { it.text })
+        val end = accents.translationX + accents.childCount * accents.getChildAt(0).width
+        assertTrue(accents.translationX >= 0 && end <= phone.view.width, "from ${accents.translationX} to $end")
+        phone.tap(accents.getChildAt(accents.childCount - 1))
+        assertEquals("Ō", phone.text)
+    }
+
+    @Test
     fun `the next finger may come down before the last one is up`() {
         val phone = phone()
-        val decor = phone.service.window.window!!.decorView
         val fingers = listOf("t", "o").map { phone.middle(phone.key(Action.Type(it))) }
-        for ((action, count) in listOf(
-            MotionEvent.ACTION_DOWN to 1,
-            MotionEvent.ACTION_POINTER_DOWN or SECOND to 2,
-            // The second goes up first, and the letters stay in the order in which they were hit.
-            MotionEvent.ACTION_POINTER_UP or SECOND to 2,
-            MotionEvent.ACTION_UP to 1,
-        )) {
-            val properties = Array(count) { index -> MotionEvent.PointerProperties().apply { id = index } }
-            val places = Array(count) { index ->
-                MotionEvent.PointerCoords().apply {
-                    x = fingers[index].first
-                    y = fingers[index].second
-                }
-            }
-            decor.dispatchTouchEvent(MotionEvent.obtain(0, 0, action, count, properties, places, 0, 0, 1f, 1f, 0, 0, 0, 0))
-        }
-        phone.tell()
+        phone.roll(fingers)
         assertEquals("To", phone.text)
+        phone.roll(fingers)
+        assertEquals("Toto", phone.text)
+        phone.roll(fingers.takeLast(1) + fingers.takeLast(1))
+        assertEquals("Totooo", phone.text)
+    }
+
+    @Test
+    fun `the next finger may come down while the last one changes the page`() {
+        val phone = phone()
+        val (t, seven) = listOf("t", "u").map { phone.middle(phone.key(Action.Type(it))) }
+        val symbols = phone.middle(phone.key(Action.Show(Page.SYMBOLS)))
+        phone.roll(listOf(symbols, seven))
+        assertEquals("7", phone.text)
+        phone.roll(listOf(phone.middle(phone.key(Action.Type(" "))), t))
+        assertEquals("7 t", phone.text)
     }
 
     @Test
@@ -250,6 +269,23 @@ class AppTest {
         (0 until accents.childCount).map { accents.getChildAt(it) as TextView }.single { it.text == "é" }.performClick()
         phone.tell()
         assertEquals("See you tomorrow é", phone.text)
+        val shift = phone.key(Action.Shift)
+        assertTrue(shift.createAccessibilityNodeInfo().actionList.any { it.label == app.getString(R.string.lock) })
+        assertTrue(shift.performAccessibilityAction(AccessibilityNodeInfo.ACTION_LONG_CLICK, null))
+        assertEquals(app.getString(R.string.shift_locked), shift.contentDescription)
+        "ok".forEach { phone.tap(Action.Type(it.toString())) }
+        assertEquals("See you tomorrow éOK", phone.text)
+    }
+
+    @Test
+    fun `a held shift locks capitals, also when the finger goes up`() {
+        val phone = phone()
+        val at = phone.middle(phone.key(Action.Shift))
+        phone.finger(MotionEvent.ACTION_DOWN, at)
+        shadowOf(Looper.getMainLooper()).idleFor(500, TimeUnit.MILLISECONDS)
+        phone.finger(MotionEvent.ACTION_UP, at)
+        settle()
+        assertEquals(Shift.State.LOCKED, phone.state.shift.state)
     }
 
     @Test
@@ -311,6 +347,36 @@ class AppTest {
     }
 
     @Test
+    fun `where what was learned cannot be changed, the settings say so`() {
+        val phone = phone()
+        runBlocking { app.learned.await() }.close()
+        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+        waitFor("the reason") { activity.findViewById<TextView>(R.id.learned_count).text == app.getString(R.string.learned_failed) }
+        activity.findViewById<View>(R.id.learning).performClick()
+        phone.type("Still here")
+        assertEquals("Still here", phone.text)
+    }
+
+    @Test
+    fun `where no keyboard can be opened the keys type, and a later word list helps`() {
+        installModel(app)
+        link(app, "words/lexicon.fst", "NIBBLE_TEST_LEXICON")
+        app.words.start()
+        waitFor("the word list") { app.words.state.value == WordListState.READY }
+        app.words.opened.value!!.close()
+        val phone = Phone()
+        waitFor("the model") { app.brain.state.value == ModelState.Ready }
+        phone.open()
+        phone.type("See you")
+        assertEquals("See you", phone.text)
+        app.words.install(ModelSource { testFile("NIBBLE_TEST_LEXICON").inputStream() })
+        waitFor("the keyboard") { app.keyboard.value != null }
+        phone.ready()
+        phone.type(" tomoreow ")
+        assertEquals("See you tomorrow ", phone.text)
+    }
+
+    @Test
     fun `nothing is learned while that is switched off`() {
         val phone = phone()
         app.learn(false)
@@ -326,8 +392,7 @@ class AppTest {
     private fun learned(): List<String> = runBlocking { app.learned.await().list() }.map { it.word.lowercase() }
 
     private companion object {
-        const val SECOND = 1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT
-        const val PARAGRAPH = "The bus did not come, so I am late. See you tomoreow at the staton, I have to wotk today. "
-        const val CORRECTED = "The bus did not come, so I am late. See you tomorrow at the station, I have to work today. "
+        const val PARAGRAPH = "See you tomoreow at the staton, I have to wotk today. Line 7 at nine. "
+        const val CORRECTED = "See you tomorrow at the station, I have to work today. Line 7 at nine. "
     }
 }

@@ -85,6 +85,8 @@ class LatencyTest {
     private fun handOn(typing: Typing) = object : Listener {
         override fun press(action: Action, touch: Touch?) = typing.press(action, touch)
 
+        override fun lockCapitals() = Unit
+
         override fun take(slot: Slot) = typing.take(slot)
 
         override fun openSettings() = Unit

@@ -134,6 +134,28 @@ class Phone {
         event.recycle()
     }
 
+    /** Two fingers in turn, of which the second comes down while the first is there, and goes up before it. */
+    fun roll(fingers: List<Pair<Float, Float>>) {
+        val second = 1 shl MotionEvent.ACTION_POINTER_INDEX_SHIFT
+        for ((action, count) in listOf(
+            MotionEvent.ACTION_DOWN to 1,
+            MotionEvent.ACTION_POINTER_DOWN or second to 2,
+            MotionEvent.ACTION_POINTER_UP or second to 2,
+            MotionEvent.ACTION_UP to 1,
+        )) {
+            val properties = Array(count) { index -> MotionEvent.PointerProperties().apply { id = index } }
+            val places = Array(count) { index ->
+                MotionEvent.PointerCoords().apply {
+                    x = fingers[index].first
+                    y = fingers[index].second
+                }
+            }
+            val event = MotionEvent.obtain(0, 0, action, count, properties, places, 0, 0, 1f, 1f, 0, 0, 0, 0)
+            service.window.window!!.decorView.dispatchTouchEvent(event)
+        }
+        tell()
+    }
+
     /** The system tells of the cursor, as soon as the editor has told it. */
     fun tell() {
         if (reports) service.onUpdateSelection(0, 0, field.selectionStart, field.selectionEnd, -1, -1)
@@ -170,8 +192,29 @@ private class WithKeys(private val field: EditText, editor: InputConnection) : I
     override fun sendKeyEvent(event: KeyEvent) = field.dispatchKeyEvent(event)
 }
 
+/** A kind of editor that there is, by what it does: as a text field of Android has it, but for what is [around] it. */
+class Editor(
+    val name: String,
+    /** Whether it tells of its own accord. */
+    val reports: Boolean = true,
+    /** Which characters it takes. */
+    val takes: (Char) -> Boolean = { true },
+    val around: (InputConnection) -> InputConnection = { it },
+)
+
+val EDITORS = listOf(
+    Editor("tells at once"),
+    Editor("tells an edit late", around = { Late(it, edits = 1) }),
+    Editor("tells four edits late", around = { Late(it, edits = 4) }),
+    Editor("answers nothing", around = ::Silent),
+    Editor("never tells", reports = false),
+    Editor("tells less than it is asked for", around = ::Short),
+    Editor("tells another text once", around = ::Wrong),
+    Editor("takes no digits", takes = { !it.isDigit() }, around = ::NoDigits),
+)
+
 /** An editor that tells what its text was some edits ago, as one in another process does. */
-class Late(editor: InputConnection, private val edits: Int) : InputConnectionWrapper(editor, true) {
+private class Late(editor: InputConnection, private val edits: Int) : InputConnectionWrapper(editor, true) {
     private val told = ArrayDeque<CharSequence?>()
 
     init {
@@ -189,11 +232,24 @@ class Late(editor: InputConnection, private val edits: Int) : InputConnectionWra
 }
 
 /** An editor that never says what its text is. */
-class Silent(editor: InputConnection) : InputConnectionWrapper(editor, true) {
+private class Silent(editor: InputConnection) : InputConnectionWrapper(editor, true) {
     override fun getTextBeforeCursor(length: Int, flags: Int): CharSequence? = null
 }
 
+/** An editor that tells less than it is asked for, and still enough to know the text by. */
+private class Short(editor: InputConnection) : InputConnectionWrapper(editor, true) {
+    override fun getTextBeforeCursor(length: Int, flags: Int): CharSequence? = super.getTextBeforeCursor(minOf(length, 32), flags)
+}
+
+/** An editor that tells another text in the midst of a word, and its own from then on. */
+private class Wrong(editor: InputConnection) : InputConnectionWrapper(editor, true) {
+    private var asked = 0
+
+    override fun getTextBeforeCursor(length: Int, flags: Int): CharSequence? =
+        if (++asked == 6) "another text" else super.getTextBeforeCursor(length, flags)
+}
+
 /** An editor that takes no digits, and says nothing about it. */
-class NoDigits(editor: InputConnection) : InputConnectionWrapper(editor, true) {
+private class NoDigits(editor: InputConnection) : InputConnectionWrapper(editor, true) {
     override fun commitText(text: CharSequence, cursor: Int) = super.commitText(text.filterNot(Char::isDigit), cursor)
 }
