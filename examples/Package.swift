@@ -18,6 +18,7 @@ let package = Package(
     platforms: [.iOS(.v17), .macOS(.v14)],
     products: [
         .library(name: "ModelSetup", targets: ["ModelSetup"]),
+        .library(name: "ModelViews", targets: ["ModelViews"]),
         .library(name: "KeyboardCore", targets: ["KeyboardCore"]),
         .library(name: "ReplyCore", targets: ["ReplyCore"]),
         .library(name: "ReplyViews", targets: ["ReplyViews"]),
@@ -25,6 +26,7 @@ let package = Package(
     dependencies: [.package(name: "Nibble", path: "..")],
     targets: [
         .target(name: "ModelSetup", dependencies: [nibble], path: "ios-common/Sources/ModelSetup"),
+        .target(name: "ModelViews", dependencies: ["ModelSetup"] + appleFrameworks, path: "ios-common/Sources/ModelViews"),
         .target(name: "SampleTesting", path: "ios-common/Tests/SampleTesting"),
         .testTarget(
             name: "ModelSetupTests", dependencies: ["ModelSetup", "SampleTesting"], path: "ios-common/Tests/ModelSetupTests"),
@@ -54,12 +56,12 @@ let package = Package(
             : .target(name: name, dependencies: dependencies, path: folder, exclude: others)
     }
     package.targets += [
-        xcodeTarget("KeyboardSample", in: "ios-keyboard/App", of: ["KeyboardCore", "ModelSetup"], isApp: true),
+        xcodeTarget("KeyboardSample", in: "ios-keyboard/App", of: ["KeyboardCore", "ModelSetup", "ModelViews"], isApp: true),
         xcodeTarget("KeyboardExtension", in: "ios-keyboard/Extension", of: ["KeyboardCore", "ModelSetup"]),
         .testTarget(
             name: "KeyboardExtensionTests", dependencies: ["KeyboardExtension", "SampleTesting"],
             path: "ios-keyboard/Tests/KeyboardExtensionTests"),
-        xcodeTarget("ReplyApp", in: "ios-reply/App", of: ["ModelSetup", "ReplyCore", "ReplyViews"], isApp: true),
+        xcodeTarget("ReplyApp", in: "ios-reply/App", of: ["ModelSetup", "ModelViews", "ReplyCore", "ReplyViews"], isApp: true),
         xcodeTarget("ReplyShare", in: "ios-reply/Share", of: ["ReplyCore", "ReplyViews"]),
     ]
 #endif

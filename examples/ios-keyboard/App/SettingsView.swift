@@ -1,7 +1,7 @@
 // The one screen of the app: how to switch the keyboard on, what it needs, and what it does with what is typed.
 
 import KeyboardCore
-import ModelSetup
+import ModelViews
 import SwiftUI
 import UniformTypeIdentifiers
 
@@ -10,13 +10,7 @@ struct SettingsView: View {
 
     @Environment(\.openURL) private var openURL
     @State private var text = ""
-    @State private var choice = Choice.model
     @State private var isChoosing = false
-
-    /// What a file is chosen for.
-    private enum Choice {
-        case model, wordList
-    }
 
     var body: some View {
         NavigationStack {
@@ -29,13 +23,6 @@ struct SettingsView: View {
             .navigationTitle("Nibble Keyboard")
         }
         .task { await setup.start() }
-        .fileImporter(isPresented: $isChoosing, allowedContentTypes: [.data]) { result in
-            guard case .success(let file) = result else { return }
-            switch choice {
-            case .model: setup.model.install(file)
-            case .wordList: Task { await setup.install(wordList: file) }
-            }
-        }
     }
 
     private var guide: some View {
@@ -55,15 +42,13 @@ struct SettingsView: View {
 
     private var needs: some View {
         Section("What it thinks with") {
-            Text(setup.model.state.text)
-            switch setup.model.state {
-            case .installing(let fraction): ProgressView(value: fraction)
-            case .missing: Button("Choose the model") { choose(.model) }
-            case .looking, .ready: EmptyView()
-            }
+            ModelView(setup.model)
             Text(setup.wordList.text)
+                .fileImporter(isPresented: $isChoosing, allowedContentTypes: [.data]) { result in
+                    if case .success(let file) = result { Task { await setup.install(wordList: file) } }
+                }
             if setup.wordList != .looking && setup.wordList != .ready {
-                Button("Choose the word list") { choose(.wordList) }
+                Button("Choose the word list") { isChoosing = true }
             }
         }
     }
@@ -88,11 +73,6 @@ struct SettingsView: View {
                 in a file that no other app can read and no backup has.
                 """)
         }
-    }
-
-    private func choose(_ choice: Choice) {
-        self.choice = choice
-        isChoosing = true
     }
 }
 

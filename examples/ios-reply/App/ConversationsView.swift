@@ -1,6 +1,7 @@
 // The conversations; above them the model.
 
 import ModelSetup
+import ModelViews
 import ReplyCore
 import SwiftUI
 
@@ -8,11 +9,13 @@ struct ConversationsView: View {
     let setup: ModelSetup
     let chats: [Chat]
 
+    private let brain = Brain.shared
+
     var body: some View {
         NavigationStack {
             List {
                 Section {
-                    ModelView(setup: setup, brain: .shared)
+                    ModelView(setup, isOpening: brain.isOpening, isUnusable: isUnusable)
                 } footer: {
                     Text("Replies are thought of on this iPhone. Nothing that is written here is stored, or sent to anybody.")
                 }
@@ -28,6 +31,10 @@ struct ConversationsView: View {
             }
             .navigationTitle("Nibble Reply")
         }
+    }
+
+    private var isUnusable: Bool {
+        setup.state == .ready && brain.assistant == nil && !brain.isOpening
     }
 
     private func row(_ conversation: Conversation) -> some View {

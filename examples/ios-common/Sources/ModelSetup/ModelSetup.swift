@@ -109,9 +109,18 @@ extension ModelSetup {
     /// SmolLM2-135M-Instruct.Q4_1.gguf, which `cargo nibble pull smollm2-135m-instruct` fetches.
     public nonisolated static let sha256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-    /// The model that is installed in a folder, opened; every byte of it was checked when it was installed.
+    #if canImport(Darwin)
+        /// From the first model on, for as long as the process runs.
+        private nonisolated static let governor = PowerGovernor()
+    #endif
+
+    /// The model that is installed in a folder, opened; every byte of it was checked when it was installed. It computes with fewer threads
+    /// while the phone is hot.
     public nonisolated static func open(in folder: URL) async throws -> Model {
-        try await ModelStore(directory: folder).open(name, options: Model.Options(checkWeights: false, sourceSHA256: sha256))
+        #if canImport(Darwin)
+            _ = governor
+        #endif
+        return try await ModelStore(directory: folder).open(name, options: Model.Options(checkWeights: false, sourceSHA256: sha256))
     }
 }
 

@@ -20,9 +20,6 @@ import Nibble
     private var model: Model?
     private var letters: Letters?
     private var opening: Task<Void, Never>?
-    #if canImport(Darwin)
-        private var governor: PowerGovernor?
-    #endif
 
     /// - Parameters:
     ///   - shared: What the app has installed.
@@ -63,8 +60,5 @@ import Nibble
         keyboard = try? await model.keyboard(
             lexicons: lexicon.map { [$0] } ?? [], layout: placed(letters), learned: words.learned, memoryLimit: Self.memoryLimit)
         self.model = model
-        #if canImport(Darwin)
-            governor = PowerGovernor()
-        #endif
     }
 }

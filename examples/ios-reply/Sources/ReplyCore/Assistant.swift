@@ -22,12 +22,8 @@ public enum Suggestions: Equatable, Sendable {
 }
 
 /// Replies by Nibble.
-final class NibbleAssistant: Assistant {
+struct NibbleAssistant: Assistant {
     private let replier: Replier
-    #if canImport(Darwin)
-        /// Computes with fewer threads while the phone is hot, for as long as there is a model to compute with.
-        private let governor = PowerGovernor()
-    #endif
 
     /// Over the model that is installed in this folder.
     init(modelIn folder: URL) async throws {

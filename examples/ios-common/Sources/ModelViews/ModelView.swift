@@ -1,17 +1,26 @@
 // Where the model is on its way, and the button to choose one.
 
 import ModelSetup
-import ReplyCore
 import SwiftUI
 import UniformTypeIdentifiers
 
-struct ModelView: View {
-    let setup: ModelSetup
-    let brain: Brain
+public struct ModelView: View {
+    private let setup: ModelSetup
+    private let isOpening: Bool
+    private let isUnusable: Bool
 
     @State private var isChoosing = false
 
-    var body: some View {
+    /// - Parameters:
+    ///   - isOpening: Whether the app is about to use it, when it is installed.
+    ///   - isUnusable: Whether it is installed and does not open.
+    public init(_ setup: ModelSetup, isOpening: Bool = false, isUnusable: Bool = false) {
+        self.setup = setup
+        self.isOpening = isOpening
+        self.isUnusable = isUnusable
+    }
+
+    public var body: some View {
         VStack(alignment: .leading, spacing: 12) {
             Text(words)
             if case .installing(let share) = setup.state {
@@ -27,17 +36,12 @@ struct ModelView: View {
         }
     }
 
-    /// It is installed, and does not open.
-    private var isUnusable: Bool {
-        setup.state == .ready && brain.assistant == nil && !brain.isOpening
-    }
-
     private var canChoose: Bool {
         if case .missing = setup.state { true } else { isUnusable }
     }
 
     private var words: String {
         if isUnusable { return "The model could not be opened. Choose the file again." }
-        return setup.state == .ready && brain.isOpening ? "Opening the model…" : setup.state.text
+        return setup.state == .ready && isOpening ? "Opening the model…" : setup.state.text
     }
 }
