@@ -67,7 +67,7 @@ final class BoardView: UIView {
     }
 
     private func follow() {
-        for (index, key) in keys.enumerated() { key.isPressed = fingers.pressed.contains(index) }
+        for (index, key) in keys.enumerated() { key.isPressed = fingers.pressed == index }
         choices.isHidden = fingers.held == nil
         guard let held = fingers.held else { return }
         choices.show(held, in: fingers.board.choices(held.choices.count, over: held.key, width: Fingers.choiceWidth))

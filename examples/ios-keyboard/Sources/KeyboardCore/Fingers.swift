@@ -14,6 +14,7 @@ import Foundation
     }
 
     private struct Finger {
+        let name: Int
         let key: Int
         let point: CGPoint
         let holding: Task<Void, Never>
@@ -24,13 +25,13 @@ import Foundation
 
     private static let pause = Duration.milliseconds(400), interval = Duration.milliseconds(60)
 
-    /// The keys; with new ones all fingers that are down are forgotten.
+    /// The keys; with new ones the finger that is down is forgotten.
     public var board: Board {
-        didSet { if board != oldValue { forgetAll() } }
+        didSet { if board != oldValue { forget() } }
     }
 
-    /// The keys that fingers are on, by their index.
-    public var pressed: Set<Int> { Set(fingers.values.map(\.key)) }
+    /// The key that a finger is on, by its index.
+    public var pressed: Int? { finger?.key }
 
     /// The key that is held, if one is.
     public private(set) var held: Held?
@@ -38,9 +39,8 @@ import Foundation
     private let press: @MainActor (Action, _ point: CGPoint?) -> Void
     private let changed: @MainActor () -> Void
     private let sleep: @Sendable (Duration) async throws -> Void
-    private var fingers: [Int: Finger] = [:]
-    /// In the order in which they came down.
-    private var order: [Int] = []
+    /// The last that came down, until it is up.
+    private var finger: Finger?
 
     /// - Parameters:
     ///   - press: A key was hit, at a point of the board in units if that is known.
@@ -56,79 +56,77 @@ import Foundation
         self.sleep = sleep
     }
 
-    /// A finger came down. Those that are down already have hit their keys: letters stay in the order in which they were aimed at.
-    public func down(_ finger: Int, at point: CGPoint) {
-        for finger in order { up(finger) }
+    /// A finger came down. The one that is down already has hit its key: letters stay in the order in which they were aimed at.
+    public func down(_ name: Int, at point: CGPoint) {
+        if let finger { up(finger.name) }
         guard let key = board.index(at: point) else { return }
         let isBackspace = board.places[key].key.action == .backspace
         let holding = Task { [weak self] () -> Void in
             // Cancelled when the finger goes up.
-            if isBackspace { try? await self?.repeatBackspace() } else { try? await self?.hold(finger) }
+            if isBackspace { try? await self?.repeatBackspace() } else { try? await self?.hold() }
         }
-        fingers[finger] = Finger(key: key, point: point, holding: holding)
-        order.append(finger)
+        finger = Finger(name: name, key: key, point: point, holding: holding)
         if isBackspace { press(.backspace, nil) }
         changed()
     }
 
     /// A finger moved: to another key, or to another choice of the key that it holds.
-    public func move(_ finger: Int, to point: CGPoint) {
-        guard let old = fingers[finger], board.places[old.key].key.action != .backspace else { return }
-        if let held, held.key == old.key {
+    public func move(_ name: Int, to point: CGPoint) {
+        guard let old = finger, old.name == name, board.places[old.key].key.action != .backspace else { return }
+        if let held {
             let frames = board.choices(held.choices.count, over: held.key, width: Self.choiceWidth)
             self.held?.chosen = frames.indices.min { abs(frames[$0].midX - point.x) < abs(frames[$1].midX - point.x) } ?? 0
         } else if let key = board.index(at: point) {
             if key != old.key { old.holding.cancel() }
-            fingers[finger] = Finger(key: key, point: point, holding: old.holding)
+            finger = Finger(name: name, key: key, point: point, holding: old.holding)
         }
         changed()
     }
 
     /// A finger went up.
-    public func up(_ finger: Int) {
-        guard let end = remove(finger) else { return }
+    public func up(_ name: Int) {
+        guard let end = finger, end.name == name else { return }
+        let chosen = held.map { $0.choices[$0.chosen] }
         let action = board.places[end.key].key.action
-        if let held, held.key == end.key {
-            self.held = nil
-            press(.type(held.choices[held.chosen]), nil)
+        forget()
+        if let chosen {
+            press(.type(chosen), nil)
         } else if action != .backspace {
             press(action, board.inUnits(end.point))
         }
-        changed()
     }
 
     /// The system took a finger away: it has hit nothing.
-    public func cancel(_ finger: Int) {
-        if remove(finger)?.key == held?.key { held = nil }
-        changed()
+    public func cancel(_ name: Int) {
+        if finger?.name == name { forget() }
     }
 
     private func repeatBackspace() async throws {
-        try await sleep(Self.pause)
+        try await wait(Self.pause)
         while true {
             press(.backspace, nil)
-            try await sleep(Self.interval)
+            try await wait(Self.interval)
         }
     }
 
-    private func hold(_ finger: Int) async throws {
-        try await sleep(Self.pause)
-        guard let key = fingers[finger]?.key, case .type(let text) = board.places[key].key.action else { return }
+    private func hold() async throws {
+        try await wait(Self.pause)
+        guard let key = finger?.key, case .type(let text) = board.places[key].key.action else { return }
         let alternatives = board.places[key].key.alternatives
         guard !alternatives.isEmpty else { return }
         held = Held(key: key, choices: [text] + alternatives, chosen: 0)
         changed()
     }
 
-    private func remove(_ finger: Int) -> Finger? {
-        order.removeAll { $0 == finger }
-        let removed = fingers.removeValue(forKey: finger)
-        removed?.holding.cancel()
-        return removed
+    /// Throws where the finger went up meanwhile, though it be in the moment in which the time was over.
+    private func wait(_ time: Duration) async throws {
+        try await sleep(time)
+        try Task.checkCancellation()
     }
 
-    private func forgetAll() {
-        for finger in order { _ = remove(finger) }
+    private func forget() {
+        finger?.holding.cancel()
+        finger = nil
         held = nil
         changed()
     }

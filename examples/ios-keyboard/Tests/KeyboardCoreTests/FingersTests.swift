@@ -20,7 +20,7 @@ import XCTest
         desk.fingers.up(2)
         desk.fingers.up(1)
         XCTAssertEqual(desk.typed, ["t", "o"])
-        XCTAssertEqual(desk.fingers.pressed, [])
+        XCTAssertNil(desk.fingers.pressed)
     }
 
     func testAFingerThatSlidesHitsWhereItEnds() async {
