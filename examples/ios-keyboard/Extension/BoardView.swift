@@ -3,7 +3,7 @@
 import KeyboardCore
 import UIKit
 
-final class BoardView: UIView {
+final class BoardView: BaseView {
     /// The key for the next keyboard: the system handles its touches, held ones too.
     let nextKeyboard = UIButton(type: .custom)
 
@@ -15,18 +15,13 @@ final class BoardView: UIView {
 
     init(press: @escaping @MainActor (Action, CGPoint?) -> Void) {
         self.press = press
-        super.init(frame: .zero)
+        super.init()
         isMultipleTouchEnabled = true
         nextKeyboard.setImage(UIImage(systemName: "globe"), for: .normal)
         nextKeyboard.tintColor = .label
         nextKeyboard.accessibilityLabel = "Next keyboard"
         addSubview(nextKeyboard)
         addSubview(choices)
-    }
-
-    @available(*, unavailable)
-    required init?(coder: NSCoder) {
-        fatalError("this view is in no storyboard")
     }
 
     func show(_ state: TypingState) {
@@ -80,21 +75,16 @@ extension UITouch {
 }
 
 /// What a held key types besides, over it.
-private final class ChoicesView: UIView {
+private final class ChoicesView: BaseView {
     private var labels: [UILabel] = []
 
-    init() {
-        super.init(frame: .zero)
+    override init() {
+        super.init()
         isHidden = true
         isUserInteractionEnabled = false
         backgroundColor = .key
         layer.cornerRadius = 8
         clipsToBounds = true
-    }
-
-    @available(*, unavailable)
-    required init?(coder: NSCoder) {
-        fatalError("this view is in no storyboard")
     }
 
     func show(_ held: Fingers.Held, in frames: [CGRect]) {

@@ -3,7 +3,7 @@
 import KeyboardCore
 import UIKit
 
-final class KeyView: UIView {
+final class KeyView: BaseView {
     let key: Key
     var isPressed = false {
         didSet { if isPressed != oldValue { paint() } }
@@ -17,7 +17,7 @@ final class KeyView: UIView {
     init(_ key: Key, press: @escaping @MainActor (Action, CGPoint?) -> Void) {
         self.key = key
         self.press = press
-        super.init(frame: .zero)
+        super.init()
         isUserInteractionEnabled = false
         layer.cornerRadius = 6
         label.textAlignment = .center
@@ -39,11 +39,6 @@ final class KeyView: UIView {
         }
     }
 
-    @available(*, unavailable)
-    required init?(coder: NSCoder) {
-        fatalError("this view is in no storyboard")
-    }
-
     override func layoutSubviews() {
         super.layoutSubviews()
         label.frame = bounds
@@ -56,9 +51,10 @@ final class KeyView: UIView {
     }
 
     func show(_ state: TypingState) {
-        label.text = key.title(state)
-        image.image = key.symbol(state).flatMap { UIImage(systemName: $0) }
-        accessibilityLabel = key.name(state)
+        let face = key.face(state)
+        label.text = face.title
+        image.image = face.symbol.flatMap { UIImage(systemName: $0) }
+        accessibilityLabel = face.name
         isLit = key.action == .shift && state.shift.state != .off
         paint()
     }
@@ -81,65 +77,29 @@ extension Key {
         if case .type = action { true } else { false }
     }
 
-    fileprivate func title(_ state: TypingState) -> String? {
+    fileprivate func face(_ state: TypingState) -> Face {
         switch action {
-        case .type(" "): "space"
-        case .type(let text): state.shift.apply(text)
-        case .show(.letters): "ABC"
-        case .show(.symbols): "123"
-        case .show(.moreSymbols): "#+="
-        case .enter: state.input.returnKey.title
-        case .shift, .backspace, .nextKeyboard: nil
-        }
-    }
-
-    fileprivate func symbol(_ state: TypingState) -> String? {
-        switch action {
+        case .type(" "): Face(title: "space", name: "Space")
+        case .type(let text): Face(title: state.shift.apply(text), name: state.shift.apply(text))
+        case .show(.letters): Face(title: "ABC", name: "Letters")
+        case .show(.symbols): Face(title: "123", name: "Symbols")
+        case .show(.moreSymbols): Face(title: "#+=", name: "More symbols")
         case .shift:
             switch state.shift.state {
-            case .off: "shift"
-            case .once: "shift.fill"
-            case .locked: "capslock.fill"
+            case .off: Face(symbol: "shift", name: "Shift")
+            case .once: Face(symbol: "shift.fill", name: "Shift, on")
+            case .locked: Face(symbol: "capslock.fill", name: "Capitals, locked")
             }
-        case .backspace: "delete.left"
-        case .enter: state.input.returnKey == .newLine ? "return" : nil
-        case .type, .show, .nextKeyboard: nil
-        }
-    }
-
-    /// What VoiceOver says.
-    fileprivate func name(_ state: TypingState) -> String? {
-        switch action {
-        case .type(" "): "Space"
-        case .type, .nextKeyboard: title(state)
-        case .show(.letters): "Letters"
-        case .show(.symbols): "Symbols"
-        case .show(.moreSymbols): "More symbols"
-        case .shift:
-            switch state.shift.state {
-            case .off: "Shift"
-            case .once: "Shift, on"
-            case .locked: "Capitals, locked"
-            }
-        case .backspace: "Delete"
-        case .enter: state.input.returnKey.title ?? "New line"
+        case .backspace: Face(symbol: "delete.left", name: "Delete")
+        case .enter: state.input.returnKey.map { Face(title: $0, name: $0) } ?? Face(symbol: "return", name: "New line")
+        case .nextKeyboard: Face()
         }
     }
 }
 
-extension ReturnKey {
-    fileprivate var title: String? {
-        switch self {
-        case .newLine: nil
-        case .go: "go"
-        case .join: "join"
-        case .next: "next"
-        case .route: "route"
-        case .search: "search"
-        case .send: "send"
-        case .done: "done"
-        case .emergencyCall: "emergency"
-        case .proceed: "continue"
-        }
-    }
+/// What a key looks like, and what VoiceOver calls it.
+private struct Face {
+    var title: String?
+    var symbol: String?
+    var name: String?
 }

@@ -12,8 +12,7 @@ final class KeyboardViewController: UIInputViewController {
 
     private let predictions: Predictions
     private let shared: SharedFolder
-    private lazy var document = ProxyDocument(self)
-    lazy var typing = Typing(in: document, keyboard: { [predictions] in predictions.keyboard })
+    lazy var typing = Typing(in: self, keyboard: { [predictions] in predictions.keyboard })
     private lazy var board = BoardView { [weak self] action, point in self?.press(action, at: point) }
     private lazy var strip = StripView(
         take: { [weak self] slot in self?.take(slot) }, showWords: { [weak self] in self?.toggleWords() })
@@ -45,7 +44,7 @@ final class KeyboardViewController: UIInputViewController {
         #endif
         view.addSubview(strip)
         view.addSubview(board)
-        height = view.heightAnchor.constraint(equalToConstant: Metrics.portrait.height)
+        height = view.heightAnchor.constraint(equalToConstant: heights.strip + heights.board)
         // The system's own constraint goes first while it lays out its windows.
         height?.priority = UILayoutPriority(999)
         height?.isActive = true
@@ -71,9 +70,8 @@ final class KeyboardViewController: UIInputViewController {
 
     override func viewWillLayoutSubviews() {
         super.viewWillLayoutSubviews()
-        let metrics = Metrics(isLow: traitCollection.verticalSizeClass == .compact)
-        height?.constant = metrics.height
-        let (top, rest) = view.bounds.divided(atDistance: metrics.strip, from: .minYEdge)
+        height?.constant = heights.strip + heights.board
+        let (top, rest) = view.bounds.divided(atDistance: heights.strip, from: .minYEdge)
         strip.frame = top
         board.frame = rest
         words?.frame = rest
@@ -87,6 +85,11 @@ final class KeyboardViewController: UIInputViewController {
     override func selectionDidChange(_ textInput: (any UITextInput)?) {
         super.selectionDidChange(textInput)
         follow()
+    }
+
+    /// In points: less where the phone lies on its side.
+    private var heights: (strip: CGFloat, board: CGFloat) {
+        traitCollection.verticalSizeClass == .compact ? (36, 160) : (44, 216)
     }
 
     /// The system uses one controller for several text fields at times, and says so by a change of the text only.
@@ -125,20 +128,6 @@ final class KeyboardViewController: UIInputViewController {
         board.isHidden = words != nil
         show(typing.state)
     }
-}
-
-/// Heights, in points.
-private struct Metrics {
-    static let portrait = Metrics(isLow: false)
-
-    let strip: CGFloat, row: CGFloat
-
-    init(isLow: Bool) {
-        strip = isLow ? 36 : 44
-        row = isLow ? 40 : 54
-    }
-
-    var height: CGFloat { strip + Board.units.height * row }
 }
 
 /// Lets keys click, if the user has that switched on.

@@ -3,23 +3,17 @@
 import KeyboardCore
 import UIKit
 
-final class ProxyDocument: Document {
-    private weak var controller: UIInputViewController?
-
-    init(_ controller: UIInputViewController) {
-        self.controller = controller
-    }
-
-    var before: String { controller?.textDocumentProxy.documentContextBeforeInput ?? "" }
-    var after: String { controller?.textDocumentProxy.documentContextAfterInput ?? "" }
-    var isSelected: Bool { controller?.textDocumentProxy.selectedText?.isEmpty == false }
+extension KeyboardViewController: Document {
+    var before: String { textDocumentProxy.documentContextBeforeInput ?? "" }
+    var after: String { textDocumentProxy.documentContextAfterInput ?? "" }
+    var isSelected: Bool { textDocumentProxy.selectedText?.isEmpty == false }
 
     func deleteBackward() {
-        controller?.textDocumentProxy.deleteBackward()
+        textDocumentProxy.deleteBackward()
     }
 
     func insert(_ text: String) {
-        controller?.textDocumentProxy.insertText(text)
+        textDocumentProxy.insertText(text)
     }
 }
 
@@ -27,11 +21,6 @@ extension InputField {
     /// What an app says; what it leaves open is text.
     @MainActor init(_ proxy: any UITextDocumentProxy) {
         self.init()
-        var isSecret = proxy.isSecureTextEntry ?? false, isCode = false
-        if let content = proxy.textContentType {
-            isSecret = isSecret || content == .password || content == .newPassword
-            isCode = content == .oneTimeCode
-        }
         switch proxy.keyboardType ?? .default {
         case .emailAddress: field = .email
         case .URL: field = .url
@@ -40,8 +29,9 @@ extension InputField {
         // Without corrections, as for an address: that is what the app asks for.
         default: field = proxy.autocorrectionType == .no ? .email : .text
         }
-        if isCode { field = .code }
-        if isSecret { field = .password }
+        let content = proxy.textContentType ?? nil
+        if content == .oneTimeCode { field = .code }
+        if proxy.isSecureTextEntry == true || content == .password || content == .newPassword { field = .password }
         isNumeric = field == .number || field == .code || proxy.keyboardType == .numbersAndPunctuation
         capitals =
             switch proxy.autocapitalizationType ?? .sentences {
@@ -53,16 +43,16 @@ extension InputField {
         if field == .email && proxy.keyboardType == .emailAddress || field == .url || field == .password { capitals = .none }
         returnKey =
             switch proxy.returnKeyType ?? .default {
-            case .go: .go
-            case .join: .join
-            case .next: .next
-            case .route: .route
-            case .search, .google, .yahoo: .search
-            case .send: .send
-            case .done: .done
-            case .emergencyCall: .emergencyCall
-            case .continue: .proceed
-            default: .newLine
+            case .go: "go"
+            case .join: "join"
+            case .next: "next"
+            case .route: "route"
+            case .search, .google, .yahoo: "search"
+            case .send: "send"
+            case .done: "done"
+            case .emergencyCall: "emergency"
+            case .continue: "continue"
+            default: nil
             }
     }
 }

@@ -3,7 +3,7 @@
 import KeyboardCore
 import UIKit
 
-final class StripView: UIView {
+final class StripView: BaseView {
     private let take: @MainActor (Slot) -> Void
     private let buttons = (0..<3).map { _ in UIButton(type: .system) }
     private let note = UILabel()
@@ -12,7 +12,7 @@ final class StripView: UIView {
 
     init(take: @escaping @MainActor (Slot) -> Void, showWords: @escaping @MainActor () -> Void) {
         self.take = take
-        super.init(frame: .zero)
+        super.init()
         for (at, button) in buttons.enumerated() {
             button.titleLabel?.adjustsFontSizeToFitWidth = true
             button.tintColor = .label
@@ -28,11 +28,6 @@ final class StripView: UIView {
         addSubview(book)
     }
 
-    @available(*, unavailable)
-    required init?(coder: NSCoder) {
-        fatalError("this view is in no storyboard")
-    }
-
     func show(_ state: TypingState, hasWords: Bool) {
         slots = hasWords ? [] : state.slots
         for (at, button) in buttons.enumerated() {
@@ -42,7 +37,7 @@ final class StripView: UIView {
             button.titleLabel?.font = slot?.isBySpace == true ? .boldSystemFont(ofSize: 17) : .systemFont(ofSize: 17)
             button.accessibilityLabel = slot.map { $0.isBySpace ? "\($0.suggestion.word), put in by the space bar" : $0.suggestion.word }
         }
-        note.text = hasWords ? "Learned words" : state.note?.text
+        note.text = hasWords ? "Learned words" : state.note
         let isPrivate = state.input.isPrivate
         book.setImage(UIImage(systemName: hasWords ? "keyboard" : isPrivate ? "lock" : "character.book.closed"), for: .normal)
         book.accessibilityLabel = hasWords ? "Keys" : isPrivate ? "Private field: nothing is learned" : "Learned words"
@@ -62,14 +57,5 @@ final class StripView: UIView {
 
     private func tapped(_ at: Int) {
         if slots.indices.contains(at) { take(slots[at]) }
-    }
-}
-
-extension TypingState.Note {
-    fileprivate var text: String {
-        switch self {
-        case .privateField: "Private field: nothing you type here is learned."
-        case .noModel: "Suggestions need a language model: open Nibble Keyboard."
-        }
     }
 }

@@ -3,7 +3,7 @@
 import KeyboardCore
 import UIKit
 
-final class WordsView: UIView, UITableViewDataSource {
+final class WordsView: BaseView, UITableViewDataSource {
     private let book: WordBook
     private let table = UITableView(frame: .zero, style: .plain)
     private let wipe = UIButton(type: .system)
@@ -14,7 +14,7 @@ final class WordsView: UIView, UITableViewDataSource {
 
     init(_ book: WordBook) {
         self.book = book
-        super.init(frame: .zero)
+        super.init()
         table.register(UITableViewCell.self, forCellReuseIdentifier: "word")
         table.dataSource = self
         table.backgroundColor = .clear
@@ -27,11 +27,6 @@ final class WordsView: UIView, UITableViewDataSource {
         addSubview(empty)
         addSubview(wipe)
         reload()
-    }
-
-    @available(*, unavailable)
-    required init?(coder: NSCoder) {
-        fatalError("this view is in no storyboard")
     }
 
     override func layoutSubviews() {

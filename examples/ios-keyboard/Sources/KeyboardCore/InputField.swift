@@ -2,11 +2,6 @@
 
 import Nibble
 
-/// What the enter key says.
-public enum ReturnKey: Sendable {
-    case newLine, go, join, next, route, search, send, done, emergencyCall, proceed
-}
-
 /// Where capitals begin by themselves.
 public enum Capitals: Sendable {
     case none, words, sentences, all
@@ -15,13 +10,14 @@ public enum Capitals: Sendable {
 /// What an app says of its text field, as far as it matters here.
 public struct InputField: Equatable, Sendable {
     public var field: Keyboard.Field
-    public var returnKey: ReturnKey
+    /// What the return key says; `nil` where it begins a line.
+    public var returnKey: String?
     public var capitals: Capitals
     /// Whether digits are what is typed first.
     public var isNumeric: Bool
 
     public init(
-        field: Keyboard.Field = .text, returnKey: ReturnKey = .newLine, capitals: Capitals = .sentences, isNumeric: Bool = false
+        field: Keyboard.Field = .text, returnKey: String? = nil, capitals: Capitals = .sentences, isNumeric: Bool = false
     ) {
         self.field = field
         self.returnKey = returnKey

@@ -25,14 +25,10 @@ public struct TypingState: Equatable, Sendable {
     }
 
     /// What the strip says where it has no words.
-    public var note: Note? {
+    public var note: String? {
         guard slots.isEmpty else { return nil }
-        if input.isPrivate { return .privateField }
-        return isHelped ? nil : .noModel
-    }
-
-    public enum Note: Sendable {
-        case privateField, noModel
+        if input.isPrivate { return "Private field: nothing you type here is learned." }
+        return isHelped ? nil : "Suggestions need a language model: open Nibble Keyboard."
     }
 }
 
@@ -136,13 +132,16 @@ public struct TypingState: Equatable, Sendable {
         guard let strip = state.strip else { return }
         // The word may have been offered for a text that the document has changed since.
         report()
-        if let edit = session?.accept(slot.suggestion, from: strip) { write(edit) }
+        guard let edit = session?.accept(slot.suggestion, from: strip) else { return }
+        document.apply(edit)
+        wrote()
     }
 
     private func type(_ text: String, at point: CGPoint?) {
         // After a space come letters as a rule.
         if text == " " { state.page = state.input.page }
-        if let session { write(session.key(text, at: point)) } else { write(text) }
+        if let session { document.apply(session.key(text, at: point)) } else { document.insert(text) }
+        wrote()
     }
 
     private func backspace() {
@@ -152,16 +151,8 @@ public struct TypingState: Equatable, Sendable {
 
     /// Where the key does something else than to begin a line, nothing is corrected: the text is sent as it is seen.
     private func enter() {
-        if state.input.returnKey == .newLine { type("\n", at: nil) } else { write("\n") }
-    }
-
-    private func write(_ edit: TypingSession.Edit) {
-        document.apply(edit)
-        wrote()
-    }
-
-    private func write(_ text: String) {
-        document.insert(text)
+        guard state.input.returnKey != nil else { return type("\n", at: nil) }
+        document.insert("\n")
         wrote()
     }
 

@@ -140,7 +140,7 @@ import XCTest
         let address = Field()
         (address.keyboardType, address.returnKeyType) = (.emailAddress, .go)
         await phone.open(address)
-        XCTAssertEqual(phone.state.input, InputField(field: .email, returnKey: .go, capitals: .none))
+        XCTAssertEqual(phone.state.input, InputField(field: .email, returnKey: "go", capitals: .none))
         await phone.type("a@b")
         XCTAssertEqual(phone.text, "a@b", "no capital begins an address")
         let plain = Field()
