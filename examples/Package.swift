@@ -56,8 +56,8 @@ let package = Package(
             : .target(name: name, dependencies: dependencies, path: folder, exclude: others)
     }
     package.targets += [
-        xcodeTarget("KeyboardSample", in: "ios-keyboard/App", of: ["KeyboardCore", "ModelSetup", "ModelViews"], isApp: true),
-        xcodeTarget("KeyboardExtension", in: "ios-keyboard/Extension", of: ["KeyboardCore", "ModelSetup"]),
+        xcodeTarget("KeyboardSample", in: "ios-keyboard/App", of: ["KeyboardCore", "ModelViews"], isApp: true),
+        xcodeTarget("KeyboardExtension", in: "ios-keyboard/Extension", of: ["KeyboardCore"]),
         .testTarget(
             name: "KeyboardExtensionTests", dependencies: ["KeyboardExtension", "SampleTesting"],
             path: "ios-keyboard/Tests/KeyboardExtensionTests"),

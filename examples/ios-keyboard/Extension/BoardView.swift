@@ -46,19 +46,19 @@ final class BoardView: BaseView {
     }
 
     override func touchesBegan(_ touches: Set<UITouch>, with event: UIEvent?) {
-        touches.forEach { fingers.down($0.finger, at: $0.location(in: self)) }
+        touches.forEach { fingers.down(ObjectIdentifier($0), at: $0.location(in: self)) }
     }
 
     override func touchesMoved(_ touches: Set<UITouch>, with event: UIEvent?) {
-        touches.forEach { fingers.move($0.finger, to: $0.location(in: self)) }
+        touches.forEach { fingers.move(ObjectIdentifier($0), to: $0.location(in: self)) }
     }
 
     override func touchesEnded(_ touches: Set<UITouch>, with event: UIEvent?) {
-        touches.forEach { fingers.up($0.finger) }
+        touches.forEach { fingers.up(ObjectIdentifier($0)) }
     }
 
     override func touchesCancelled(_ touches: Set<UITouch>, with event: UIEvent?) {
-        touches.forEach { fingers.cancel($0.finger) }
+        touches.forEach { fingers.cancel(ObjectIdentifier($0)) }
     }
 
     private func follow() {
@@ -67,11 +67,6 @@ final class BoardView: BaseView {
         guard let held = fingers.held else { return }
         choices.show(held, in: fingers.board.choices(held.choices.count, over: held.key, width: Fingers.choiceWidth))
     }
-}
-
-extension UITouch {
-    /// The same for as long as the finger is down.
-    fileprivate var finger: Int { Int(bitPattern: ObjectIdentifier(self)) }
 }
 
 /// What a held key types besides, over it.

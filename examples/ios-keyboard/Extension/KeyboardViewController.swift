@@ -1,17 +1,13 @@
 // Ties the keyboard to iOS: the system makes one of these for a text field, and all of them share one process.
 
 import KeyboardCore
-import ModelSetup
 import UIKit
 
 final class KeyboardViewController: UIInputViewController {
     /// One for all controllers of the process.
-    private static let ofProcess = Predictions(
-        shared: SharedFolder(AppGroup.container), words: WordBook(in: .applicationSupportDirectory),
-        bundledWordList: Bundle.main.url(forResource: "lexicon-en", withExtension: "fst"))
+    private static let ofProcess = Predictions(shared: SharedFolder(), words: WordBook(in: .applicationSupportDirectory))
 
     private let predictions: Predictions
-    private let shared: SharedFolder
     lazy var typing = Typing(in: self, keyboard: { [predictions] in predictions.keyboard })
     private lazy var board = BoardView { [weak self] action, point in self?.press(action, at: point) }
     private lazy var strip = StripView(
@@ -20,15 +16,14 @@ final class KeyboardViewController: UIInputViewController {
     private var words: WordsView?
     private var height: NSLayoutConstraint?
 
-    init(predictions: Predictions, shared: SharedFolder) {
+    init(predictions: Predictions) {
         self.predictions = predictions
-        self.shared = shared
         super.init(nibName: nil, bundle: nil)
     }
 
     /// What iOS calls.
     override convenience init(nibName: String?, bundle: Bundle?) {
-        self.init(predictions: Self.ofProcess, shared: SharedFolder(AppGroup.container))
+        self.init(predictions: Self.ofProcess)
     }
 
     @available(*, unavailable)
@@ -53,7 +48,7 @@ final class KeyboardViewController: UIInputViewController {
 
     override func viewWillAppear(_ animated: Bool) {
         super.viewWillAppear(animated)
-        letters = shared.settings.letters
+        letters = predictions.shared.settings.letters
         follow()
         show(typing.state)
         Task { [weak self, predictions] in

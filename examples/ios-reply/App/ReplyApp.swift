@@ -6,8 +6,7 @@ import ReplyCore
 import SwiftUI
 
 @main struct ReplyApp: App {
-    @State private var setup = ModelSetup(
-        in: AppGroup.models, bundled: Bundle.main.url(forResource: "model", withExtension: "gguf"))
+    @State private var setup = ModelSetup(in: AppGroup.models)
     @State private var chats = Conversation.demo.map { Chat($0, brain: .shared) }
 
     var body: some Scene {

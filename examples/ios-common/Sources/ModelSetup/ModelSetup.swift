@@ -50,7 +50,7 @@ extension ModelState {
     /// - Parameters:
     ///   - folder: For models alone; in the container of the App Group where an extension takes part.
     ///   - bundled: The model that came with the app, if one did.
-    public nonisolated init(in folder: URL, bundled: URL?) {
+    public nonisolated init(in folder: URL, bundled: URL? = Bundle.main.url(forResource: "model", withExtension: "gguf")) {
         self.folder = folder
         self.bundled = bundled
     }

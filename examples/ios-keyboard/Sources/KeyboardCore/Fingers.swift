@@ -14,7 +14,7 @@ import Foundation
     }
 
     private struct Finger {
-        let name: Int
+        let name: AnyHashable
         let key: Int
         let point: CGPoint
         let holding: Task<Void, Never>
@@ -57,7 +57,7 @@ import Foundation
     }
 
     /// A finger came down. The one that is down already has hit its key: letters stay in the order in which they were aimed at.
-    public func down(_ name: Int, at point: CGPoint) {
+    public func down(_ name: AnyHashable, at point: CGPoint) {
         if let finger { up(finger.name) }
         guard let key = board.index(at: point) else { return }
         let isBackspace = board.places[key].key.action == .backspace
@@ -71,7 +71,7 @@ import Foundation
     }
 
     /// A finger moved: to another key, or to another choice of the key that it holds.
-    public func move(_ name: Int, to point: CGPoint) {
+    public func move(_ name: AnyHashable, to point: CGPoint) {
         guard let old = finger, old.name == name, board.places[old.key].key.action != .backspace else { return }
         if let held {
             let frames = board.choices(held.choices.count, over: held.key, width: Self.choiceWidth)
@@ -84,7 +84,7 @@ import Foundation
     }
 
     /// A finger went up.
-    public func up(_ name: Int) {
+    public func up(_ name: AnyHashable) {
         guard let end = finger, end.name == name else { return }
         let chosen = held.map { $0.choices[$0.chosen] }
         let action = board.places[end.key].key.action
@@ -97,7 +97,7 @@ import Foundation
     }
 
     /// The system took a finger away: it has hit nothing.
-    public func cancel(_ name: Int) {
+    public func cancel(_ name: AnyHashable) {
         if finger?.name == name { forget() }
     }
 

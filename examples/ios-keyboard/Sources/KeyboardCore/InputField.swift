@@ -9,21 +9,14 @@ public enum Capitals: Sendable {
 
 /// What an app says of its text field, as far as it matters here.
 public struct InputField: Equatable, Sendable {
-    public var field: Keyboard.Field
+    public var field = Keyboard.Field.text
     /// What the return key says; `nil` where it begins a line.
     public var returnKey: String?
-    public var capitals: Capitals
+    public var capitals = Capitals.sentences
     /// Whether digits are what is typed first.
-    public var isNumeric: Bool
+    public var isNumeric = false
 
-    public init(
-        field: Keyboard.Field = .text, returnKey: String? = nil, capitals: Capitals = .sentences, isNumeric: Bool = false
-    ) {
-        self.field = field
-        self.returnKey = returnKey
-        self.capitals = capitals
-        self.isNumeric = isNumeric
-    }
+    public init() {}
 
     /// What is shown first.
     public var page: Page { isNumeric ? .symbols : .letters }

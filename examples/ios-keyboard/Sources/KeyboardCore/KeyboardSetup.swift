@@ -27,22 +27,17 @@ public enum WordListState: Equatable, Sendable {
     }
 
     private let shared: SharedFolder
-    private let bundledWordList: URL?
 
-    /// - Parameters:
-    ///   - bundledModel: The model that came with the app, if one did.
-    ///   - bundledWordList: The word list that came with it.
-    public init(_ shared: SharedFolder, bundledModel: URL?, bundledWordList: URL?) {
+    public init(_ shared: SharedFolder) {
         self.shared = shared
-        self.bundledWordList = bundledWordList
-        model = ModelSetup(in: shared.models, bundled: bundledModel)
+        model = ModelSetup(in: shared.models)
         settings = shared.settings
     }
 
     /// Looks for what is there.
     public func start() async {
         model.start()
-        wordList = await shared.lexicon(bundled: bundledWordList) == nil ? .missing : .ready
+        wordList = await shared.lexicon() == nil ? .missing : .ready
     }
 
     /// Takes a word list that the user chose.

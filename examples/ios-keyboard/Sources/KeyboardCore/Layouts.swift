@@ -55,7 +55,7 @@ public func rows(of page: Page, letters: Letters, field: Keyboard.Field, hasGlob
             zip(rows[0], "1234567890").map { letter($0, digit: $1) },
             centred(rows[1].map { letter($0) }),
             [Key(action: .shift, width: 1.5)] + rows[2].map { letter($0) } + [backspace],
-            lastRow(to: .symbols, beforeSpace: beforeSpace(in: field), hasGlobe: hasGlobe),
+            lastRow(to: .symbols, beforeSpace: field == .email ? "@" : field == .url ? "/" : ",", hasGlobe: hasGlobe),
         ]
     case .symbols:
         return [
@@ -81,14 +81,6 @@ public func placed(_ letters: Letters) -> Keyboard.Layout {
             guard case .type(let text) = place.key.action else { return nil }
             return Keyboard.Key(Character(text), frame: place.face)
         })
-}
-
-private func beforeSpace(in field: Keyboard.Field) -> String {
-    switch field {
-    case .email: "@"
-    case .url: "/"
-    default: ","
-    }
 }
 
 private func lastRow(to other: Page, beforeSpace: String, hasGlobe: Bool) -> [Key] {

@@ -9,26 +9,22 @@ import Nibble
     /// Nibble's keyboard; `nil` until there is a model.
     public private(set) var keyboard: Keyboard?
 
+    /// What the app has installed, and the user chosen.
+    public let shared: SharedFolder
+
     /// What was learned from what the user wrote.
     public let words: WordBook
 
     /// Bytes that the keyboard may write to. The system ends an extension that takes more than some 50 MB in all.
     private static let memoryLimit = 24_000_000
 
-    private let shared: SharedFolder
-    private let bundledWordList: URL?
     private var model: Model?
     private var letters: Letters?
     private var opening: Task<Void, Never>?
 
-    /// - Parameters:
-    ///   - shared: What the app has installed.
-    ///   - words: What the keyboard learns.
-    ///   - bundledWordList: The one that came with the extension, if one did.
-    public nonisolated init(shared: SharedFolder, words: WordBook, bundledWordList: URL? = nil) {
+    public nonisolated init(shared: SharedFolder, words: WordBook) {
         self.shared = shared
         self.words = words
-        self.bundledWordList = bundledWordList
     }
 
     /// Opens what is there, and follows what the user has chosen since. Where there was no model yet it looks again.
@@ -56,7 +52,7 @@ import Nibble
     /// Without a model, or with one that this version cannot run, the keys type; the app says why.
     private func openKeyboard(_ letters: Letters) async {
         guard let model = try? await ModelSetup.open(in: shared.models) else { return }
-        let lexicon = await shared.lexicon(bundled: bundledWordList)
+        let lexicon = await shared.lexicon()
         keyboard = try? await model.keyboard(
             lexicons: lexicon.map { [$0] } ?? [], layout: placed(letters), learned: words.learned, memoryLimit: Self.memoryLimit)
         self.model = model

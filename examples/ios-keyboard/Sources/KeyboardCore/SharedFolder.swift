@@ -18,9 +18,15 @@ public struct SharedFolder: Sendable {
     /// Models alone.
     public let models: URL
     private let words: URL
+    private let bundledWords: URL?
     private let file: URL
 
-    public init(_ container: URL) {
+    /// - Parameter bundledWords: The word list that came with the app or its extension, which is taken where the user chose none.
+    public init(
+        _ container: URL = AppGroup.container,
+        bundledWords: URL? = Bundle.main.url(forResource: "lexicon-en", withExtension: "fst")
+    ) {
+        self.bundledWords = bundledWords
         models = container.appendingPathComponent("Models", isDirectory: true)
         words = container.appendingPathComponent("lexicon.fst")
         file = container.appendingPathComponent("settings.json")
@@ -37,12 +43,11 @@ public struct SharedFolder: Sendable {
     }
 
     /// The word list; `nil` while there is none that this version reads.
-    ///
-    /// - Parameter bundled: The one that came with the app, which is taken where the user chose none.
-    public func lexicon(bundled: URL?) async -> Lexicon? {
-        if let chosen = try? await Lexicon(contentsOf: words) { return chosen }
-        guard let bundled else { return nil }
-        return try? await Lexicon(contentsOf: bundled)
+    public func lexicon() async -> Lexicon? {
+        for file in [words, bundledWords].compactMap(\.self) {
+            if let lexicon = try? await Lexicon(contentsOf: file) { return lexicon }
+        }
+        return nil
     }
 
     /// Takes a word list that the user chose, when it has proven to be one.

@@ -15,15 +15,9 @@ public struct Slot: Equatable, Sendable {
 public func slots(
     _ suggestions: [Keyboard.Suggestion], typed: String, autocorrect: String?, ahead: Keyboard.Suggestion? = nil
 ) -> [Slot] {
-    let ahead = ahead.map { [Slot(suggestion: $0, isBySpace: false)] } ?? []
-    return words(suggestions, typed: typed, autocorrect: autocorrect).prefix(3 - ahead.count) + ahead
-}
-
-private func words(_ suggestions: [Keyboard.Suggestion], typed: String, autocorrect: String?) -> [Slot] {
-    guard !typed.isEmpty else { return suggestions.map { Slot(suggestion: $0, isBySpace: false) } }
-    let bySpace = autocorrect ?? typed
+    let bySpace = typed.isEmpty ? nil : autocorrect ?? typed
     let literal = suggestions.first { $0.word == typed } ?? Keyboard.Suggestion(word: typed, probability: 0, kind: .literal)
     let others = suggestions.filter { $0.word != typed }
-    let mended = others.filter { $0.word == bySpace }, rest = others.filter { $0.word != bySpace }
-    return ([literal] + mended + rest).map { Slot(suggestion: $0, isBySpace: $0.word == bySpace) }
+    let words = (typed.isEmpty ? [] : [literal]) + others.filter { $0.word == bySpace } + others.filter { $0.word != bySpace }
+    return (words.prefix(ahead == nil ? 3 : 2) + (ahead.map { [$0] } ?? [])).map { Slot(suggestion: $0, isBySpace: $0.word == bySpace) }
 }

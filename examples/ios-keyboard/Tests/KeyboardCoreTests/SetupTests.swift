@@ -16,7 +16,7 @@ import XCTest
     }
 
     func testWhatIsChosenIsThereForTheKeyboard() async throws {
-        let setup = KeyboardSetup(shared, bundledModel: nil, bundledWordList: nil)
+        let setup = KeyboardSetup(shared)
         setup.settings.letters = .qwertz
         setup.settings.isLearning = false
         XCTAssertEqual(shared.settings, setup.settings)
@@ -25,13 +25,13 @@ import XCTest
     }
 
     func testWhatCannotBeWrittenDownGoesBack() async throws {
-        let setup = KeyboardSetup(SharedFolder(folder.appendingPathComponent("nowhere")), bundledModel: nil, bundledWordList: nil)
+        let setup = KeyboardSetup(SharedFolder(folder.appendingPathComponent("nowhere")))
         setup.settings.letters = .qwertz
         XCTAssertEqual(setup.settings.letters, .qwerty)
     }
 
     func testAWordListIsTakenWhenItIsOne() async throws {
-        let setup = KeyboardSetup(shared, bundledModel: nil, bundledWordList: nil)
+        let setup = KeyboardSetup(shared)
         await setup.start()
         XCTAssertEqual(setup.wordList, .missing)
         let other = folder.appendingPathComponent("other")
@@ -44,14 +44,14 @@ import XCTest
         XCTAssertEqual(setup.wordList, .ready)
         await setup.install(wordList: other)
         XCTAssertEqual(setup.wordList, .unfit)
-        let kept = await shared.lexicon(bundled: nil)
+        let kept = await shared.lexicon()
         XCTAssertNotNil(kept, "the one that was there stays")
         let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.contains("partial") }
         XCTAssertEqual(left, [])
     }
 
     func testTheWordListThatCameWithTheAppIsTakenWhereNoneWasChosen() async throws {
-        let setup = KeyboardSetup(shared, bundledModel: nil, bundledWordList: try testFile("NIBBLE_TEST_LEXICON"))
+        let setup = KeyboardSetup(SharedFolder(folder, bundledWords: try testFile("NIBBLE_TEST_LEXICON")))
         await setup.start()
         XCTAssertEqual(setup.wordList, .ready)
     }
@@ -61,8 +61,9 @@ import XCTest
         await predictions.open()
         XCTAssertNil(predictions.keyboard)
         XCTAssertNotNil(predictions.words.learned)
-        let setup = KeyboardSetup(shared, bundledModel: try testFile("NIBBLE_TEST_MODEL"), bundledWordList: try testFile("NIBBLE_TEST_LEXICON"))
+        let setup = KeyboardSetup(shared)
         await setup.start()
+        setup.model.install(try testFile("NIBBLE_TEST_MODEL"))
         await setup.model.settled()
         try await shared.install(wordList: testFile("NIBBLE_TEST_LEXICON"))
 
