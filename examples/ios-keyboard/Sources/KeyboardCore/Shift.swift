@@ -1,24 +1,22 @@
 // The shift key.
 
-import Foundation
-
 /// It goes down by itself where a capital belongs, unless the user has moved it since the last letter.
 public struct Shift: Equatable, Sendable {
     public enum State: Sendable {
         case off, once, locked
     }
 
-    /// Two taps within so many seconds lock it.
-    private static let doubleTap: TimeInterval = 0.3
+    /// Two taps within this time lock it.
+    private static let doubleTap = Duration.milliseconds(300)
 
     public private(set) var state = State.off
     private var isByUser = false
-    private var tapped: TimeInterval?
+    private var tapped: ContinuousClock.Instant?
 
     public init() {}
 
-    /// The key was tapped, at a time in seconds.
-    public mutating func tap(at now: TimeInterval) {
+    /// The key was tapped.
+    public mutating func tap(at now: ContinuousClock.Instant) {
         let isDouble = tapped.map { now - $0 <= Self.doubleTap } ?? false
         let wasLocked = state == .locked
         state = wasLocked ? .off : isDouble ? .locked : state == .off ? .once : .off

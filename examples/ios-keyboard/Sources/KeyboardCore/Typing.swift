@@ -44,7 +44,7 @@ public struct TypingState: Equatable, Sendable {
 
     private unowned let document: any Document
     private let keyboard: @MainActor () -> Keyboard?
-    private let now: @MainActor () -> TimeInterval
+    private let now: @MainActor () -> ContinuousClock.Instant
     private var session: TypingSession?
     private var watching: Task<Void, Never>?
     /// The text field, as the system knows it.
@@ -53,10 +53,10 @@ public struct TypingState: Equatable, Sendable {
     /// - Parameters:
     ///   - document: What is typed into. It is there for as long as this.
     ///   - keyboard: Nibble's, as soon as there is one.
-    ///   - now: A time in seconds.
+    ///   - now: The time; tests have one of their own.
     public init(
         in document: any Document, keyboard: @escaping @MainActor () -> Keyboard?,
-        now: @escaping @MainActor () -> TimeInterval = { ProcessInfo.processInfo.systemUptime }
+        now: @escaping @MainActor () -> ContinuousClock.Instant = { .now }
     ) {
         self.document = document
         self.keyboard = keyboard
