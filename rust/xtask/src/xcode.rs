@@ -14,21 +14,51 @@ const SAMPLES: [&str; 2] = ["ios-keyboard", "ios-reply"];
 /// The only thing that a target is entitled to.
 const APP_GROUP: &str = "com.apple.security.application-groups";
 
-/// Looks through the project of each sample.
+/// The privacy manifest of a target, or of the SDK.
+const MANIFEST: &str = "PrivacyInfo.xcprivacy";
+
+const ASKS: &str = "what Apple asks a reason for is in the privacy manifest";
+
+/// What Apple asks a reason for, by the category under which a privacy manifest gives it: "Describing use of required reason API".
+const REASONED: [(&str, &str); 5] = [
+    (
+        "FileTimestamp",
+        "creationDate creationDateKey modificationDate fileModificationDate contentModificationDate contentModificationDateKey \
+         getattrlist getattrlistat getattrlistbulk fgetattrlist stat fstat fstatat lstat",
+    ),
+    ("SystemBootTime", "systemUptime mach_absolute_time"),
+    (
+        "DiskSpace",
+        "volumeAvailableCapacity volumeAvailableCapacityKey volumeAvailableCapacityForImportantUsage \
+         volumeAvailableCapacityForImportantUsageKey volumeAvailableCapacityForOpportunisticUsage \
+         volumeAvailableCapacityForOpportunisticUsageKey volumeTotalCapacity volumeTotalCapacityKey systemFreeSize systemSize \
+         statfs statvfs fstatfs fstatvfs",
+    ),
+    ("ActiveKeyboards", "activeInputModes"),
+    ("UserDefaults", "UserDefaults AppStorage"),
+];
+
+/// Looks through the project of each sample, and at what the SDK and the samples ask of the system.
 pub fn check() -> Result<Tally> {
     let examples = shell::root().join("examples");
     let package = text(&examples.join("Package.swift"))?;
-    SAMPLES.iter().map(|sample| check_sample(&examples.join(sample), &package)).sum()
+    let mut tally =
+        SAMPLES.iter().map(|sample| check_sample(&examples.join(sample), &package)).sum::<Result<Tally>>()?;
+    let sdk = shell::root().join("ios/Sources/Nibble");
+    tally += outcome(&sdk, ASKS, undeclared(&sdk.join(MANIFEST), &[&sdk])?);
+    Ok(tally)
+}
+
+fn outcome(folder: &Path, what: &str, wrong: Vec<String>) -> Tally {
+    println!("{}: {what}: {}", folder.display(), if wrong.is_empty() { "yes" } else { "no" });
+    wrong.iter().for_each(|wrong| println!("  {wrong}"));
+    Tally::of(wrong.is_empty())
 }
 
 fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     let project = Project::open(folder)?;
     let mut tally = Tally::default();
-    let mut expect = |what: &str, wrong: Vec<String>| {
-        println!("{}: {what}: {}", folder.display(), if wrong.is_empty() { "yes" } else { "no" });
-        wrong.iter().for_each(|wrong| println!("  {wrong}"));
-        tally += Tally::of(wrong.is_empty());
-    };
+    let mut expect = |what: &str, wrong: Vec<String>| tally += outcome(folder, what, wrong);
     expect("every object of the project is there, and is used", project.wrong_references());
     let products = project.texts("XCSwiftPackageProductDependency", "productName");
     let unknown = |product: &&String| !package.contains(&format!(".library(name: \"{product}\""));
@@ -38,10 +68,11 @@ fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS"] {
         named.extend(project.settings(setting));
     }
-    named.extend(folders.iter().map(|target| format!("{target}/PrivacyInfo.xcprivacy")));
+    named.extend(folders.iter().map(|target| format!("{target}/{MANIFEST}")));
     expect("its files are there", named.into_iter().filter(|name| !folder.join(name).exists()).collect());
     let described = text(&folder.join("project.yml"))?;
     let mut shared = project.texts("PBXNativeTarget", "name");
+    shared.extend(products);
     for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS", "PRODUCT_BUNDLE_IDENTIFIER", "SAMPLE_ID"] {
         shared.extend(project.settings(setting));
     }
@@ -50,7 +81,7 @@ fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     let asked = entitled.iter().map(|file| dictionary(&folder.join(file))).collect::<Result<Vec<_>>>()?;
     let others = asked.iter().flat_map(Dictionary::keys).filter(|key| *key != APP_GROUP).cloned();
     expect("its targets are entitled to their App Group alone", others.collect());
-    let manifests = folders.iter().map(|target| dictionary(&folder.join(target).join("PrivacyInfo.xcprivacy")));
+    let manifests = folders.iter().map(|target| dictionary(&folder.join(target).join(MANIFEST)));
     expect("nothing is collected, and nobody tracked", {
         let untrue = |manifest: &Dictionary| {
             let tracks = manifest.get("NSPrivacyTracking").and_then(Value::as_boolean) != Some(false);
@@ -68,7 +99,48 @@ fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
             .map(|(target, _)| target.clone())
             .collect()
     });
+    let (own, common) = (folder.join("Sources"), folder.with_file_name("ios-common").join("Sources"));
+    let asked = folders.iter().map(|target| {
+        let target = folder.join(target);
+        undeclared(&target.join(MANIFEST), &[&target, &own, &common])
+    });
+    expect(ASKS, asked.collect::<Result<Vec<_>>>()?.concat());
     Ok(tally)
+}
+
+/// What the Swift sources of some folders ask of the system that a manifest gives no reason for.
+fn undeclared(manifest: &Path, folders: &[&Path]) -> Result<Vec<String>> {
+    let given = text(manifest)?;
+    let mut found = vec![];
+    for file in folders.iter().map(|folder| swift_files(folder)).collect::<Result<Vec<_>>>()?.concat() {
+        found.extend(without_reason(&text(&file)?, &given).map(|call| format!("{}: {call}", file.display())));
+    }
+    Ok(found)
+}
+
+/// The words of a source, comments left out, that Apple asks a reason for and a manifest has none.
+fn without_reason<'a>(source: &'a str, manifest: &'a str) -> impl Iterator<Item = &'a str> {
+    let code = source.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let words = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    words.filter(move |word| {
+        REASONED.iter().any(|(category, calls)| {
+            let given = format!("<string>NSPrivacyAccessedAPICategory{category}</string>");
+            calls.split(' ').any(|call| call == *word) && !manifest.contains(&given)
+        })
+    })
+}
+
+fn swift_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("reading {}: {error}", folder.display()))?;
+    let mut found = vec![];
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.is_dir() {
+            found.extend(swift_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "swift") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// A `project.pbxproj`: objects that name each other.
@@ -142,6 +214,14 @@ fn dictionary(file: &Path) -> Result<Dictionary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_apple_asks_a_reason_for_and_the_manifest_does_not_have_is_found() {
+        let source = "let now = ProcessInfo.processInfo.systemUptime // not UserDefaults\nstat(path, &state)";
+        let found = |manifest| without_reason(source, manifest).collect::<Vec<_>>();
+        assert_eq!(found(""), ["systemUptime", "stat"]);
+        assert_eq!(found("<string>NSPrivacyAccessedAPICategoryFileTimestamp</string>"), ["systemUptime"]);
+    }
 
     #[test]
     fn what_is_named_and_not_there_is_found() {
