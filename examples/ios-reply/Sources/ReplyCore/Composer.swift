@@ -7,6 +7,8 @@ import Foundation
 struct Composer: Equatable, Sendable {
     private(set) var text = ""
     private(set) var isWriting = false
+    /// What the draft took the place of.
+    private var replaced = ""
 
     var canSend: Bool {
         !isWriting && !text.allSatisfy(\.isWhitespace)
@@ -14,7 +16,7 @@ struct Composer: Equatable, Sendable {
 
     /// A draft begins, in the place of what was there.
     mutating func begin() {
-        self = Composer(isWriting: true)
+        self = Composer(isWriting: true, replaced: text)
     }
 
     /// The model wrote something; after a stop nothing of it is taken.
@@ -23,11 +25,17 @@ struct Composer: Equatable, Sendable {
         text = String((text + piece).drop(while: \.isWhitespace))
     }
 
-    /// The draft is whole, was stopped, or failed: what there is stays, to be edited.
+    /// The draft is whole, or was stopped: what there is stays, to be edited. Where there is nothing, what was there before comes back.
     mutating func end() {
         guard isWriting else { return }
-        isWriting = false
+        self = Composer(text: text.isEmpty ? replaced : text)
         while text.last?.isWhitespace == true { text.removeLast() }
+    }
+
+    /// The draft failed: half of it is worth less than what was there before.
+    mutating func fail() {
+        if isWriting, !replaced.isEmpty { text = "" }
+        end()
     }
 
     /// The user changed the text: a draft under way is the user's from now on.

@@ -11,6 +11,8 @@ import Observation
         didSet {
             suggestions = nil
             hasFailed = false
+            // A draft under way answers what was said before.
+            stop()
         }
     }
 
@@ -102,12 +104,13 @@ extension Drafting {
                 }
                 try Task.checkCancellation()
                 hasFailed = composer.text.isEmpty
+                composer.end()
             } catch {
                 // Whoever cancelled it has said what becomes of the text.
                 if Task.isCancelled { return }
                 hasFailed = true
+                composer.fail()
             }
-            composer.end()
         }
     }
 

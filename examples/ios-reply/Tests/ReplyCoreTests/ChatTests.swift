@@ -123,8 +123,9 @@ import XCTest
             await drafting.written()
             XCTAssertEqual(drafting.note, .noDraft)
             XCTAssertFalse(drafting.isWriting)
+            XCTAssertEqual(drafting.text, "Yes", "what was there before comes back")
         }
-        drafting.text = "Yes"
+        drafting.text = "Yes!"
         XCTAssertNil(drafting.note)
     }
 
@@ -139,6 +140,30 @@ import XCTest
         chat.send()
         XCTAssertEqual(chat.conversation.messages.last, .mine("Yes"))
         XCTAssertNil(chat.drafting.note)
+    }
+
+    func testWhatWasTypedComesBackWhereADraftFails() async throws {
+        let assistant = FakeAssistant()
+        let drafting = try await chat(assistant).drafting
+        drafting.text = "I will"
+        drafting.write()
+        assistant.pen.yield("Yes")
+        assistant.pen.finish(throwing: Trouble())
+        await drafting.written()
+        XCTAssertEqual(drafting.text, "I will")
+        XCTAssertEqual(drafting.note, .noDraft)
+    }
+
+    func testADraftIsStoppedWhenSomethingNewIsSaid() async throws {
+        let assistant = FakeAssistant()
+        let drafting = try await chat(assistant).drafting
+        drafting.write()
+        assistant.pen.yield("Yes")
+        await waited { drafting.text == "Yes" }
+        drafting.turns.append(Replier.Turn(fromMe: false, text: "Or not?"))
+        XCTAssertFalse(drafting.isWriting)
+        await assistant.stopped()
+        XCTAssertEqual(drafting.text, "Yes", "what was written stays")
     }
 
     func testWithoutAModelThereAreNoChipsAndTheyComeWithIt() async throws {

@@ -34,6 +34,23 @@ final class ComposerTests: XCTestCase {
         XCTAssertFalse(composer.isWriting)
     }
 
+    func testWhatWasThereComesBackWhereADraftIsStoppedBeforeItsFirstWordOrFails() {
+        var stopped = Composer(), failed = writing, alone = Composer()
+        stopped.type("old")
+        stopped.begin()
+        stopped.add(" ")
+        stopped.end()
+        XCTAssertEqual(stopped.text, "old")
+        failed.fail()
+        XCTAssertEqual(failed.text, "old")
+        alone.begin()
+        alone.add("Yes ")
+        alone.fail()
+        XCTAssertEqual(alone.text, "Yes", "there was nothing before it")
+        alone.fail()
+        XCTAssertEqual(alone.text, "Yes")
+    }
+
     func testWhatTheUserTypesEndsTheDraft() {
         var composer = writing
         composer.type("Yes, I will")
