@@ -43,7 +43,7 @@ struct SettingsView: View {
     private var needs: some View {
         Section("What it thinks with") {
             ModelView(setup.model)
-            Text(setup.wordList.text)
+            Text(setup.wordList.rawValue)
                 .fileImporter(isPresented: $isChoosing, allowedContentTypes: [.data]) { result in
                     if case .success(let file) = result { Task { await setup.install(wordList: file) } }
                 }
@@ -72,18 +72,6 @@ struct SettingsView: View {
                 often you write which word behind which, never a number or an address, and nothing in private fields. What it learned is \
                 in a file that no other app can read and no backup has.
                 """)
-        }
-    }
-}
-
-extension WordListState {
-    fileprivate var text: String {
-        switch self {
-        case .unfit: "That file is no word list, or one of another version. Choose another one."
-        case .unreadable: "The word list could not be copied. Choose it again."
-        case .looking: "Looking for the word list…"
-        case .missing: "Corrections need a word list: lexicon-en, a file of 1.4 MB."
-        case .ready: "The word list is ready."
         }
     }
 }

@@ -52,9 +52,9 @@ final class KeyboardViewController: UIInputViewController {
         follow()
         show(typing.state)
         Task { [weak self, predictions] in
-            let hadKeyboard = predictions.keyboard != nil
+            let before = predictions.keyboard
             await predictions.open()
-            if !hadKeyboard { self?.typing.assist() }
+            if predictions.keyboard !== before { self?.typing.assist() }
         }
     }
 

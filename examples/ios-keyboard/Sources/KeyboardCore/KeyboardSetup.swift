@@ -5,13 +5,13 @@ import ModelSetup
 import Nibble
 import Observation
 
-/// Where the word list is.
-public enum WordListState: Equatable, Sendable {
-    case looking, missing, ready
-    /// What was chosen is no word list, or one of another version.
-    case unfit
-    /// What was chosen cannot be read, or there is no room for it.
-    case unreadable
+/// Where the word list is, and what is said of that on a screen.
+public enum WordListState: String, Sendable {
+    case looking = "Looking for the word list…"
+    case missing = "Corrections need a word list: lexicon-en, a file of 1.4 MB."
+    case ready = "The word list is ready."
+    case unfit = "That file is no word list, or one of another version. Choose another one."
+    case unreadable = "The word list could not be copied. Choose it again."
 }
 
 /// Fills the folder that the keyboard reads.
@@ -44,6 +44,7 @@ public enum WordListState: Equatable, Sendable {
     public func install(wordList file: URL) async {
         do {
             try await shared.install(wordList: file)
+            settings.wordList = UUID()
             wordList = .ready
         } catch NibbleError.lexiconUnfit {
             wordList = .unfit

@@ -19,7 +19,7 @@ import Nibble
     private static let memoryLimit = 24_000_000
 
     private var model: Model?
-    private var letters: Letters?
+    private var followed = Settings()
     private var opening: Task<Void, Never>?
 
     public nonisolated init(shared: SharedFolder, words: WordBook) {
@@ -30,31 +30,32 @@ import Nibble
     /// Opens what is there, and follows what the user has chosen since. Where there was no model yet it looks again.
     public func open() async {
         // Several controllers may appear at once.
-        let opening = self.opening ?? Task {
-            await openAll()
-            self.opening = nil
+        let opening = Task { [opening] in
+            await opening?.value
+            await follow(shared.settings)
         }
         self.opening = opening
         await opening.value
     }
 
-    private func openAll() async {
-        let settings = shared.settings
+    private func follow(_ settings: Settings) async {
         await words.open(isLearning: settings.isLearning)
-        if keyboard == nil {
+        if keyboard == nil || settings.wordList != followed.wordList {
             await openKeyboard(settings.letters)
-        } else if letters != settings.letters {
+        } else if settings.letters != followed.letters {
             try? keyboard?.setLayout(placed(settings.letters))
         }
-        letters = settings.letters
+        followed = settings
     }
 
     /// Without a model, or with one that this version cannot run, the keys type; the app says why.
     private func openKeyboard(_ letters: Letters) async {
-        guard let model = try? await ModelSetup.open(in: shared.models) else { return }
+        if model == nil { model = try? await ModelSetup.open(in: shared.models) }
+        guard let model else { return }
         let lexicon = await shared.lexicon()
+        // The memory is there for one.
+        keyboard?.close()
         keyboard = try? await model.keyboard(
             lexicons: lexicon.map { [$0] } ?? [], layout: placed(letters), learned: words.learned, memoryLimit: Self.memoryLimit)
-        self.model = model
     }
 }

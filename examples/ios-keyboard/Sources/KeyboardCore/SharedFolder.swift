@@ -9,6 +9,8 @@ public struct Settings: Codable, Equatable, Sendable {
     public var letters = Letters.qwerty
     /// Whether what is written is learned, in fields that allow it.
     public var isLearning = true
+    /// Another for each word list that was chosen.
+    public var wordList: UUID?
 
     public init() {}
 }

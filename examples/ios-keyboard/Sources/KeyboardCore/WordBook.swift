@@ -36,7 +36,7 @@ import Nibble
     /// Forgets everything. What could not be read is gone when the keyboard starts the next time.
     public func wipe() async {
         try? await learned?.wipe()
-        if !isReadable { try? FileManager.default.removeItem(at: file) }
+        if !isReadable { isReadable = (try? FileManager.default.removeItem(at: file)) != nil }
     }
 
     private func openFile() async {

@@ -83,6 +83,23 @@ import XCTest
         XCTAssertLessThan(taken, 40_000_000)
     }
 
+    func testAWordListThatIsChosenLaterIsTakenWhenTheKeyboardAppears() async throws {
+        let predictions = Predictions(shared: shared, words: WordBook(in: folder.appendingPathComponent("own")))
+        let setup = KeyboardSetup(shared)
+        setup.model.install(try testFile("NIBBLE_TEST_MODEL"))
+        await setup.model.settled()
+        await predictions.open()
+        let without = try XCTUnwrap(predictions.keyboard)
+        await setup.install(wordList: try testFile("NIBBLE_TEST_LEXICON"))
+        await predictions.open()
+        let with = try XCTUnwrap(predictions.keyboard)
+        XCTAssertFalse(with === without)
+        let found = try await with.suggest(context: "See you ", typed: "tomoreow")
+        XCTAssertEqual(found.autocorrect, "tomorrow")
+        await predictions.open()
+        XCTAssertTrue(predictions.keyboard === with, "nothing else was chosen")
+    }
+
     func testLearnedWordsThatCannotBeReadAreLeftAsTheyAreUntilTheyAreWiped() async throws {
         let own = folder.appendingPathComponent("own"), file = own.appendingPathComponent("learned.redb")
         let held = WordBook(in: own)
@@ -96,6 +113,7 @@ import XCTest
         XCTAssertEqual(try Data(contentsOf: file), bytes)
         await second.wipe()
         XCTAssertFalse(FileManager.default.fileExists(atPath: file.path))
+        XCTAssertTrue(second.isReadable, "nothing is left that cannot be read")
         let third = WordBook(in: own)
         await third.open(isLearning: true)
         XCTAssertTrue(third.isReadable)
