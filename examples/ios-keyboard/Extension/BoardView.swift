@@ -12,6 +12,7 @@ final class BoardView: BaseView {
     private let choices = ChoicesView()
     private var keys: [KeyView] = []
     private var rows: [[Key]] = []
+    private var shift = Shift()
 
     init(press: @escaping @MainActor (Action, CGPoint?) -> Void) {
         self.press = press
@@ -30,8 +31,11 @@ final class BoardView: BaseView {
             keys.forEach { $0.removeFromSuperview() }
             keys = rows.joined().map { KeyView($0, press: press) }
             keys.forEach { insertSubview($0, at: 0) }
+            // At once: a finger that comes down before the one that changed the page is up aims at the new keys.
             setNeedsLayout()
+            layoutIfNeeded()
         }
+        shift = state.shift
         keys.forEach { $0.show(state) }
     }
 
@@ -65,7 +69,7 @@ final class BoardView: BaseView {
         for (index, key) in keys.enumerated() { key.isPressed = fingers.pressed == index }
         choices.isHidden = fingers.held == nil
         guard let held = fingers.held else { return }
-        choices.show(held, in: fingers.board.choices(held.choices.count, over: held.key, width: Fingers.choiceWidth))
+        choices.show(held.choices.map(shift.apply), chosen: held.chosen, in: fingers.board.choices(held.choices.count, over: held.key))
     }
 }
 
@@ -82,16 +86,16 @@ private final class ChoicesView: BaseView {
         clipsToBounds = true
     }
 
-    func show(_ held: Fingers.Held, in frames: [CGRect]) {
+    func show(_ texts: [String], chosen: Int, in frames: [CGRect]) {
         frame = frames.dropFirst().reduce(frames[0]) { $0.union($1) }
         labels.forEach { $0.removeFromSuperview() }
-        labels = held.choices.indices.map { at in
-            let label = UILabel(frame: convert(frames[at], from: superview))
-            label.text = held.choices[at]
+        labels = zip(texts, frames).enumerated().map { at, choice in
+            let label = UILabel(frame: convert(choice.1, from: superview))
+            label.text = choice.0
             label.textAlignment = .center
             label.font = .systemFont(ofSize: 22)
-            label.textColor = at == held.chosen ? .white : .label
-            label.backgroundColor = at == held.chosen ? .tintColor : .clear
+            label.textColor = at == chosen ? .white : .label
+            label.backgroundColor = at == chosen ? .tintColor : .clear
             addSubview(label)
             return label
         }

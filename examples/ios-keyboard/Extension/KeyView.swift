@@ -31,12 +31,6 @@ final class KeyView: BaseView {
         // The control for the next keyboard lies over its key, and has a name of its own.
         isAccessibilityElement = key.action != .nextKeyboard
         accessibilityTraits = .keyboardKey
-        accessibilityCustomActions = key.alternatives.map { text in
-            UIAccessibilityCustomAction(name: text) { _ in
-                press(.type(text), nil)
-                return true
-            }
-        }
     }
 
     override func layoutSubviews() {
@@ -55,6 +49,12 @@ final class KeyView: BaseView {
         label.text = face.title
         image.image = face.symbol.flatMap { UIImage(systemName: $0) }
         accessibilityLabel = face.name
+        accessibilityCustomActions = key.others(state.shift).map { name, action in
+            UIAccessibilityCustomAction(name: name) { [press] _ in
+                press(action, nil)
+                return true
+            }
+        }
         isLit = key.action == .shift && state.shift.state != .off
         paint()
     }
@@ -92,8 +92,13 @@ extension Key {
             }
         case .backspace: Face(symbol: "delete.left", name: "Delete")
         case .enter: state.input.returnKey.map { Face(title: $0, name: $0) } ?? Face(symbol: "return", name: "New line")
-        case .nextKeyboard: Face()
+        case .lockCapitals, .nextKeyboard: Face()
         }
+    }
+
+    /// What it does besides, and what VoiceOver calls that.
+    fileprivate func others(_ shift: Shift) -> [(name: String, action: Action)] {
+        action == .shift ? [("Lock capitals", .lockCapitals)] : alternatives.map { (shift.apply($0), .type($0)) }
     }
 }
 

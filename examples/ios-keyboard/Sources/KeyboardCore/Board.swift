@@ -6,6 +6,8 @@ import Foundation
 public struct Board: Equatable, Sendable {
     /// The size of four rows, in units.
     public static let units = CGSize(width: 10, height: 4)
+    /// How wide a choice of a held key is, in points.
+    public static let choiceWidth: CGFloat = 38
 
     /// A key in its place.
     public struct Place: Equatable, Sendable {
@@ -53,8 +55,8 @@ public struct Board: Equatable, Sendable {
     }
 
     /// Where the choices of a held key are seen: in a row above it, the first over the key itself, the others to the side that has room.
-    public func choices(_ count: Int, over index: Int, width: CGFloat) -> [CGRect] {
-        let face = places[index].face
+    public func choices(_ count: Int, over index: Int) -> [CGRect] {
+        let face = places[index].face, width = Self.choiceWidth
         let fitsRight = face.midX - width / 2 + CGFloat(count) * width <= size.width
         let step = fitsRight ? width : -width
         return (0..<count).map { at in

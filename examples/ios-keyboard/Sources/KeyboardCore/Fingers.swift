@@ -20,9 +20,6 @@ import Foundation
         let holding: Task<Void, Never>
     }
 
-    /// How wide a choice of a held key is, in points.
-    public static let choiceWidth: CGFloat = 38
-
     private static let pause = Duration.milliseconds(400), interval = Duration.milliseconds(60)
 
     /// The keys; with new ones the finger that is down is forgotten.
@@ -74,7 +71,7 @@ import Foundation
     public func move(_ name: AnyHashable, to point: CGPoint) {
         guard let old = finger, old.name == name, board.places[old.key].key.action != .backspace else { return }
         if let held {
-            let frames = board.choices(held.choices.count, over: held.key, width: Self.choiceWidth)
+            let frames = board.choices(held.choices.count, over: held.key)
             self.held?.chosen = frames.indices.min { abs(frames[$0].midX - point.x) < abs(frames[$1].midX - point.x) } ?? 0
         } else if let key = board.index(at: point) {
             if key != old.key { old.holding.cancel() }

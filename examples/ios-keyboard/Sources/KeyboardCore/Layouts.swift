@@ -9,6 +9,8 @@ public enum Action: Hashable, Sendable {
     case type(String)
     case show(Page)
     case shift
+    /// It does what two taps on shift do, which VoiceOver cannot send in so short a time.
+    case lockCapitals
     case backspace
     case enter
     /// It leads to the next keyboard of the device. The system does that by a control of its own.
@@ -52,21 +54,21 @@ public func rows(of page: Page, letters: Letters, field: Keyboard.Field, hasGlob
     case .letters:
         let rows = letters.rows
         return [
-            zip(rows[0], "1234567890").map { letter($0, digit: $1) },
-            centred(rows[1].map { letter($0) }),
-            [Key(action: .shift, width: 1.5)] + rows[2].map { letter($0) } + [backspace],
+            keys(rows[0], digits: Array("1234567890")),
+            centred(keys(rows[1])),
+            [Key(action: .shift, width: 1.5)] + keys(rows[2]) + [backspace],
             lastRow(to: .symbols, beforeSpace: field == .email ? "@" : field == .url ? "/" : ",", hasGlobe: hasGlobe),
         ]
     case .symbols:
         return [
-            "1234567890".map(symbol), "-/:;()€&@\"".map(symbol),
-            [Key(action: .show(.moreSymbols), width: 1.5)] + "*'#?!+%".map(symbol) + [backspace],
+            keys("1234567890"), keys("-/:;()€&@\""),
+            [Key(action: .show(.moreSymbols), width: 1.5)] + keys("*'#?!+%") + [backspace],
             lastRow(to: .letters, beforeSpace: ",", hasGlobe: hasGlobe),
         ]
     case .moreSymbols:
         return [
-            "[]{}^~=§°´".map(symbol), "_\\|<>$£¥•…".map(symbol),
-            [Key(action: .show(.symbols), width: 1.5)] + "¿¡„“”‘’".map(symbol) + [backspace],
+            keys("[]{}^~=§°´"), keys("_\\|<>$£¥•…"),
+            [Key(action: .show(.symbols), width: 1.5)] + keys("¿¡„“”‘’") + [backspace],
             lastRow(to: .letters, beforeSpace: ",", hasGlobe: hasGlobe),
         ]
     }
@@ -96,13 +98,12 @@ private func lastRow(to other: Page, beforeSpace: String, hasGlobe: Bool) -> [Ke
 
 private let backspace = Key(action: .backspace, width: 1.5)
 
-private func letter(_ letter: Character, digit: Character? = nil) -> Key {
-    let others = (digit.map { [$0] } ?? []) + (accents[letter].map(Array.init) ?? [])
-    return Key(action: .type(String(letter)), alternatives: others.map(String.init))
-}
-
-private func symbol(_ symbol: Character) -> Key {
-    Key(action: .type(String(symbol)))
+/// Keys that type a character each, and while they are held a digit or the letter with marks.
+private func keys(_ characters: String, digits: [Character] = []) -> [Key] {
+    characters.enumerated().map { at, character in
+        let others = digits.dropFirst(at).prefix(1) + (accents[character] ?? "")
+        return Key(action: .type(String(character)), alternatives: others.map(String.init))
+    }
 }
 
 /// Nine letters over ten units: the outermost reach to the edge.

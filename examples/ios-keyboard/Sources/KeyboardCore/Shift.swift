@@ -24,6 +24,12 @@ public struct Shift: Equatable, Sendable {
         isByUser = true
     }
 
+    /// Capitals only, until the next tap.
+    public mutating func lock() {
+        state = .locked
+        isByUser = true
+    }
+
     /// Something was typed: one letter is what it was down for.
     public mutating func typed() {
         if state != .locked { self = Shift() }

@@ -16,8 +16,6 @@ public struct TypingState: Equatable, Sendable {
     /// What is known of the words at the cursor.
     public var strip: TypingSession.Strip?
 
-    public init() {}
-
     public var rows: [[Key]] { KeyboardCore.rows(of: page, letters: letters, field: input.field, hasGlobe: hasGlobe) }
 
     public var slots: [Slot] {
@@ -121,6 +119,7 @@ public struct TypingState: Equatable, Sendable {
         case .type(let text): type(state.shift.apply(text), at: point)
         case .show(let page): state.page = page
         case .shift: state.shift.tap(at: now())
+        case .lockCapitals: state.shift.lock()
         case .backspace: backspace()
         case .enter: enter()
         case .nextKeyboard: break

@@ -78,9 +78,9 @@ final class BoardTests: XCTestCase {
         let board = Board(rows: rows(of: .letters, letters: .qwerty, field: .text, hasGlobe: true), size: view)
         for (letter, direction) in [("e", 1.0), ("o", -1.0)] {
             let index = try XCTUnwrap(board.places.firstIndex { $0.key.action == .type(letter) })
-            let frames = board.choices(8, over: index, width: 30)
+            let frames = board.choices(6, over: index)
             XCTAssertEqual(frames[0].midX, board.places[index].face.midX)
-            XCTAssertEqual(frames[1].midX - frames[0].midX, 30 * direction)
+            XCTAssertEqual(frames[1].midX - frames[0].midX, Board.choiceWidth * direction)
             XCTAssertTrue(frames.allSatisfy { $0.minX >= 0 && $0.maxX <= view.width }, "\(letter): \(frames)")
         }
     }

@@ -50,7 +50,7 @@ import XCTest
         await desk.pass()
         let held = try XCTUnwrap(desk.fingers.held)
         XCTAssertEqual(held.choices.prefix(3), ["e", "3", "é"])
-        desk.fingers.move(1, to: CGPoint(x: desk.middle("e").x + 2 * Fingers.choiceWidth, y: 0))
+        desk.fingers.move(1, to: CGPoint(x: desk.middle("e").x + 2 * Board.choiceWidth, y: 0))
         desk.fingers.up(1)
         XCTAssertEqual(desk.typed, ["é"])
         XCTAssertNil(desk.fingers.held)

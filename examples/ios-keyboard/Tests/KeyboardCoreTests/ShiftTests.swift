@@ -46,6 +46,16 @@ final class ShiftTests: XCTestCase {
         XCTAssertEqual(slow.state, .off)
     }
 
+    func testItCanBeLockedWithoutTaps() {
+        var shift = Shift()
+        shift.lock()
+        shift.typed()
+        shift.follow(false)
+        XCTAssertEqual(shift.state, .locked)
+        shift.tap(at: start)
+        XCTAssertEqual(shift.state, .off)
+    }
+
     func testWhatHasNoCapitalOfOneLetterStaysSmall() {
         var shift = Shift()
         XCTAssertEqual(shift.apply("é"), "é")

@@ -162,13 +162,37 @@ import XCTest
         }
         for button in phone.views(UIButton.self) { XCTAssertNotNil(button.accessibilityLabel) }
         XCTAssertNoThrow(try phone.button("tomorrow, put in by the space bar"))
-        let space = try XCTUnwrap(phone.views(KeyView.self).first { $0.accessibilityLabel == "Space" })
-        XCTAssertTrue(space.accessibilityActivate())
+        XCTAssertTrue(try phone.key("Space").accessibilityActivate())
         XCTAssertEqual(phone.text, "See you tomorrow ")
-        let letter = try XCTUnwrap(phone.views(KeyView.self).first { $0.accessibilityLabel == "e" })
-        let accent = try XCTUnwrap(letter.accessibilityCustomActions?.first { $0.name == "é" })
+        let accent = try XCTUnwrap(phone.key("e").accessibilityCustomActions?.first { $0.name == "é" })
         XCTAssertEqual(accent.actionHandler?(accent), true)
         XCTAssertEqual(phone.text, "See you tomorrow é")
+    }
+
+    func testAFingerThatComesDownBeforeThePageHasChangedHitsTheNewKeys() async throws {
+        let phone = try await Phone(hasModel: false)
+        await phone.type("I 1")
+        let letters = try await Phone(hasModel: false)
+        let first = phone.down(.type(" ")), second = phone.down(at: letters.middle(.type("t")))
+        phone.controller.view.layoutIfNeeded()
+        phone.up(first)
+        phone.up(second)
+        XCTAssertEqual(phone.text, "I 1 t")
+    }
+
+    func testWhatAKeyOffersIsShownAndNamedAsItIsTyped() async throws {
+        let phone = try await Phone(hasModel: false)
+        XCTAssertEqual(phone.state.shift.state, .once)
+        let finger = phone.down(.type("e"))
+        await phone.wait(for: "the accents") { phone.views(UILabel.self).contains { $0.text == "É" } }
+        phone.up(finger)
+        XCTAssertEqual(phone.text, "E")
+        let shift = try phone.key("Shift")
+        let lock = try XCTUnwrap(shift.accessibilityCustomActions?.first)
+        XCTAssertEqual(lock.actionHandler?(lock), true)
+        XCTAssertEqual(shift.accessibilityLabel, "Capitals, locked")
+        let names = try XCTUnwrap(phone.key("A").accessibilityCustomActions).map(\.name)
+        XCTAssertEqual(names.first, "À")
     }
 
     func testTheBookShowsWhatWasLearnedAndForgetsIt() async throws {

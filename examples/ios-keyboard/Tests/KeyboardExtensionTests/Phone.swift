@@ -175,6 +175,33 @@ import XCTest
         try XCTUnwrap(views(UIButton.self).first { $0.accessibilityLabel == label || $0.title(for: .normal) == label }, label)
     }
 
+    func key(_ label: String) throws -> KeyView {
+        try XCTUnwrap(views(KeyView.self).first { $0.accessibilityLabel == label }, label)
+    }
+
+    func middle(_ action: Action) -> CGPoint {
+        guard let key = views(KeyView.self).first(where: { $0.key.action == action }) else {
+            XCTFail("no key for \(action)")
+            return .zero
+        }
+        return CGPoint(x: key.frame.midX, y: key.frame.midY)
+    }
+
+    func down(_ action: Action) -> UITouch {
+        down(at: middle(action))
+    }
+
+    func down(at point: CGPoint) -> UITouch {
+        let touch = UITouch()
+        touch.standInLocation = point
+        views(BoardView.self).first?.touchesBegan([touch], with: nil)
+        return touch
+    }
+
+    func up(_ touch: UITouch) {
+        views(BoardView.self).first?.touchesEnded([touch], with: nil)
+    }
+
     /// Waits for something that is bound to come.
     func wait(for what: String, _ isThere: () async -> Bool) async {
         for _ in 0..<6_000 {
@@ -193,11 +220,7 @@ import XCTest
     }
 
     private func tap(_ action: Action) {
-        guard let key = views(KeyView.self).first(where: { $0.key.action == action }) else { return XCTFail("no key for \(action)") }
-        let touch = UITouch()
-        touch.standInLocation = CGPoint(x: key.frame.midX, y: key.frame.midY)
-        key.superview?.touchesBegan([touch], with: nil)
-        key.superview?.touchesEnded([touch], with: nil)
+        up(down(action))
         controller.view.layoutIfNeeded()
     }
 
