@@ -103,6 +103,22 @@ import XCTest
         }
     }
 
+    func testACorrectionIsTakenBackInADocumentThatTellsOfEachCharacterLate() async throws {
+        try await openKeyboard()
+        document.tells = .late(1)
+        typing.begin(field { $0.capitals = .none }, of: UUID())
+        for character in "See you tomoreow" {
+            type(String(character))
+            typing.report()
+        }
+        await wait(for: "the correction") { $0.strip?.autocorrect == "tomorrow" }
+        for (key, text) in [(Action.type(" "), "See you tomorrow "), (.backspace, "See you tomoreow ")] {
+            typing.press(key)
+            typing.report()
+            XCTAssertEqual(document.text, text)
+        }
+    }
+
     func testAWordThatComesTooLateChangesNothing() async throws {
         try await openKeyboard()
         typing.begin(InputField(), of: UUID())

@@ -51,7 +51,7 @@ pub struct Typing {
     /// Whether the text is what the editor has, once it has heard of every edit.
     settled: bool,
     /// What the text was before the edits of which the editor has not yet told, oldest first.
-    unheard: VecDeque<Text>,
+    unheard: VecDeque<Earlier>,
     /// Where the keys of the last characters of the word at the cursor were hit: of all those that were typed here.
     touches: Vec<Option<Point>>,
     generation: u64,
@@ -72,6 +72,13 @@ pub struct Typing {
 struct Text {
     before: String,
     after: String,
+}
+
+/// What the text was before an edit.
+struct Earlier {
+    text: Text,
+    /// Bytes before the cursor that the edit takes away.
+    deleted: usize,
 }
 
 /// A correction that the next key can take back.
@@ -419,7 +426,7 @@ impl Typing {
         if self.unheard.len() == UNHEARD {
             self.unheard.pop_front();
         }
-        self.unheard.push_back(self.text.clone());
+        self.unheard.push_back(Earlier { text: self.text.clone(), deleted: edit.delete.len() });
         let kept = self.text.before.len() - edit.delete.len();
         debug_assert!(self.text.before.ends_with(&edit.delete));
         self.text.before.truncate(kept);
@@ -484,13 +491,28 @@ impl Text {
 
     /// Whether an editor may show this text so: it shows less of it, or knows less.
     fn is_shown_by(&self, told: &Text) -> bool {
+        self.is_shown_without(0, told)
+    }
+
+    /// As [`is_shown_by`](Self::is_shown_by), without the last bytes before the cursor.
+    fn is_shown_without(&self, last: usize, told: &Text) -> bool {
+        let before = &self.before[..self.before.len() - last];
         let same_after = self.after == told.after
             || !told.after.is_empty() && self.after.starts_with(&told.after)
             || !self.after.is_empty() && told.after.starts_with(&self.after);
-        let Some(hidden) = self.before.strip_suffix(told.before.as_str()) else { return false };
+        let Some(hidden) = before.strip_suffix(told.before.as_str()) else { return false };
         let begins_anew = hidden.ends_with(char::is_whitespace) || told.before.starts_with(char::is_whitespace);
         let plausible = begins_anew && !told.before.is_empty() || told.before.chars().count() >= SURE;
         same_after && (hidden.is_empty() || plausible)
+    }
+}
+
+impl Earlier {
+    /// Whether an editor may show this text so, or what it was on the way to the next: many take away one character after another.
+    fn is_shown_by(&self, told: &Text) -> bool {
+        let kept = self.text.before.len() - self.deleted;
+        let mut going = self.text.before[kept..].char_indices().map(|(at, _)| self.deleted - at).chain([0]);
+        going.any(|last| self.text.is_shown_without(last, told))
     }
 }
 
@@ -773,6 +795,25 @@ mod tests {
         typing.reported("The", "", false);
         typing.reported("The", "", false);
         assert_eq!(typing.accept(typing.generation(), "Then"), Some(Edit::new("The", "Then ")));
+    }
+
+    #[test]
+    fn an_editor_that_takes_away_one_character_after_another_may_tell_of_each() {
+        let mut typing = text_field();
+        typed(&mut typing, "see teh");
+        typing.reported("see teh", "", false);
+        answer(&mut typing, "the");
+        assert_eq!(typing.key(" ", None), Edit::new("teh", "the "));
+        for before in ["see te", "see t", "see ", "see the "] {
+            typing.reported(before, "", false);
+            assert_eq!(typing.text.before, "see the ", "{before}");
+        }
+        assert_eq!(typing.backspace(), Edit::new("the ", "teh "));
+        typing.reported("see t", "", false);
+        assert_eq!(typing.key("x", None), Edit::new("", "x"));
+        assert_eq!(typing.text.before, "see teh x");
+        typing.reported("see teh x", "", false);
+        assert!(typing.settled && typing.unheard.is_empty());
     }
 
     #[test]
