@@ -308,6 +308,10 @@ impl Write for Limited {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
     use crate::tokenizer::tests::tokenizer;
 
@@ -414,6 +418,46 @@ mod tests {
             assert!(error.contains("chat template") && error.contains(expected), "{source}: {error}");
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_template_of_any_parts_ends_and_repeats_nothing(parts in vec(part(), 0..12)) {
+            if let Err(error) = write(&parts.concat()) {
+                prop_assert!(!error.contains("secret"), "{error}");
+            }
+        }
+    }
+
+    /// A part of a template, which need not fit to the others.
+    fn part() -> impl Strategy<Value = String> {
+        let parts = [
+            CHATML,
+            "{% for m in messages %}",
+            "{% endfor %}",
+            "{% if messages[0].content %}",
+            "{% else %}",
+            "{% endif %}",
+            "{{ m.content | trim }}",
+            "{{ messages | tojson(indent=2) }}",
+            "{{ messages[-1].role[1:] }}",
+            "{% set x = 'a' * 99999 %}",
+            "{{ x ~ x | upper | replace('A', x) }}",
+            "{% macro f(a) %}",
+            "{{ f(f(x)) }}",
+            "{% endmacro %}",
+            "{{ raise_exception(x) }}",
+            "{{ strftime_now('%d %b') }}",
+            "{% generation %}",
+            "{#",
+            "#}",
+            "{{",
+            "}}",
+            "{%-",
+            "-%}",
+            "{{ range(10 ** 9) | list }}",
+        ];
+        prop_oneof![4 => select(parts.map(str::to_owned).to_vec()), 1 => "\\PC{0,8}"]
     }
 
     #[test]
