@@ -1,4 +1,5 @@
-//! What a library of ours is made of, and what an AAR has an app bring along: a bill of materials in CycloneDX 1.5, and the licences of others in full.
+//! What a library of ours is made of, and what an AAR has an app bring along: a bill of materials in CycloneDX 1.5, and the licences of
+//! others in full.
 
 use crate::setup::{ANDROID, ANDROID_PC, IOS, PC};
 use crate::shell::{self, Result};
