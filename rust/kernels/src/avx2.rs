@@ -6,6 +6,7 @@ use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
 use crate::activation::{TILE, word};
+use crate::attention::{RUN, RunBlock};
 use crate::cpu::{Avx2, AvxVnni};
 use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
@@ -100,12 +101,6 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
-    fn widen_to_all(x: u16) -> Self::V {
-        // SAFETY: see above.
-        unsafe { [_mm256_cvtph_ps(_mm_set1_epi16(x.cast_signed())); 2] }
-    }
-
-    #[inline(always)]
     fn narrow(v: Self::V) -> [u16; LANES] {
         let mut out = [0; LANES];
         for i in 0..2 {
@@ -125,6 +120,41 @@ impl Simd for Vector {
             let codes = _mm_loadu_si128(x.as_ptr().cast());
             [codes, _mm_srli_si128::<8>(codes)].map(|codes| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)))
         }
+    }
+
+    /// Four keys at a time, in 16 bits: their products have room in 32, two by two.
+    #[inline(always)]
+    fn code_dots<const Q: usize>(queries: [&[i8; RUN]; Q], keys: RunBlock<'_>, r: usize) -> [Self::V; Q] {
+        let mut out = [[0.0; LANES]; Q];
+        // SAFETY: see above.
+        unsafe {
+            let mut wide = [[_mm256_setzero_si256(); 2]; Q];
+            for q in 0..Q {
+                wide[q] = in_16_bits(queries[q].as_ptr().cast());
+            }
+            for k in (0..LANES).step_by(4) {
+                let mut key = [[_mm256_setzero_si256(); 2]; 4];
+                for n in 0..4 {
+                    key[n] = in_16_bits(keys.codes(k + n, r).as_ptr().cast());
+                }
+                for q in 0..Q {
+                    let mut sums = [_mm256_setzero_si256(); 4];
+                    for n in 0..4 {
+                        let low = _mm256_madd_epi16(key[n][0], wide[q][0]);
+                        sums[n] = _mm256_add_epi32(low, _mm256_madd_epi16(key[n][1], wide[q][1]));
+                    }
+                    let [a, b, c, d] = sums;
+                    let eight = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+                    let four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256::<1>(eight));
+                    _mm_storeu_ps(out[q].as_mut_ptr().add(k), _mm_cvtepi32_ps(four));
+                }
+            }
+        }
+        let mut dots = [Self::splat(0.0); Q];
+        for q in 0..Q {
+            dots[q] = Self::load(&out[q]);
+        }
+        dots
     }
 
     #[inline(always)]
@@ -158,6 +188,16 @@ impl Simd for Vector {
             bytes_and_sum(_mm_packs_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256::<1>(shorts)))
         }
     }
+}
+
+/// 32 signed bytes in 16 bits each.
+///
+/// # Safety
+/// As all of [`Vector`]; there are so many.
+#[inline(always)]
+unsafe fn in_16_bits(at: *const __m128i) -> [__m256i; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { [_mm256_cvtepi8_epi16(_mm_loadu_si128(at)), _mm256_cvtepi8_epi16(_mm_loadu_si128(at.add(1)))] }
 }
 
 /// Sixteen signed bytes, and their sum.

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use crate::activation::{Activations, TILE, word};
-use crate::attention::{self, Part};
+use crate::attention::{self, Part, RUN, RunBlock};
 use crate::avx2::{self, AHEAD, Codes, Packed};
 use crate::cpu::Avx512Vnni;
 use crate::format::marker::Marker;
@@ -22,6 +22,8 @@ impl Simd for Vector {
     type V = __m512;
 
     const QUERIES: usize = 4;
+    const QUERIES_OF_RUNS: usize = 4;
+    const RUNS: usize = 2;
 
     #[inline(always)]
     fn splat(x: f32) -> __m512 {
@@ -61,6 +63,21 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
+    fn sums([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: see above.
+        unsafe {
+            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
+            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xee>(c, d));
+            let abcd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xdd>(ab, cd));
+            let two = _mm512_add_ps(abcd, _mm512_permute_ps::<0x4e>(abcd));
+            let one = _mm512_add_ps(two, _mm512_permute_ps::<0xb1>(two));
+            let mut out = [0.0; 4];
+            _mm_storeu_ps(out.as_mut_ptr(), _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, one)));
+            out
+        }
+    }
+
+    #[inline(always)]
     fn dots(query: &[Part], keys: &[Part]) -> __m512 {
         const OF: [(usize, usize); 16] = in_order(1);
         sums(attention::dots::<Self, 16, 1>([query], keys, &OF))
@@ -88,12 +105,6 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
-    fn widen_to_all(x: u16) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_cvtph_ps(_mm256_set1_epi16(x.cast_signed())) }
-    }
-
-    #[inline(always)]
     fn narrow(v: __m512) -> [u16; LANES] {
         let mut out = [0; LANES];
         // SAFETY: see above.
@@ -108,6 +119,37 @@ impl Simd for Vector {
     fn widen_codes(x: &[u16; LANES / 2]) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast()))) }
+    }
+
+    /// Two keys to a register.
+    #[inline(always)]
+    fn code_dots<const Q: usize>(queries: [&[i8; RUN]; Q], keys: RunBlock<'_>, r: usize) -> [__m512; Q] {
+        // SAFETY: see above.
+        unsafe {
+            // Keys become unsigned, and 128 times the query is taken off beforehand.
+            let flip = _mm512_set1_epi8(-128);
+            let (mut query, mut start) = ([flip; Q], [flip; Q]);
+            for q in 0..Q {
+                query[q] = _mm512_broadcast_i64x4(_mm256_loadu_si256(queries[q].as_ptr().cast()));
+                let zero = _mm512_setzero_si512();
+                start[q] = _mm512_sub_epi32(zero, _mm512_dpbusd_epi32(zero, flip, query[q]));
+            }
+            let mut dots = [[flip; 8]; Q];
+            for n in 0..8 {
+                let k = n / 4 * 8 + n % 4;
+                let low = _mm512_castsi256_si512(_mm256_loadu_si256(keys.codes(k, r).as_ptr().cast()));
+                let high = _mm256_loadu_si256(keys.codes(k + 4, r).as_ptr().cast());
+                let two = _mm512_xor_si512(_mm512_inserti64x4::<1>(low, high), flip);
+                for q in 0..Q {
+                    dots[q][n] = _mm512_dpbusd_epi32(start[q], two, query[q]);
+                }
+            }
+            let mut out = [_mm512_setzero_ps(); Q];
+            for q in 0..Q {
+                out[q] = _mm512_cvtepi32_ps(integer_sums(dots[q]));
+            }
+            out
+        }
     }
 
     #[inline(always)]
@@ -164,6 +206,24 @@ fn sums(mut vs: [__m512; 16]) -> __m512 {
         }
         let [a, b, ..] = vs;
         _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xdd>(a, b))
+    }
+}
+
+/// The sums of the halves of each vector: of the lower ones of the first four vectors, of their upper ones, and so on.
+#[inline(always)]
+fn integer_sums(mut vs: [__m512i; 8]) -> __m512i {
+    // SAFETY: as all of `Vector`.
+    unsafe {
+        for i in 0..4 {
+            let (a, b) = (vs[2 * i], vs[2 * i + 1]);
+            vs[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        }
+        for i in 0..2 {
+            let (a, b) = (vs[2 * i], vs[2 * i + 1]);
+            vs[i] = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+        }
+        let [a, b, ..] = vs;
+        _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b))
     }
 }
 

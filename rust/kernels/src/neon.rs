@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::activation::TILE;
+use crate::attention::{RUN, RunBlock};
 use crate::cpu::{Neon, NeonDot, NeonI8mm};
 use crate::format::marker::{self, Marker};
 use crate::format::{Format, GROUP};
@@ -18,11 +19,12 @@ use crate::ops::{LANES, Lanes, Simd};
 use crate::product::{self, Product, Variant};
 use dot::{ALL, Columns, FIRST, Grid, Masks, Multiply, SECOND, Sdot, Smlal, Smmla, dot, pin};
 
-/// Sixteen floats in four registers.
-pub(crate) struct Vector;
+/// Sixteen floats in four registers. With dot products only to be used in code that is compiled for them, and runs where they are.
+pub(crate) struct Vector<const DOT: bool>;
 
-// SAFETY of all methods: NEON is in the aarch64 baseline; arrays are as long as what is read.
-impl Simd for Vector {
+// SAFETY of all methods: NEON is in the aarch64 baseline, and `Ops::neon_dot` takes the proof that there are dot products; arrays
+// are as long as what is read.
+impl<const DOT: bool> Simd for Vector<DOT> {
     type V = Rows<float32x4_t>;
 
     #[inline(always)]
@@ -81,12 +83,6 @@ impl Simd for Vector {
     }
 
     #[inline(always)]
-    fn widen_to_all(x: u16) -> Self::V {
-        // SAFETY: see above.
-        unsafe { [vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(x))); 4] }
-    }
-
-    #[inline(always)]
     fn narrow(v: Self::V) -> [u16; LANES] {
         let mut out = [0; LANES];
         for q in 0..4 {
@@ -110,6 +106,33 @@ impl Simd for Vector {
             ];
             let [a, b, c, d] = wide;
             [vcvtq_f32_s32(a), vcvtq_f32_s32(b), vcvtq_f32_s32(c), vcvtq_f32_s32(d)]
+        }
+    }
+
+    #[inline(always)]
+    fn code_dots<const Q: usize>(queries: [&[i8; RUN]; Q], keys: RunBlock<'_>, r: usize) -> [Self::V; Q] {
+        // SAFETY: see above.
+        unsafe {
+            let mut query = [[vdupq_n_s8(0); 2]; Q];
+            for q in 0..Q {
+                query[q] = [vld1q_s8(queries[q].as_ptr()), vld1q_s8(queries[q].as_ptr().add(16))];
+            }
+            let mut out = [[vdupq_n_f32(0.0); 4]; Q];
+            for four in 0..4 {
+                let mut dots = [[vdupq_n_s32(0); 4]; Q];
+                for n in 0..4 {
+                    let codes = keys.codes(4 * four + n, r).as_ptr().cast();
+                    let key = [vld1q_s8(codes), vld1q_s8(codes.add(16))];
+                    for q in 0..Q {
+                        dots[q][n] = if DOT { dot::products(key, query[q]) } else { products(key, query[q]) };
+                    }
+                }
+                for q in 0..Q {
+                    let [a, b, c, d] = dots[q];
+                    out[q][four] = vcvtq_f32_s32(vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
+                }
+            }
+            out
         }
     }
 
@@ -144,6 +167,18 @@ impl Simd for Vector {
             vst1q_s8(bytes.as_mut_ptr().cast(), codes);
             (bytes, i32::from(vaddlvq_s8(codes)))
         }
+    }
+}
+
+/// The products of 32 codes, none of the second ones -128, in four sums.
+#[inline(always)]
+fn products(a: [int8x16_t; 2], b: [int8x16_t; 2]) -> int32x4_t {
+    // SAFETY: NEON is in the aarch64 baseline.
+    unsafe {
+        // Two products have room in 16 bits.
+        let low = vmlal_high_s8(vmull_s8(vget_low_s8(a[0]), vget_low_s8(b[0])), a[0], b[0]);
+        let high = vmlal_high_s8(vmull_s8(vget_low_s8(a[1]), vget_low_s8(b[1])), a[1], b[1]);
+        vpadalq_s16(vpaddlq_s16(low), high)
     }
 }
 

@@ -6,7 +6,7 @@
 //! every CPU, and every sum runs in [`LANES`] accumulators (element i into number i mod 16) that are then added in halves.
 
 use crate::activation::{ActivationKind, ActivationsMut, TILE};
-use crate::attention::{self, Attention, Part, RUN, RUN_STORED};
+use crate::attention::{self, Attention, Part, RUN, RUN_STORED, RunBlock};
 
 /// Accumulators of a sum: two registers of AVX2, four of NEON, one of AVX-512.
 pub(crate) const LANES: usize = 16;
@@ -25,8 +25,11 @@ pub enum RopeStyle {
 /// Sixteen floats in registers: for the operations that LLVM does not vectorise well enough by itself.
 pub(crate) trait Simd: Sized {
     type V: Copy;
-    /// How many queries an attention weights values for at once: as there are registers, up to four.
+    /// How many queries an attention weights values for at once, a part at a time: as there are registers, up to four.
     const QUERIES: usize = 1;
+    /// The same where it is a run at a time, and how many runs.
+    const QUERIES_OF_RUNS: usize = 3;
+    const RUNS: usize = 1;
 
     fn splat(x: f32) -> Self::V;
     fn load(x: &Lanes) -> Self::V;
@@ -61,11 +64,20 @@ pub(crate) trait Simd: Sized {
     /// Asks for a cache line.
     fn prefetch(_at: *const u16) {}
     fn widen(x: &[u16; LANES]) -> Self::V;
-    /// One half in all lanes.
-    fn widen_to_all(x: u16) -> Self::V;
     fn narrow(v: Self::V) -> [u16; LANES];
     /// Sixteen signed bytes, two to a word, as floats.
     fn widen_codes(x: &[u16; LANES / 2]) -> Self::V;
+    /// The products of some queries' runs with run r of sixteen keys, summed exactly: it takes no more than 20 bits.
+    #[inline(always)]
+    fn code_dots<const Q: usize>(queries: [&[i8; RUN]; Q], keys: RunBlock<'_>, r: usize) -> [Self::V; Q] {
+        queries.map(|query| {
+            let dots: Lanes = std::array::from_fn(|k| {
+                let codes = keys.codes(k, r).iter().flat_map(|two| two.to_le_bytes());
+                query.iter().zip(codes).map(|(&q, k)| i32::from(q) * i32::from(k.cast_signed())).sum::<i32>() as f32
+            });
+            Self::load(&dots)
+        })
+    }
     /// The magnitudes of `b` where they are larger than `a`; NaNs in `b` are passed over.
     fn larger(a: Self::V, b: Self::V) -> Self::V;
     /// The largest of all sixteen, none of them a NaN.
@@ -113,11 +125,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn widen(x: &[u16; LANES]) -> Lanes {
         x.map(widen)
-    }
-
-    #[inline(always)]
-    fn widen_to_all(x: u16) -> Lanes {
-        [widen(x); LANES]
     }
 
     #[inline(always)]
@@ -300,34 +307,43 @@ pub(crate) fn f16_to_f32<S: Simd>(x: &[u16], out: &mut [f32]) {
     }
 }
 
+/// Scale, and its inverse, of a whole number of [`LANES`]: 127 steps up to the largest magnitude. Blocks too small for an inverse
+/// count as zero.
+#[inline(always)]
+fn scales<S: Simd>(x: &[f32]) -> (f32, f32) {
+    let lanes = x.as_chunks::<LANES>().0;
+    let d = S::largest(lanes.iter().fold(S::splat(0.0), |largest, x| S::larger(largest, S::load(x)))) / 127.0;
+    if d >= f32::MIN_POSITIVE { (d, 1.0 / d) } else { (0.0, 0.0) }
+}
+
+/// Writes the codes of one token's run of 32 columns at stride 8 * width, and returns their sums by halves.
+#[inline(always)]
+fn codes<S: Simd>(x: &[f32; 32], inverse: f32, out: &mut [u8], width: usize, t: usize) -> [i32; 2] {
+    let mut sums = [0; 2];
+    for (half, (x, sum)) in x.as_chunks::<LANES>().0.iter().zip(&mut sums).enumerate() {
+        let bytes;
+        (bytes, *sum) = S::codes(S::mul(S::load(x), S::splat(inverse)));
+        for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+            out[((2 * half + k) * width + t) * 8..][..8].copy_from_slice(eight);
+        }
+    }
+    sums
+}
+
+/// The scale and the codes of 32 elements.
+#[inline(always)]
+pub(crate) fn quantize_run<S: Simd>(x: &[f32; RUN]) -> (f32, [u8; RUN]) {
+    let (scale, inverse) = scales::<S>(x);
+    let mut bytes = [0; RUN];
+    codes::<S>(x, inverse, &mut bytes, 1, 0);
+    (scale, bytes)
+}
+
 /// The operations themselves.
 mod body {
     pub(super) use super::f16_to_f32;
     use super::*;
     pub(super) use crate::attention::attend;
-
-    /// Scale, and its inverse, of a whole number of [`LANES`]: 127 steps up to the largest magnitude. Blocks too small for an inverse
-    /// count as zero.
-    #[inline(always)]
-    fn scales<S: Simd>(x: &[f32]) -> (f32, f32) {
-        let lanes = x.as_chunks::<LANES>().0;
-        let d = S::largest(lanes.iter().fold(S::splat(0.0), |largest, x| S::larger(largest, S::load(x)))) / 127.0;
-        if d >= f32::MIN_POSITIVE { (d, 1.0 / d) } else { (0.0, 0.0) }
-    }
-
-    /// Writes the codes of one token's run of 32 columns at stride 8 * width, and returns their sums by halves.
-    #[inline(always)]
-    fn codes<S: Simd>(x: &[f32; 32], inverse: f32, out: &mut [u8], width: usize, t: usize) -> [i32; 2] {
-        let mut sums = [0; 2];
-        for (half, (x, sum)) in x.as_chunks::<LANES>().0.iter().zip(&mut sums).enumerate() {
-            let bytes;
-            (bytes, *sum) = S::codes(S::mul(S::load(x), S::splat(inverse)));
-            for (k, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-                out[((2 * half + k) * width + t) * 8..][..8].copy_from_slice(eight);
-            }
-        }
-        sums
-    }
 
     #[inline(always)]
     pub fn quantize<S: Simd>(x: &[f32], out: &mut ActivationsMut<'_>) {
@@ -382,9 +398,7 @@ mod body {
     #[inline(always)]
     pub fn f32_to_q8<S: Simd>(x: &[f32], out: &mut [u16]) {
         for (x, [d, stored @ ..]) in x.as_chunks::<RUN>().0.iter().zip(out.as_chunks_mut::<RUN_STORED>().0) {
-            let (scale, inverse) = scales::<S>(x);
-            let mut bytes = [0; RUN];
-            codes::<S>(x, inverse, &mut bytes, 1, 0);
+            let (scale, bytes) = quantize_run::<S>(x);
             *d = narrow(scale);
             for (stored, bytes) in stored.iter_mut().zip(bytes.as_chunks().0) {
                 *stored = u16::from_le_bytes(*bytes);
@@ -501,7 +515,7 @@ mod body {
 }
 
 /// The operations, compiled with these features: for a constructor that takes the proof that they are there.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! compiled {
     ($features:literal; $($name:ident $(::<$vector:ident>)? ($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {{
         $(
@@ -540,14 +554,20 @@ macro_rules! operations {
             #[cfg(target_arch = "x86_64")]
             pub fn avx512(_: crate::cpu::Avx512Vnni) -> Self {
                 type Vector = crate::avx512::Vector;
-                compiled!("avx512f,avx512bw,avx512vl"; $($name $(::<$vector>)? ($($arg: $type),*) $(-> $result)?;)*)
+                compiled!("avx512f,avx512bw,avx512vl,avx512vnni"; $($name $(::<$vector>)? ($($arg: $type),*) $(-> $result)?;)*)
             }
 
             /// NEON is part of the aarch64 baseline, so the bodies are compiled with it as they are.
             #[cfg(target_arch = "aarch64")]
             pub fn neon(_: crate::cpu::Neon) -> Self {
-                type Vector = crate::neon::Vector;
+                type Vector = crate::neon::Vector<false>;
                 Self { $($name: body::$name $(::<$vector>)?,)* }
+            }
+
+            #[cfg(target_arch = "aarch64")]
+            pub fn neon_dot(_: crate::cpu::NeonDot) -> Self {
+                type Vector = crate::neon::Vector<true>;
+                compiled!("dotprod"; $($name $(::<$vector>)? ($($arg: $type),*) $(-> $result)?;)*)
             }
         }
     };

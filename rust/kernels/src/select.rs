@@ -46,10 +46,10 @@ static TABLE: LazyLock<Vec<Kernels>> = LazyLock::new(|| {
     if let Some(proof) = Neon::detect() {
         table.push(Kernels { tier: Tier::Neon, product: neon::product(proof), ops: Ops::neon(proof) });
         if let Some(dot) = NeonDot::detect() {
-            table.push(Kernels { tier: Tier::NeonDot, product: neon::product_dot(dot), ops: Ops::neon(proof) });
+            table.push(Kernels { tier: Tier::NeonDot, product: neon::product_dot(dot), ops: Ops::neon_dot(dot) });
         }
-        if let Some(i8mm) = NeonI8mm::detect() {
-            table.push(Kernels { tier: Tier::NeonI8mm, product: neon::product_i8mm(i8mm), ops: Ops::neon(proof) });
+        if let (Some(i8mm), Some(dot)) = (NeonI8mm::detect(), NeonDot::detect()) {
+            table.push(Kernels { tier: Tier::NeonI8mm, product: neon::product_i8mm(i8mm), ops: Ops::neon_dot(dot) });
         }
     }
     table

@@ -89,25 +89,29 @@ proptest! {
 
     #[test]
     fn every_tier_attends_alike(
-        seed: u64, heads in 1usize..7, head_dim in 1usize..100, cuts in prop::collection::vec(0usize..9, 1..4),
+        seed: u64, heads in 1usize..7, head_dim in 1usize..100, runs in 1usize..6,
+        cuts in prop::collection::vec(0usize..40, 1..4),
     ) {
-        let wanted = attend(scalar(), seed, heads, head_dim, &cuts);
-        for kernels in variants() {
-            let got = attend(kernels, seed, heads, head_dim, &cuts);
-            prop_assert_eq!(difference(&wanted, &got), None, "{}", kernels.tier());
+        for (format, head_dim) in [(KvFormat::F16, head_dim), (KvFormat::Q8_0, 32 * runs)] {
+            let wanted = attend(scalar(), format, seed, heads, head_dim, &cuts);
+            for kernels in variants() {
+                let got = attend(kernels, format, seed, heads, head_dim, &cuts);
+                prop_assert_eq!(difference(&wanted, &got), None, "{:?} on {}", format, kernels.tier());
+            }
         }
     }
 }
 
 /// Attention of one row over segments of random rows, one more position than `cuts` adds up to.
-fn attend(kernels: &Kernels, seed: u64, heads: usize, head_dim: usize, cuts: &[usize]) -> Vec<f32> {
-    let (queries, keys, values) = attention_inputs(seed, heads, head_dim, cuts);
+fn attend(kernels: &Kernels, format: KvFormat, seed: u64, heads: usize, head_dim: usize, cuts: &[usize]) -> Vec<f32> {
+    let (queries, keys, values) = attention_inputs(format, seed, heads, head_dim, cuts);
+    let stored = format.row(head_dim).unwrap();
     let positions = cuts.iter().sum::<usize>() + 1;
     let segments = |rows: &[u16]| {
         let mut rest = rows;
         let mut segments = Vec::new();
         for &cut in cuts {
-            let (segment, others) = rest.split_at(cut * head_dim);
+            let (segment, others) = rest.split_at(cut * stored);
             segments.push(segment.to_vec());
             rest = others;
         }
@@ -124,7 +128,7 @@ fn attend(kernels: &Kernels, seed: u64, heads: usize, head_dim: usize, cuts: &[u
         heads,
         head_dim,
         scale: 0.125,
-        format: KvFormat::F16,
+        format,
         shared: Segments { keys: &keys, values: &values },
         own: &[],
         seen: &[0..positions],
@@ -140,52 +144,91 @@ fn run(kernels: &Kernels, attention: &Attention<'_>, positions: usize, stride: u
     out
 }
 
-fn attention_inputs(seed: u64, heads: usize, head_dim: usize, cuts: &[usize]) -> (Vec<f32>, Vec<u16>, Vec<u16>) {
+fn attention_inputs(
+    format: KvFormat,
+    seed: u64,
+    heads: usize,
+    head_dim: usize,
+    cuts: &[usize],
+) -> (Vec<f32>, Vec<u16>, Vec<u16>) {
     let mut random = Random(seed);
     let positions = cuts.iter().sum::<usize>() + 1;
-    let mut halves = |n| {
-        let mut halves = vec![0; n];
-        scalar().f32_to_f16(&random.floats(n), &mut halves);
-        halves
+    let mut rows = || {
+        let mut stored = vec![0; positions * format.row(head_dim).unwrap()];
+        scalar().store(format, &random.floats(positions * head_dim), &mut stored).unwrap();
+        stored
     };
-    let (keys, values) = (halves(positions * head_dim), halves(positions * head_dim));
+    let (keys, values) = (rows(), rows());
     (random.floats(heads * head_dim), keys, values)
 }
 
-#[test]
-fn attention_is_the_softmax_of_the_scores_times_the_values() {
-    for (heads, head_dim, cuts) in [(3, 64, vec![5, 2]), (4, 256, vec![7]), (1, 20, vec![0, 3]), (5, 32, vec![0])] {
-        let (queries, keys, values) = attention_inputs(5, heads, head_dim, &cuts);
-        let wide = |halves: &[u16]| {
-            let mut wide = vec![0.0; halves.len()];
-            scalar().f16_to_f32(halves, &mut wide);
-            wide
-        };
-        let (keys, values) = (wide(&keys), wide(&values));
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-        for kernels in Kernels::available() {
-            let got = attend(kernels, 5, heads, head_dim, &cuts);
-            for (query, got) in queries.chunks(head_dim).zip(got.chunks(head_dim)) {
-                let weights: Vec<f64> = keys.chunks(head_dim).map(|key| (0.125 * dot(query, key)).exp()).collect();
-                let total: f64 = weights.iter().sum();
-                for (d, got) in got.iter().enumerate() {
-                    let column = values.iter().skip(d).step_by(head_dim);
-                    let wanted = column.zip(&weights).map(|(v, w)| f64::from(*v) * w).sum::<f64>() / total;
-                    assert!((wanted - f64::from(*got)).abs() < 1e-6, "{got} for {wanted} on {}", kernels.tier());
-                }
-            }
+/// Stored rows as floats.
+fn widened(format: KvFormat, stored: &[u16]) -> Vec<f32> {
+    let mut halves = vec![0.0; stored.len()];
+    scalar().f16_to_f32(stored, &mut halves);
+    match format {
+        KvFormat::F16 => halves,
+        KvFormat::Q8_0 => {
+            let runs = stored.chunks(17).zip(halves.iter().step_by(17));
+            runs.flat_map(|(run, d)| {
+                let codes = run[1..].iter().flat_map(|two| two.to_le_bytes());
+                codes.map(move |code| f32::from(code.cast_signed()) * d)
+            })
+            .collect()
         }
     }
 }
 
 #[test]
-fn one_segment_or_several_is_the_same_attention() {
-    let whole = attend(scalar(), 9, 3, 64, &[0]);
-    assert_eq!(whole.len(), 192);
+fn attention_is_the_softmax_of_the_scores_times_the_values() {
+    for format in [KvFormat::F16, KvFormat::Q8_0] {
+        for (heads, head_dim, cuts) in
+            [(3, 64, vec![5, 2]), (4, 256, vec![7, 30]), (1, 96, vec![0, 3]), (5, 32, vec![0]), (1, 20, vec![0, 3])]
+        {
+            if format.row(head_dim).is_some() {
+                check_softmax(format, heads, head_dim, &cuts);
+            }
+        }
+    }
+}
+
+/// Against double precision. A score in 8 bits takes the query as it is after a round trip through them.
+fn check_softmax(format: KvFormat, heads: usize, head_dim: usize, cuts: &[usize]) {
+    let (queries, keys, values) = attention_inputs(format, 5, heads, head_dim, cuts);
+    let (keys, values) = (widened(format, &keys), widened(format, &values));
+    let seen_queries = match format {
+        KvFormat::F16 => queries,
+        KvFormat::Q8_0 => queries.chunks(32).flat_map(in_steps).collect(),
+    };
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     for kernels in Kernels::available() {
-        let one = attend(kernels, 9, 3, 64, &[11]);
-        let several = attend(kernels, 9, 3, 64, &[4, 0, 7]);
-        assert_eq!(difference(&one, &several), None, "{}", kernels.tier());
+        let got = attend(kernels, format, 5, heads, head_dim, cuts);
+        for (query, got) in seen_queries.chunks(head_dim).zip(got.chunks(head_dim)) {
+            let weights: Vec<f64> = keys.chunks(head_dim).map(|key| (0.125 * dot(query, key)).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for (d, got) in got.iter().enumerate() {
+                let column = values.iter().skip(d).step_by(head_dim);
+                let wanted = column.zip(&weights).map(|(v, w)| f64::from(*v) * w).sum::<f64>() / total;
+                assert!((wanted - f64::from(*got)).abs() < 1e-6, "{got} for {wanted} on {}", kernels.tier());
+            }
+        }
+    }
+}
+
+/// Each as the nearest of 127 steps up to the largest magnitude.
+fn in_steps(run: &[f32]) -> Vec<f32> {
+    let d = run.iter().fold(0.0f32, |largest, x| largest.max(x.abs())) / 127.0;
+    run.iter().map(|x| (x * (1.0 / d)).round_ties_even() * d).collect()
+}
+
+#[test]
+fn one_segment_or_several_is_the_same_attention() {
+    let whole = attend(scalar(), KvFormat::F16, 9, 3, 64, &[0]);
+    assert_eq!(whole.len(), 192);
+    for (kernels, format) in Kernels::available().flat_map(|k| [(k, KvFormat::F16), (k, KvFormat::Q8_0)]) {
+        let one = attend(kernels, format, 9, 3, 64, &[11]);
+        let several = attend(kernels, format, 9, 3, 64, &[4, 0, 7]);
+        assert_eq!(difference(&one, &several), None, "{format:?} on {}", kernels.tier());
     }
 }
 
