@@ -29,8 +29,7 @@ const ARROW: &[(&str, &[&str])] = &[
 const SHIPPED: &[&str] = &["nibble-kernels", "nibble-engine", "nibble-tasks", "nibble-ffi"];
 
 /// Crates that only some of ours may name.
-const RESERVED: &[(&str, &[&str])] =
-    &[("uniffi", &["nibble-ffi", "nibble-uniffi-bindgen"]), ("jni", &["nibble-ffi"]), ("ureq", &["nibble-cli"])];
+const RESERVED: &[(&str, &[&str])] = &[("uniffi", &["nibble-ffi", "nibble-uniffi-bindgen"]), ("ureq", &["nibble-cli"])];
 
 /// Crates that speak to a network. Nothing that ships may reach one, however indirectly: the SDK works offline and asks for
 /// no permission.
