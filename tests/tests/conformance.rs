@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nibble_engine::Format;
+use nibble_engine::testing::SyntheticModel;
 use nibble_ffi::{
     Edit, EmojiList, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout,
     LearnedWords, Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Packing, Priority, Sampling, Session,
@@ -82,6 +84,33 @@ fn the_emoji_list_is_that_of_its_words() {
     assert!(fs::read(emoji()).unwrap() == emoji_list(), "emoji-en.fst is not made of emoji-en.txt");
 }
 
+/// The GGUF of a base model.
+fn base() -> PathBuf {
+    file("base.gguf")
+}
+
+/// The base model of the suite: as small as a model can be that runs.
+fn base_model() -> Vec<u8> {
+    let tiny = SyntheticModel {
+        layers: 1,
+        embedding: 32,
+        feed_forward: 32,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 16,
+        ..SyntheticModel::llama(Format::Q4_0)
+    };
+    tiny.gguf().build()
+}
+
+#[test]
+fn the_base_model_is_the_one_of_the_tests() {
+    if std::env::var_os("NIBBLE_BLESS").is_some() {
+        fs::write(base(), base_model()).unwrap();
+    }
+    assert!(fs::read(base()).unwrap() == base_model(), "base.gguf is not the synthetic model");
+}
+
 #[test]
 fn every_case_gives_what_is_expected() {
     let path = file("smollm2-135m-instruct.json");
@@ -130,8 +159,7 @@ impl Runner {
             "generate" => written(&*self.session()?.generate(text(case, "prompt"), sampling(case), stop(case))?),
             "chat" => {
                 let messages = case["messages"].as_array().expect("messages").iter();
-                let messages =
-                    messages.map(|m| Message { role: text(m, "role"), content: text(m, "content") }).collect();
+                let messages = messages.map(|m| message(&text(m, "role"), &text(m, "content"))).collect();
                 written(&*self.session()?.chat(messages, sampling(case), stop(case))?)
             }
             "cancel" => {
@@ -310,8 +338,13 @@ impl Runner {
             }
             "foreign emoji list" => EmojiList::open(self.changed(Some(vec![120; 20_000]))).map(drop),
             "folder" => open(&self.folder, None).map(drop),
-            "newer source" => self.pack(gguf(9)),
-            "cut source" => self.pack(gguf(3)[..20].to_vec()),
+            "newer source" => self.pack(gguf(9)).map(drop),
+            "cut source" => self.pack(gguf(3)[..20].to_vec()).map(drop),
+            "no chat template" => {
+                let base = open(&self.pack(fs::read(base()).unwrap())?, None)?;
+                let session = base.session(session_options())?;
+                session.chat(vec![message("user", "Hello")], sampling(&empty()), stop(&empty())).map(drop)
+            }
             "missing snapshot" => self.session()?.restore_snapshot(self.changed(None)).map(drop),
             "foreign snapshot" => self.session()?.restore_snapshot(self.changed(Some(vec![120; 20_000]))).map(drop),
             "snapshot of another cache" => {
@@ -362,10 +395,12 @@ impl Runner {
         }
     }
 
-    fn pack(&self, source: Vec<u8>) -> Outcome<()> {
+    /// Packs a GGUF of these bytes; says where.
+    fn pack(&self, source: Vec<u8>) -> Outcome<PathBuf> {
         let source = self.changed(Some(source));
-        let target = self.folder.join("packed").to_str().expect("UTF-8").to_owned();
-        Packing::new(source, target, None)?.run()
+        let target = self.folder.join("packed");
+        Packing::new(source, target.to_str().expect("UTF-8").to_owned(), None)?.run()?;
+        Ok(target)
     }
 
     /// The beginning of the model file.
@@ -399,6 +434,10 @@ impl Runner {
 fn open(path: &Path, source_sha256: Option<String>) -> Outcome<Arc<Model>> {
     let path = path.to_str().expect("a path in UTF-8").to_owned();
     Model::open(path, ModelOptions { check_weights: true, source_sha256 })
+}
+
+fn message(role: &str, content: &str) -> Message {
+    Message { role: role.to_owned(), content: content.to_owned() }
 }
 
 fn session_options() -> SessionOptions {

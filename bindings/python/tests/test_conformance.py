@@ -14,6 +14,7 @@ import nibble
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 SUITE = json.loads((ROOT / "tests/conformance/smollm2-135m-instruct.json").read_text(encoding="utf-8"))
 EMOJI = ROOT / "tests/conformance/emoji-en.fst"
+BASE = ROOT / "tests/conformance/base.gguf"
 WORDS = {language: ROOT / f"tests/conformance/words-{language}.fst" for language in ("en", "de")}
 MODEL = os.environ["NIBBLE_TEST_MODEL"]
 
@@ -267,6 +268,13 @@ def of_another_cache(test):
             other.restore_snapshot(path)
 
 
+def chat_with_base(path):
+    packed = path.with_name("packed")
+    nibble.pack(path, packed)
+    with nibble.open(packed) as model, model.session() as session:
+        next(session.chat([nibble.Message(role="user", content="Hello")]))
+
+
 def superseded(test):
     with test.model.keyboard() as keyboard:
         # What two threads do that ask one after the other and compute the other way round.
@@ -302,6 +310,7 @@ SITUATIONS = {
     "folder": lambda test: nibble.open(ROOT),
     "newer source": packed(gguf(9)),
     "cut source": packed(gguf(3)[:20]),
+    "no chat template": opened(BASE.read_bytes, chat_with_base),
     "missing snapshot": lambda test: test.session().restore_snapshot("no/such/snapshot"),
     "foreign snapshot": lambda test: opened(lambda: bytes([120]) * 20_000, test.session().restore_snapshot)(test),
     "snapshot of another cache": of_another_cache,

@@ -256,6 +256,10 @@ private struct Runner {
         case "folder": _ = try await Model(contentsOf: FileManager.default.temporaryDirectory)
         case "newer source": try await pack(gguf(9))
         case "cut source": try await pack(gguf(3).prefix(20))
+        case "no chat template":
+            try await pack(Data(contentsOf: checkoutFile("tests/conformance/base.gguf"))) { packed in
+                _ = try await Model(contentsOf: packed).session().chat([.user("Hello")]).text()
+            }
         case "missing snapshot":
             let session = try await session()
             try await withFile(nil) { try await session.restoreSnapshot(from: $0) }
@@ -316,10 +320,13 @@ private struct Runner {
         try await withFile(bytes) { _ = try await Lexicon(contentsOf: $0) }
     }
 
-    /// Packs a GGUF of these bytes.
-    private func pack(_ bytes: Data) async throws {
+    /// Packs a GGUF of these bytes, and uses what comes out.
+    private func pack(_ bytes: Data, _ use: (URL) async throws -> Void = { _ in }) async throws {
         try await withFile(bytes) { source in
-            for try await _ in Model.pack(source, to: source.appendingPathExtension("packed")) {}
+            let packed = source.appendingPathExtension("packed")
+            defer { try? FileManager.default.removeItem(at: packed) }
+            for try await _ in Model.pack(source, to: packed) {}
+            try await use(packed)
         }
     }
 

@@ -223,6 +223,10 @@ class ConformanceTest {
             "folder" -> Nibble.open(folder.toString())
             "newer source" -> pack(gguf(9))
             "cut source" -> pack(gguf(3).copyOf(20))
+            "no chat template" -> {
+                pack(base.readBytes())
+                Nibble.open(packed).use { model -> model.session().use { it.chat(listOf(Message(Role.USER, "Hello"))).first() } }
+            }
             "missing snapshot" -> session().use { it.restoreSnapshot("$folder/missing") }
             "foreign snapshot" -> session().use { it.restoreSnapshot(changed(ByteArray(20_000) { 120 }).path) }
             "snapshot of another cache" -> {
@@ -251,7 +255,10 @@ class ConformanceTest {
 
     private suspend fun open(bytes: ByteArray): Model = Nibble.open(changed(bytes).path)
 
-    private suspend fun pack(bytes: ByteArray) = Nibble.pack(changed(bytes).path, "$folder/packed.nibble").collect()
+    private suspend fun pack(bytes: ByteArray) = Nibble.pack(changed(bytes).path, packed).collect()
+
+    /** What is packed. */
+    private val packed get() = "$folder/packed.nibble"
 
     /** How a GGUF of this version begins. */
     private fun gguf(version: Byte) = "GGUF".toByteArray() + version + ByteArray(19)
@@ -266,6 +273,7 @@ class ConformanceTest {
         const val FILE = "smollm2-135m-instruct.json"
         fun words(language: String) = File(System.getProperty("nibble.conformance"), "words-$language.fst")
         val emoji = File(System.getProperty("nibble.conformance"), "emoji-en.fst")
+        val base = File(System.getProperty("nibble.conformance"), "base.gguf")
         const val CONTEXT = 256
     }
 }
