@@ -99,6 +99,8 @@ impl CancelToken {
 
     /// Whether a stop was asked for.
     pub fn is_cancelled(&self) -> bool {
+        #[cfg(test)]
+        tests::looked(self);
         self.0.load(Ordering::SeqCst)
     }
 }

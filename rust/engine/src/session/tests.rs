@@ -1,10 +1,14 @@
 //! Sessions over small random models: whatever way the same tokens are computed, the logits have the same bits.
 
+use std::cell::Cell;
+use std::iter::repeat_n;
+
 use nibble_kernels::{Format, Kernels};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::kv::{Half, LayerCache};
 use crate::testing::SyntheticModel;
 use crate::threads::MAX_THREADS;
 
@@ -329,6 +333,55 @@ fn a_cancelled_session_goes_on_where_it_was() {
         cancel.reset();
         assert_eq!(bits(session.sync(&TOKENS).expect("logits")), fresh(&model, &TOKENS));
         assert_eq!(session.computed(), 24, "nothing was computed twice");
+    }
+}
+
+thread_local! {
+    /// How often this thread will still find that nothing was cancelled.
+    static LOOKS: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Is told of every look at a token, so that a test can cancel between two of them.
+pub(super) fn looked(cancel: &CancelToken) {
+    match LOOKS.get() {
+        Some(0) => cancel.0.store(true, Ordering::SeqCst),
+        left => LOOKS.set(left.map(|left| left - 1)),
+    }
+}
+
+/// How many rows the layers of a session have written: the work that it has done, in layers of one token.
+fn written(session: &Session) -> usize {
+    let rows = |cache: &LayerCache| {
+        let is_written = |&row: &usize| cache.row_at(Half::Keys, 0, row).iter().any(|&bits| bits != 0);
+        (0..TOKENS.len()).filter(is_written).count()
+    };
+    session.transformer.caches().iter().map(rows).sum()
+}
+
+/// Between any two looks at the token there is one layer of a batch, and no more of it is computed after a cancel; what was, is not
+/// counted in.
+#[test]
+fn a_cancel_leaves_at_most_one_layer_to_compute() {
+    const BATCHES: [usize; 4] = [10, 10, 1, 1];
+    for model in models() {
+        let layers = model.config().layers.len();
+        let steps: Vec<usize> = BATCHES.iter().flat_map(|&rows| repeat_n(rows, layers)).collect();
+        for looks in 0..steps.len() {
+            // Of the highest priority, so that it waits for nobody.
+            let mut session = session(&model, |o| (o.prefill_chunk, o.priority) = (10, Priority::Keystroke));
+            LOOKS.set(Some(looks));
+            // A prompt in two batches, then two tokens.
+            let outcome = [20, 21, 22].iter().try_for_each(|&len| session.sync(&TOKENS[..len]).map(drop));
+            LOOKS.set(None);
+            assert!(matches!(outcome, Err(Error::Cancelled)));
+            assert_eq!(written(&session), steps[..looks].iter().sum::<usize>(), "after {looks} looks");
+            let whole: usize = BATCHES[..looks / layers].iter().sum();
+            assert_eq!((session.tokens(), session.computed()), (&TOKENS[..whole], whole as u64));
+
+            session.cancel_token().reset();
+            assert_eq!(bits(session.sync(&TOKENS).expect("logits")), fresh(&model, &TOKENS));
+            assert_eq!(session.computed(), TOKENS.len() as u64, "nothing was computed twice");
+        }
     }
 }
 
