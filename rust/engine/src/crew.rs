@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use nibble_kernels::{ActivationKind, Activations, ActivationsMut, GROUP, Kernels, Matrix, OutMut, TILE};
 
 use crate::threads::{MAX_THREADS, Placement, Pool};
-use crate::watchdog::Watchdog;
+use crate::watchdog::{FEW_ROWS, Watchdogs};
 use crate::{Config, PowerState, Result};
 
 /// The most parts that a region's rows are cut into.
@@ -14,10 +14,6 @@ pub(crate) const MAX_SHARES: usize = 16;
 
 /// Fewer rows than this are not worth a parallel region of their own for work that is linear in the width.
 const ROWS_WORTH_SPLITTING: usize = 8;
-
-/// The largest batch that counts as decoding: it reads as much memory as one row does, which few threads keep busy, and
-/// computes little. The rows of a larger one are a prefill, which gains from more threads.
-const DECODE_ROWS: usize = 8;
 
 /// How many threads compute, the caller's included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +42,7 @@ pub(crate) struct Crew {
     pub pool: Pool,
     threads: Threads,
     placement: Placement,
-    watchdog: Watchdog,
+    watchdogs: Watchdogs,
 }
 
 /// A product to be computed: the matrix, a bias `[rows]`, and where the result `[batch row][rows]` goes.
@@ -55,8 +51,8 @@ pub(crate) type Projection<'a> = (Matrix<'a>, Option<&'a [f32]>, &'a mut [f32]);
 impl Crew {
     /// A crew for a model whose weights have `bytes` bytes.
     pub fn new(kernels: &'static Kernels, threads: Threads, placement: Placement, bytes: u64) -> Self {
-        let watchdog = Watchdog::new(bytes);
-        Self { kernels, pool: Pool::new(threads.most(), &placement), threads, placement, watchdog }
+        let watchdogs = Watchdogs::new(bytes);
+        Self { kernels, pool: Pool::new(threads.most(), &placement), threads, placement, watchdogs }
     }
 
     /// How many threads compute; fewer than were asked for, where the pool has no more.
@@ -68,7 +64,7 @@ impl Crew {
     /// Changes how many threads compute. Those that are no longer needed sleep.
     pub fn set_threads(&mut self, threads: Threads) {
         self.threads = threads;
-        self.watchdog.reset();
+        self.watchdogs.reset();
         if threads.most() > self.pool.size() {
             self.pool = Pool::new(threads.most(), &self.placement);
         }
@@ -77,13 +73,20 @@ impl Crew {
     /// Takes as many threads for the regions to come as a batch of `rows` rows is worth, the device can spare, and the
     /// watchdog allows.
     pub fn muster(&mut self, rows: usize) {
-        let threads = if rows <= DECODE_ROWS { self.threads.decode } else { self.threads.prefill };
-        self.pool.limit(self.watchdog.allows(PowerState::current().allows(threads)));
+        let threads = self.wanted(rows);
+        self.pool.limit(self.watchdogs.of(rows).allows(threads));
     }
 
-    /// Tells the watchdog how long a pass over one row took.
-    pub fn passed_one(&mut self, time: Duration) {
-        self.watchdog.saw(PowerState::current().allows(self.threads.decode), time);
+    /// Tells the watchdog how long a pass over `rows` rows took.
+    pub fn passed(&mut self, rows: usize, time: Duration) {
+        let threads = self.wanted(rows);
+        self.watchdogs.of(rows).saw(threads, rows, time);
+    }
+
+    /// How many threads a batch of `rows` rows is worth and the device can spare. A large one is a prefill, which gains from more.
+    fn wanted(&self, rows: usize) -> usize {
+        let threads = if rows <= FEW_ROWS { self.threads.decode } else { self.threads.prefill };
+        PowerState::current().allows(threads)
     }
 
     /// Calls `f(first row, buffers of some rows)` for all `n` rows of buffers `[row][width]`; in parallel if there are many.

@@ -191,8 +191,8 @@ impl Transformer {
             attention_block(crew, c, layer.rope, cache, tree, timeline, w, b, n)?;
             feed_forward_block(crew, c, w, b, n)?;
         }
-        if n == 1 && !waited {
-            crew.passed_one(start.elapsed());
+        if !waited {
+            crew.passed(n, start.elapsed());
         }
         let wanted = match want {
             Want::Nothing => n..n,

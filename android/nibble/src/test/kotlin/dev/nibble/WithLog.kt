@@ -13,8 +13,9 @@ fun main(arguments: Array<String>) {
         ModelStore.open(directory, quota = File(source).length() * 3 / 2).use { store ->
             for (name in listOf("first", "second")) store.install(name, source).collect()
             store.open("second").use { model ->
-                model.keyboard().use { it.suggest(text, "t") }
-                model.session(SessionOptions(context = 128)).use { it.generate(text, stop = Stop(maxTokens = 1)).collect() }
+                // On one thread: more may hinder each other on a busy machine, which is logged too.
+                model.keyboard(KeyboardOptions(threads = 1)).use { it.suggest(text, "t") }
+                model.session(SessionOptions(context = 128, threads = 1)).use { it.generate(text, stop = Stop(maxTokens = 1)).collect() }
             }
         }
     }
