@@ -39,7 +39,7 @@ enum Part {
     Python,
     /// The Kotlin API does, on the JVM, and keeps its other promises.
     Kotlin,
-    /// The Kotlin API says the same on an emulated aarch64 processor.
+    /// The Kotlin API does, on an emulated aarch64 processor too.
     KotlinAarch64,
     /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library.
     Swift,

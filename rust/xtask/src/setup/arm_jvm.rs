@@ -44,8 +44,11 @@ pub fn launcher(folder: &Path, processor: &str) -> Result<PathBuf> {
     let emulator = emulator().ok_or("there is no emulator for aarch64")?;
     let libraries = LIBRARIES.map(|library| root.join(library).display().to_string()).join(":");
     let text = format!(
-        "#!/bin/sh\n# Interpreted: compiling code for an emulated processor takes longer than it saves.\n\
-         exec '{emulator}' -cpu {processor} -L '{root}' -E LD_LIBRARY_PATH='{libraries}' '{java}' -Xint \"$@\"\n",
+        "#!/bin/sh\n\
+         # Interpreted: compiling code for an emulated processor takes longer than it saves. And it forks to start a program: else\n\
+         # it has one of its own start it, for aarch64 like itself, which the system does not know how to run.\n\
+         exec '{emulator}' -cpu {processor} -L '{root}' -E LD_LIBRARY_PATH='{libraries}' '{java}' -Xint \
+         -Djdk.lang.Process.launchMechanism=FORK \"$@\"\n",
         root = root.display(),
         java = root.join(JAVA).display(),
     );
