@@ -1,7 +1,7 @@
 //! The projects of the sample apps for iOS. No Xcode is here to open them: all that they name is looked for instead, and that they ask
 //! the system for nothing but the container that an app shares with its extension.
 
-use crate::shell::{self, Result};
+use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
 use plist::{Dictionary, Value};
 use std::collections::BTreeSet;
@@ -76,7 +76,12 @@ fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS", "PRODUCT_BUNDLE_IDENTIFIER", "SAMPLE_ID"] {
         shared.extend(project.settings(setting));
     }
+    let versions = project.settings("MARKETING_VERSION");
+    // With its name: other things have numbers like it.
+    shared.extend(versions.iter().map(|version| format!("MARKETING_VERSION: \"{version}\"")));
     expect("project.yml describes the same", shared.into_iter().filter(|name| !described.contains(name)).collect());
+    let ours = BTreeSet::from([VERSION.to_owned()]);
+    expect("its version is that of the crates", versions.symmetric_difference(&ours).cloned().collect());
     let entitled = project.settings("CODE_SIGN_ENTITLEMENTS");
     let asked = entitled.iter().map(|file| dictionary(&folder.join(file))).collect::<Result<Vec<_>>>()?;
     let others = asked.iter().flat_map(Dictionary::keys).filter(|key| *key != APP_GROUP).cloned();
