@@ -381,6 +381,12 @@ impl Runner {
             "memory limit" => {
                 self.model.session(SessionOptions { memory_limit: Some(1), ..session_options() }).map(drop)
             }
+            "memory limit of the model" => {
+                let limit = self.model.memory_plan(session_options())?.session;
+                let model = open_within(&self.file, None, Some(limit))?;
+                let _first = model.session(session_options())?;
+                model.session(session_options()).map(drop)
+            }
             "bad sampling" => {
                 let sampling = Sampling { temperature: -1.0, ..sampling(&empty()) };
                 self.session()?.generate("Hello".into(), sampling, stop(&empty())).map(drop)
@@ -432,8 +438,12 @@ impl Runner {
 }
 
 fn open(path: &Path, source_sha256: Option<String>) -> Outcome<Arc<Model>> {
+    open_within(path, source_sha256, None)
+}
+
+fn open_within(path: &Path, source_sha256: Option<String>, memory_limit: Option<u64>) -> Outcome<Arc<Model>> {
     let path = path.to_str().expect("a path in UTF-8").to_owned();
-    Model::open(path, ModelOptions { check_weights: true, source_sha256 })
+    Model::open(path, ModelOptions { check_weights: true, source_sha256, memory_limit })
 }
 
 fn message(role: &str, content: &str) -> Message {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use nibble_engine::{OpenOptions, Verify, hexadecimal};
@@ -23,6 +24,10 @@ pub struct ModelOptions {
     /// The SHA-256 of the GGUF that the file must have been packed from, in hexadecimal; any will do where there is none.
     #[uniffi(default = None)]
     pub source_sha256: Option<String>,
+    /// Bytes that everything over the model may write to together: opening what would go beyond that fails, and so does a request to
+    /// what gave its memory back and finds it taken.
+    #[uniffi(default = None)]
+    pub memory_limit: Option<u64>,
 }
 
 /// What a model is.
@@ -162,7 +167,14 @@ impl Model {
         let model = place.open(&OpenOptions { verify, expect_source })?;
         let info = info(&model);
         let source = *model.fingerprint();
-        let shared = Shared { place, source, state: Mutex::new(State::Mapped(model)), sleepers: Mutex::default() };
+        let shared = Shared {
+            place,
+            source,
+            memory_limit: options.memory_limit.unwrap_or(u64::MAX),
+            written: AtomicU64::new(0),
+            state: Mutex::new(State::Mapped(model)),
+            sleepers: Mutex::default(),
+        };
         Ok(Arc::new(Self { shared: Arc::new(shared), info }))
     }
 }
@@ -224,6 +236,10 @@ impl Place {
 pub(crate) struct Shared {
     place: Place,
     source: [u8; 32],
+    /// Bytes that all of them may write to.
+    memory_limit: u64,
+    /// Bytes that they may write to already.
+    written: AtomicU64,
     state: Mutex<State>,
     sleepers: Mutex<Vec<Weak<dyn Sleeper>>>,
 }
@@ -233,6 +249,29 @@ enum State {
     /// Given back; mapped again when it is needed.
     Unmapped,
     Closed,
+}
+
+/// Memory of a model's limit that is taken until this is dropped.
+pub(crate) struct Memory {
+    model: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Memory {
+    /// Takes so many bytes; or says how many are left, if that is less.
+    pub fn take(model: &Arc<Shared>, bytes: u64) -> std::result::Result<Self, u64> {
+        let within = |written: u64| written.checked_add(bytes).filter(|&written| written <= model.memory_limit);
+        match model.written.fetch_update(Ordering::SeqCst, Ordering::SeqCst, within) {
+            Ok(_) => Ok(Self { model: Arc::clone(model), bytes }),
+            Err(written) => Err(model.memory_limit - written),
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.model.written.fetch_sub(self.bytes, Ordering::SeqCst);
+    }
 }
 
 /// An object over the model, which holds memory.

@@ -59,7 +59,7 @@ fn text(path: &std::path::Path) -> String {
 }
 
 fn options() -> ModelOptions {
-    ModelOptions { check_weights: true, source_sha256: None }
+    ModelOptions { check_weights: true, source_sha256: None, memory_limit: None }
 }
 
 fn keyboard_options() -> KeyboardOptions {
@@ -307,6 +307,38 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     };
     let suggested = SessionOptions { context: context as u32, memory_limit: Some(limit), ..on_threads };
     fixture.model.session(suggested).unwrap();
+}
+
+#[test]
+fn what_is_opened_over_one_model_shares_what_it_may_take() {
+    let fixture = Fixture::new();
+    let needed = fixture.model.memory_plan(session_options()).unwrap().session;
+    let limited =
+        |limit| Model::open(text(&fixture.path()), ModelOptions { memory_limit: Some(limit), ..options() }).unwrap();
+    let model = limited(3 * needed - 1);
+    let open = || model.session(session_options());
+    let refused = |outcome: Option<NibbleError>| match outcome {
+        Some(NibbleError::MemoryLimit { needed, limit, fitting_context, .. }) => (needed, limit, fitting_context),
+        other => panic!("{other:?}"),
+    };
+    let (first, second) = (open().unwrap(), open().unwrap());
+    assert_eq!(refused(open().err()), (needed, needed - 1, Some(64)), "what the others leave");
+    model.session(SessionOptions { context: 64, ..session_options() }).unwrap();
+    assert_eq!(refused(model.keyboard(keyboard_options()).err()).1, needed - 1);
+    assert_eq!(refused(model.replier(1, Some(1)).err()).1, 1, "its own limit holds as well");
+    second.close();
+    let second = open().expect("what is closed takes nothing");
+    drop(second);
+    let second = open().expect("nor what is gone");
+
+    // What gave its memory back takes it again, unless it was taken meanwhile.
+    let expected = rest(&generate(&first, 4)).unwrap();
+    model.memory_pressure(MemoryPressure::Moderate);
+    let third = open().unwrap();
+    assert_eq!(rest(&generate(&first, 4)).as_ref(), Ok(&expected));
+    assert_eq!(refused(rest(&generate(&second, 4)).err()).1, needed - 1);
+    third.close();
+    assert_eq!(rest(&generate(&second, 4)), Ok(expected));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
 
 use crate::error::{NibbleError, Result};
 use crate::lock;
-use crate::model::{MemoryPressure, Shared, Sleeper};
+use crate::model::{Memory, MemoryPressure, Shared, Sleeper};
 
 /// A session, and what a task keeps beside it.
 pub(crate) struct Timeline<T> {
@@ -41,7 +41,8 @@ pub(crate) struct Settings {
 }
 
 struct State<T> {
-    session: Option<Session>,
+    /// With its share of the memory that the model's limit allows.
+    session: Option<(Session, Memory)>,
     task: T,
 }
 
@@ -98,7 +99,7 @@ impl<T: Send + 'static> Timeline<T> {
         if cancel.is_cancelled() {
             return Err(NibbleError::cancelled());
         }
-        let session = match &mut state.session {
+        let (session, _) = match &mut state.session {
             Some(session) => session,
             none => none.insert(open_session(&self.model, &self.settings)?),
         };
@@ -168,13 +169,21 @@ impl<T: Send + 'static> Sleeper for Timeline<T> {
     }
 }
 
-/// A session within the limit, or an error that says what would fit.
-fn open_session(model: &Shared, settings: &Settings) -> Result<Session> {
+/// A session within its limit and what the model's leaves, or an error that says what would fit.
+fn open_session(model: &Arc<Shared>, settings: &Settings) -> Result<(Session, Memory)> {
     let Settings { name, session: options, context_is_asked_for, beside, memory_limit, .. } = settings;
-    let model = model.open()?;
+    let shared = model;
+    let model = shared.open()?;
     let session = model.session(options.clone())?;
     let (needed, context) = (session.memory() + beside, options.context);
-    let Some(limit) = memory_limit.filter(|&limit| needed > limit) else { return Ok(session) };
+    let taken = match memory_limit {
+        Some(limit) if needed > *limit => Err(*limit),
+        _ => Memory::take(shared, needed),
+    };
+    let limit = match taken {
+        Ok(memory) => return Ok((session, memory)),
+        Err(limit) => limit,
+    };
     drop(session);
     let fits = |&context: &usize| {
         let smaller = SessionOptions { context, ..options.clone() };

@@ -110,13 +110,20 @@ def _fault(_: str) -> NibbleError:
 _ffi.InternalError = _fault
 
 
-def open(path: str | os.PathLike[str], *, check_weights: bool = True, source_sha256: str | None = None) -> Model:
+def open(
+    path: str | os.PathLike[str],
+    *,
+    check_weights: bool = True,
+    source_sha256: str | None = None,
+    memory_limit: int | None = None,
+) -> Model:
     """Opens a packed model file, as `nibble pull` makes it.
 
     `check_weights` checks every byte of the weights; without it opening takes milliseconds whatever the size.
-    `source_sha256` is that of the GGUF from which the file must have been packed, in hexadecimal.
+    `source_sha256` is that of the GGUF from which the file must have been packed, in hexadecimal. `memory_limit`: bytes that
+    everything over the model may write to together; `NibbleError.MemoryLimit` where something would go beyond.
     """
-    options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256)
+    options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256, memory_limit=memory_limit)
     return Model(_ffi.Model.open(os.fspath(path), options))
 
 

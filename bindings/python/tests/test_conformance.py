@@ -287,6 +287,12 @@ def overlapping(test):
         keyboard.set_layout([nibble.Key(key=key, x=0, y=0, width=1, height=1) for key in "ab"])
 
 
+def two_within_the_limit_of_one(test):
+    limit = test.model.memory_plan(context=256).session
+    with nibble.open(MODEL, memory_limit=limit) as model, model.session(context=256):
+        model.session(context=256)
+
+
 TURN = nibble.Turn(from_me=False, text="Are you coming?")
 SITUATIONS = {
     "missing file": lambda test: nibble.open("no/such/file.nibble"),
@@ -320,6 +326,7 @@ SITUATIONS = {
     "unnamed language": lambda test: test.model.keyboard(lexicons=[nibble.open_lexicon(WORDS["en"])] * 2),
     "context overflow": lambda test: next(test.session().generate("word " * 500)),
     "memory limit": lambda test: test.session(memory_limit=1),
+    "memory limit of the model": two_within_the_limit_of_one,
     "bad sampling": lambda test: test.session().generate("Hello", temperature=-1.0),
     "empty stop": lambda test: test.session().generate("Hello", stop=[""]),
     "empty context": lambda test: test.model.session(context=0),

@@ -3862,6 +3862,11 @@ public struct ModelOptions: Equatable, Hashable {
      * The SHA-256 of the GGUF that the file must have been packed from, in hexadecimal; any will do where there is none.
      */
     public var sourceSha256: String?
+    /**
+     * Bytes that everything over the model may write to together: opening what would go beyond that fails, and so does a request to
+     * what gave its memory back and finds it taken.
+     */
+    public var memoryLimit: UInt64?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -3872,9 +3877,14 @@ public struct ModelOptions: Equatable, Hashable {
          */checkWeights: Bool = true, 
         /**
          * The SHA-256 of the GGUF that the file must have been packed from, in hexadecimal; any will do where there is none.
-         */sourceSha256: String? = nil) {
+         */sourceSha256: String? = nil, 
+        /**
+         * Bytes that everything over the model may write to together: opening what would go beyond that fails, and so does a request to
+         * what gave its memory back and finds it taken.
+         */memoryLimit: UInt64? = nil) {
         self.checkWeights = checkWeights
         self.sourceSha256 = sourceSha256
+        self.memoryLimit = memoryLimit
     }
 
     
@@ -3894,13 +3904,15 @@ public struct FfiConverterTypeModelOptions: FfiConverterRustBuffer {
         return
             try ModelOptions(
                 checkWeights: FfiConverterBool.read(from: &buf), 
-                sourceSha256: FfiConverterOptionString.read(from: &buf)
+                sourceSha256: FfiConverterOptionString.read(from: &buf), 
+                memoryLimit: FfiConverterOptionUInt64.read(from: &buf)
         )
     }
 
     public static func write(_ value: ModelOptions, into buf: inout [UInt8]) {
         FfiConverterBool.write(value.checkWeights, into: &buf)
         FfiConverterOptionString.write(value.sourceSha256, into: &buf)
+        FfiConverterOptionUInt64.write(value.memoryLimit, into: &buf)
     }
 }
 

@@ -26,7 +26,7 @@ public final class Model: Sendable {
     ///   ``NibbleError/modelVersion(reason:)``, ``NibbleError/modelUnsupported(reason:)``, ``NibbleError/io(reason:)``.
     public convenience init(contentsOf url: URL, options: Options = Options()) async throws {
         let native = try await DispatchQueue.nibble.call {
-            try NibbleFFI.Model.open(path: path(of: url), options: options.native)
+            try NibbleFFI.Model.open(path: path(of: url), options: options.native())
         }
         self.init(native, options)
     }
@@ -46,7 +46,7 @@ public final class Model: Sendable {
         let native = try await DispatchQueue.nibble.call {
             try NibbleFFI.Model.openDescriptor(
                 descriptor: descriptor, offset: unsigned(offset, "offset"), length: unsigned(length, "length"),
-                options: options.native)
+                options: options.native())
         }
         self.init(native, options)
     }
@@ -178,15 +178,24 @@ extension Model {
         /// Gives memory back by itself when the system says that it is short, in an app as in an extension:
         /// ``MemoryPressure/low`` at its warning, ``MemoryPressure/critical`` where that says so. On Linux it does nothing.
         public var watchesMemory: Bool
+        /// Bytes that everything over the model may write to together; `nil` is no limit. Opening what would go beyond throws
+        /// ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``, and so does a request to what gave its memory
+        /// back and finds it taken.
+        public var memoryLimit: Int?
 
-        public init(checkWeights: Bool = true, sourceSHA256: String? = nil, watchesMemory: Bool = true) {
+        public init(
+            checkWeights: Bool = true, sourceSHA256: String? = nil, watchesMemory: Bool = true, memoryLimit: Int? = nil
+        ) {
             self.checkWeights = checkWeights
             self.sourceSHA256 = sourceSHA256
             self.watchesMemory = watchesMemory
+            self.memoryLimit = memoryLimit
         }
 
-        fileprivate var native: NibbleFFI.ModelOptions {
-            NibbleFFI.ModelOptions(checkWeights: checkWeights, sourceSha256: sourceSHA256)
+        fileprivate func native() throws -> NibbleFFI.ModelOptions {
+            NibbleFFI.ModelOptions(
+                checkWeights: checkWeights, sourceSha256: sourceSHA256,
+                memoryLimit: try memoryLimit.map { try unsigned($0, "memoryLimit") })
         }
     }
 

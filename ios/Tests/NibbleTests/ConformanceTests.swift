@@ -287,6 +287,13 @@ private struct Runner {
         case "context overflow":
             _ = try await session().generate(String(repeating: "word ", count: 500)).text()
         case "memory limit": _ = try await model.session(Session.Options(context: 256, memoryLimit: 1))
+        case "memory limit of the model":
+            let options = Session.Options(context: 256)
+            let limit = try await model.memoryPlan(options).session
+            let limited = try await Model(contentsOf: file, options: Model.Options(memoryLimit: limit))
+            let first = try await limited.session(options)
+            defer { first.close() }
+            _ = try await limited.session(options)
         case "bad sampling": _ = try await session().generate("Hello", sampling: Sampling(temperature: -1)).text()
         case "empty stop": _ = try await session().generate("Hello", stop: Stop(strings: [""])).text()
         case "empty context": _ = try await model.session(Session.Options(context: 0))

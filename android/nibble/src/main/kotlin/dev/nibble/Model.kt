@@ -40,7 +40,8 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
     /**
      * A new session. Close it when it is no longer needed: it holds memory, as [memoryPlan] says.
      *
-     * @throws NibbleException.MemoryLimit if it would take more than [SessionOptions.memoryLimit].
+     * @throws NibbleException.MemoryLimit if it would take more than [SessionOptions.memoryLimit] allows, or
+     * [ModelOptions.memoryLimit] leaves.
      * @throws NibbleException.InvalidArgument if an option cannot be.
      */
     public suspend fun session(options: SessionOptions = SessionOptions()): Session {
@@ -51,7 +52,8 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
     /**
      * A new keyboard. Close it when it is no longer needed.
      *
-     * @throws NibbleException.MemoryLimit if it would take more than [KeyboardOptions.memoryLimit].
+     * @throws NibbleException.MemoryLimit if it would take more than [KeyboardOptions.memoryLimit] allows, or
+     * [ModelOptions.memoryLimit] leaves.
      * @throws NibbleException.InvalidArgument if an option cannot be.
      */
     public suspend fun keyboard(options: KeyboardOptions = KeyboardOptions()): Keyboard {
@@ -62,7 +64,8 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
     /**
      * A new replier. Close it when it is no longer needed.
      *
-     * @throws NibbleException.MemoryLimit if it would take more than [ReplierOptions.memoryLimit].
+     * @throws NibbleException.MemoryLimit if it would take more than [ReplierOptions.memoryLimit] allows, or
+     * [ModelOptions.memoryLimit] leaves.
      */
     public suspend fun replier(options: ReplierOptions = ReplierOptions()): Replier {
         val threads = options.threads.toNative("threads")
@@ -100,7 +103,8 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
             Model(NativeModel.openDescriptor(descriptor, part.first, part.second, options.toNative()))
         }
 
-        private fun ModelOptions.toNative() = NativeModelOptions(checkWeights, sourceSha256)
+        private fun ModelOptions.toNative() =
+            NativeModelOptions(checkWeights, sourceSha256, memoryLimit?.toNative("memoryLimit"))
     }
 }
 
@@ -113,6 +117,11 @@ public data class ModelOptions(
     public val checkWeights: Boolean = true,
     /** The SHA-256 of the GGUF file that the model must have been packed from, in hexadecimal; `null` takes any. */
     public val sourceSha256: String? = null,
+    /**
+     * Bytes that everything over the model may write to together; `null` is no limit. Opening what would go beyond throws
+     * [NibbleException.MemoryLimit], and so does a request to what gave its memory back and finds it taken.
+     */
+    public val memoryLimit: Long? = null,
 )
 
 /** What a model is. */

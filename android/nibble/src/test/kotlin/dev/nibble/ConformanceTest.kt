@@ -245,6 +245,11 @@ class ConformanceTest {
             "unnamed language" -> Nibble.openLexicon(words("en").path).use { model.keyboard(KeyboardOptions(lexicons = listOf(it, it))) }
             "context overflow" -> session().use { it.generate("word ".repeat(500)).first() }
             "memory limit" -> session(SessionOptions(context = CONTEXT, memoryLimit = 1))
+            "memory limit of the model" -> {
+                val options = SessionOptions(context = CONTEXT)
+                val limit = model.memoryPlan(options).session
+                Nibble.open(TestModel.path, ModelOptions(memoryLimit = limit)).use { model -> repeat(2) { model.session(options) } }
+            }
             "bad sampling" -> session().use { it.generate("Hello", Sampling(temperature = -1f)).first() }
             "empty stop" -> session().use { it.generate("Hello", stop = Stop(strings = listOf(""))).first() }
             "empty context" -> session(SessionOptions(context = 0))
