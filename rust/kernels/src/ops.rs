@@ -425,8 +425,9 @@ mod body {
     #[inline(always)]
     pub fn group_bounds(estimates: &[f32], margins: &[f32], bounds: &mut [f32]) {
         let bound = |rows: Lanes| {
-            // What is no number says nothing about its row.
-            let finite = !halves(rows, |a, b| a + b).is_nan();
+            // What is not finite says nothing about its row. Zero times it is no number, and of finite rows there is no
+            // sum that overflows.
+            let finite = !halves(rows.map(|row| row * 0.0), |a, b| a + b).is_nan();
             if finite { halves(rows, larger) } else { f32::INFINITY }
         };
         let ((estimates, last), (margins, last_margins)) = (estimates.as_chunks(), margins.as_chunks());
@@ -435,7 +436,7 @@ mod body {
             *out = bound(std::array::from_fn(|i| estimates[i].mul_add(16.0, margins[i])));
         }
         if !last.is_empty() {
-            let mut rows = [f32::NEG_INFINITY; LANES];
+            let mut rows = [f32::MIN; LANES];
             for (row, (estimate, margin)) in rows.iter_mut().zip(last.iter().zip(last_margins)) {
                 *row = estimate.mul_add(16.0, *margin);
             }

@@ -146,7 +146,7 @@ impl Kernels {
     }
 
     /// The largest `16 * estimates[i] + margins[i]` of each group of [`GROUP`] rows, the last one perhaps not full; infinity
-    /// where one is not a number. There are as many `bounds` as groups.
+    /// where one is not finite. There are as many `bounds` as groups.
     pub fn group_bounds(&self, estimates: &[f32], margins: &[f32], bounds: &mut [f32]) {
         same_length(estimates.len(), margins.len());
         same_length(estimates.len().div_ceil(GROUP), bounds.len());

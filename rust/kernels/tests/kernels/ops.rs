@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::support::{Random, difference, scalar, variants};
 
-/// Values of all magnitudes, zeros, the edges of the range and what is not a number.
-const EDGES: [f32; 17] = [
+/// Values of all magnitudes, zeros, the edges of the range and what is not finite.
+const EDGES: [f32; 18] = [
     0.0,
     -0.0,
     1e-45,
@@ -23,6 +23,7 @@ const EDGES: [f32; 17] = [
     65520.0,
     1e30,
     f32::MAX,
+    f32::MIN,
     f32::INFINITY,
     f32::NEG_INFINITY,
 ];
@@ -32,7 +33,7 @@ fn check_all(seed: u64, n: usize, edges: bool) {
     let mut values = |n: usize| -> Vec<f32> {
         (0..n)
             .map(|_| match random.next() % 4 {
-                0 if edges => EDGES[(random.next() % 17) as usize],
+                0 if edges => EDGES[(random.next() % EDGES.len() as u64) as usize],
                 _ => random.float() * 20.0,
             })
             .collect()
@@ -60,8 +61,9 @@ fn check_all(seed: u64, n: usize, edges: bool) {
             kernels.group_bounds(&x, &y, &mut out[..groups]);
             for (bound, (x, y)) in out.iter().zip(x.chunks(GROUP).zip(y.chunks(GROUP))) {
                 let rows: Vec<f32> = x.iter().zip(y).map(|(x, y)| x.mul_add(16.0, *y)).collect();
-                let largest = rows.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                assert!(*bound >= largest && (*bound == largest || rows.iter().any(|row| !row.is_finite())));
+                let finite = rows.iter().all(|row| row.is_finite());
+                let largest = rows.into_iter().fold(f32::NEG_INFINITY, f32::max);
+                assert_eq!(*bound, if finite { largest } else { f32::INFINITY });
             }
         });
         keep("f16", &|out| {
@@ -75,6 +77,23 @@ fn check_all(seed: u64, n: usize, edges: bool) {
     for kernels in variants() {
         for ((name, wanted), (_, got)) in wanted.iter().zip(run(kernels)) {
             assert_eq!(difference(wanted, &got), None, "{name} of {n} on {}", kernels.tier());
+        }
+    }
+}
+
+#[test]
+fn rows_whose_sum_overflows_have_a_bound() {
+    for (rows, wanted) in [
+        (vec![f32::MAX; 3], f32::MAX),
+        (vec![f32::MIN; 3], f32::MIN),
+        ([[f32::MAX; 8], [f32::MIN; 8]].concat(), f32::MAX),
+        (vec![f32::MAX, f32::NEG_INFINITY], f32::INFINITY),
+        (vec![1.0, f32::NAN], f32::INFINITY),
+    ] {
+        for kernels in variants() {
+            let mut bound = [0.0];
+            kernels.group_bounds(&vec![0.0; rows.len()], &rows, &mut bound);
+            assert_eq!(bound, [wanted], "{rows:?} on {}", kernels.tier());
         }
     }
 }
