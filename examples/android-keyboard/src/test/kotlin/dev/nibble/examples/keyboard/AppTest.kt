@@ -1,6 +1,7 @@
 package dev.nibble.examples.keyboard
 
 import android.os.Looper
+import android.view.HapticFeedbackConstants
 import android.view.MotionEvent
 import android.view.View
 import android.view.accessibility.AccessibilityNodeInfo
@@ -201,6 +202,26 @@ class AppTest {
     }
 
     @Test
+    fun `a key is felt where that is switched on, and a held one differently`() {
+        val phone = phone()
+        val e = phone.key(Action.Type("e"))
+        val felt = shadowOf(e)
+        fun tap() {
+            phone.finger(MotionEvent.ACTION_DOWN, phone.middle(e))
+            phone.finger(MotionEvent.ACTION_UP, phone.middle(e))
+        }
+        tap()
+        assertEquals(HapticFeedbackConstants.KEYBOARD_TAP, felt.lastHapticFeedbackPerformed())
+        e.performLongClick()
+        assertEquals(HapticFeedbackConstants.LONG_PRESS, felt.lastHapticFeedbackPerformed())
+        app.settings.haptics = false
+        phone.open()
+        tap()
+        assertEquals(HapticFeedbackConstants.LONG_PRESS, felt.lastHapticFeedbackPerformed(), "nothing since")
+        assertEquals("E", phone.text, "it types all the same")
+    }
+
+    @Test
     fun `a held backspace goes on`() {
         val phone = phone()
         phone.type("See you")
@@ -301,6 +322,28 @@ class AppTest {
         val phone = phone()
         phone.type("See you tomoreow")
         compareScreenshot(phone.view, "screenshot-dark.png")
+    }
+
+    @Test
+    fun `it looks as in the picture on its side`() {
+        val phone = phone()
+        phone.turn("+land")
+        phone.type("See you tomoreow")
+        compareScreenshot(phone.view, "screenshot-landscape.png")
+    }
+
+    @Test
+    fun `the settings look as in the picture`() {
+        val phone = phone()
+        phone.type("zorblatt and florp ")
+        phone.close()
+        waitFor("what was learned") { learned().containsAll(listOf("zorblatt", "florp")) }
+        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+        val wipe = activity.findViewById<View>(R.id.wipe)
+        waitFor("the model and the words") {
+            wipe.isEnabled && activity.findViewById<TextView>(R.id.model).text == app.getString(R.string.model_ready)
+        }
+        compareScreenshot(activity.window.decorView, "screenshot-settings.png")
     }
 
     @Test

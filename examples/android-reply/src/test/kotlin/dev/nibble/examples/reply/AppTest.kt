@@ -78,6 +78,18 @@ class AppTest {
     fun `it looks as in the picture`() = compareScreenshot(chat().get().window.decorView)
 
     @Test
+    @Config(qualifiers = "+night")
+    fun `it looks as in the picture in the dark`() = compareScreenshot(chat().get().window.decorView, "screenshot-dark.png")
+
+    @Test
+    fun `the conversations look as in the picture`() {
+        installModel(app)
+        val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
+        waitFor("the model") { activity.words(R.id.model) == app.getString(R.string.model_ready) }
+        compareScreenshot(activity.window.decorView, "screenshot-conversations.png")
+    }
+
+    @Test
     fun `a draft streams, is stopped, edited and sent`() {
         val activity = chat().get()
         activity.beginDraft()
