@@ -206,17 +206,13 @@ class AppTest {
         val phone = phone()
         val e = phone.key(Action.Type("e"))
         val felt = shadowOf(e)
-        fun tap() {
-            phone.finger(MotionEvent.ACTION_DOWN, phone.middle(e))
-            phone.finger(MotionEvent.ACTION_UP, phone.middle(e))
-        }
-        tap()
+        phone.tap(e)
         assertEquals(HapticFeedbackConstants.KEYBOARD_TAP, felt.lastHapticFeedbackPerformed())
         e.performLongClick()
         assertEquals(HapticFeedbackConstants.LONG_PRESS, felt.lastHapticFeedbackPerformed())
         app.settings.haptics = false
         phone.open()
-        tap()
+        phone.tap(e)
         assertEquals(HapticFeedbackConstants.LONG_PRESS, felt.lastHapticFeedbackPerformed(), "nothing since")
         assertEquals("E", phone.text, "it types all the same")
     }
@@ -334,26 +330,14 @@ class AppTest {
 
     @Test
     fun `the settings look as in the picture`() {
-        val phone = phone()
-        phone.type("zorblatt and florp ")
-        phone.close()
-        waitFor("what was learned") { learned().containsAll(listOf("zorblatt", "florp")) }
-        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
-        val wipe = activity.findViewById<View>(R.id.wipe)
-        waitFor("the model and the words") {
-            wipe.isEnabled && activity.findViewById<TextView>(R.id.model).text == app.getString(R.string.model_ready)
-        }
+        val activity = settingsWithWords()
+        waitFor("the words") { activity.findViewById<View>(R.id.wipe).isEnabled }
         compareScreenshot(activity.window.decorView, "screenshot-settings.png")
     }
 
     @Test
     fun `the settings show what was learned, and forget it`() {
-        val phone = phone()
-        phone.type("zorblatt and florp ")
-        phone.close()
-        waitFor("what was learned") { "zorblatt" in learned() && "florp" in learned() }
-        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
-        waitFor("the model") { activity.findViewById<TextView>(R.id.model).text == app.getString(R.string.model_ready) }
+        val activity = settingsWithWords()
         assertEquals(app.getString(R.string.words_ready), activity.findViewById<TextView>(R.id.words).text)
         assertTrue(activity.findViewById<View>(R.id.guide).isShown, "it is not switched on yet")
         val list = activity.findViewById<ListView>(R.id.learned)
@@ -381,7 +365,7 @@ class AppTest {
         phone.close()
         waitFor("what was learned") { "zorblatt" in learned() }
         assertEquals("no words", file.readText())
-        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+        val activity = settings()
         val wipe = activity.findViewById<View>(R.id.wipe)
         waitFor("the words") { wipe.isEnabled }
         wipe.performClick()
@@ -393,7 +377,7 @@ class AppTest {
     fun `where what was learned cannot be changed, the settings say so`() {
         val phone = phone()
         runBlocking { app.learned.await() }.close()
-        val activity = Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+        val activity = settings()
         waitFor("the reason") { activity.findViewById<TextView>(R.id.learned_count).text == app.getString(R.string.learned_failed) }
         activity.findViewById<View>(R.id.learning).performClick()
         phone.type("Still here")
@@ -430,6 +414,20 @@ class AppTest {
         phone.open()
         waitFor("what was learned") { "florp" in learned() }
         assertFalse("zorblatt" in learned())
+    }
+
+    private fun settings(): SettingsActivity =
+        Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+
+    /** The settings, ready, of a keyboard that has learned "zorblatt" and "florp". */
+    private fun settingsWithWords(): SettingsActivity {
+        val phone = phone()
+        phone.type("zorblatt and florp ")
+        phone.close()
+        waitFor("what was learned") { "zorblatt" in learned() && "florp" in learned() }
+        val activity = settings()
+        waitFor("the model") { activity.findViewById<TextView>(R.id.model).text == app.getString(R.string.model_ready) }
+        return activity
     }
 
     private fun learned(): List<String> = runBlocking { app.learned.await().list() }.map { it.word.lowercase() }
