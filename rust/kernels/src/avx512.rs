@@ -242,6 +242,9 @@ pub(crate) fn product(_: Avx512Vnni) -> fn(Format) -> Product {
 /// Unsigned codes times signed activations in fours, added up in 32 bits.
 struct Dpbusd;
 
+/// Bytes of floats from what is multiplied to what is fetched.
+const FLOATS_AHEAD: usize = 4096;
+
 impl Variant for Dpbusd {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn blocks<F: Marker, const T: usize>(
@@ -297,8 +300,20 @@ impl Variant for Dpbusd {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn floats<F: Marker>(columns: &[u8], x: &[[u8; 4]], result: &mut [f32; GROUP]) {
-        // SAFETY: the caller's promise; this tier includes the other.
-        unsafe { avx2::Maddubs::floats::<F>(columns, x, result) }
+        let mut chains = [_mm512_setzero_ps(); 4];
+        for (columns, x) in columns.chunks(4 * F::FORMAT.code_bytes()).zip(x.chunks(4)) {
+            for line in (FLOATS_AHEAD..FLOATS_AHEAD + columns.len()).step_by(64) {
+                _mm_prefetch::<_MM_HINT_T0>(columns.as_ptr().wrapping_add(line).cast());
+            }
+            let columns = columns.chunks_exact(F::FORMAT.code_bytes());
+            for ((chain, column), x) in chains.iter_mut().zip(columns).zip(x) {
+                *chain = _mm512_fmadd_ps(float_column::<F>(column), _mm512_set1_ps(f32::from_le_bytes(*x)), *chain);
+            }
+        }
+        let [a, b, c, d] = chains;
+        let sum = _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d));
+        // SAFETY: sixteen floats.
+        unsafe { _mm512_storeu_ps(result.as_mut_ptr(), sum) };
     }
 }
 
@@ -664,5 +679,23 @@ unsafe fn pairs<F: Marker>(p: *const u8) -> __m512i {
     unsafe {
         let bytes = _mm256_loadu_si256(p.cast());
         if let Format::Q6_K = F::FORMAT { _mm512_cvtepi8_epi16(bytes) } else { _mm512_cvtepu8_epi16(bytes) }
+    }
+}
+
+/// One column of a group of floats.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn float_column<F: Marker>(column: &[u8]) -> __m512 {
+    let column = &column[..F::FORMAT.code_bytes()];
+    // SAFETY: the slice has 16 elements of the format's size.
+    unsafe {
+        match F::FORMAT {
+            Format::F16 => widened(column.as_ptr()),
+            Format::BF16 => {
+                let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(column.as_ptr().cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+            }
+            _ => _mm512_loadu_ps(column.as_ptr().cast()),
+        }
     }
 }

@@ -264,6 +264,15 @@ fn reduce(x: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, combine: impl F
     halves(acc, combine)
 }
 
+/// The largest bound of a group of rows, or infinity where one is not finite, which says nothing about its row.
+#[inline(always)]
+fn group_bound<S: Simd>(estimates: &Lanes, margins: &Lanes) -> f32 {
+    let rows = S::fma(S::load(estimates), S::splat(16.0), S::load(margins));
+    // Zero times what is not finite is no number, and of finite rows there is no sum that overflows.
+    let finite = !S::sum(S::mul(rows, S::splat(0.0))).is_nan();
+    if finite { S::largest(rows) } else { f32::INFINITY }
+}
+
 /// NaNs are passed over.
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
@@ -423,24 +432,17 @@ mod body {
     }
 
     #[inline(always)]
-    pub fn group_bounds(estimates: &[f32], margins: &[f32], bounds: &mut [f32]) {
-        let bound = |rows: Lanes| {
-            // What is not finite says nothing about its row. Zero times it is no number, and of finite rows there is no
-            // sum that overflows.
-            let finite = !halves(rows.map(|row| row * 0.0), |a, b| a + b).is_nan();
-            if finite { halves(rows, larger) } else { f32::INFINITY }
-        };
+    pub fn group_bounds<S: Simd>(estimates: &[f32], margins: &[f32], bounds: &mut [f32]) {
         let ((estimates, last), (margins, last_margins)) = (estimates.as_chunks(), margins.as_chunks());
         for (out, (estimates, margins)) in bounds.iter_mut().zip(estimates.iter().zip(margins)) {
-            let (estimates, margins): (&Lanes, &Lanes) = (estimates, margins);
-            *out = bound(std::array::from_fn(|i| estimates[i].mul_add(16.0, margins[i])));
+            *out = group_bound::<S>(estimates, margins);
         }
         if !last.is_empty() {
-            let mut rows = [f32::MIN; LANES];
-            for (row, (estimate, margin)) in rows.iter_mut().zip(last.iter().zip(last_margins)) {
-                *row = estimate.mul_add(16.0, *margin);
-            }
-            bounds[estimates.len()] = bound(rows);
+            // Lower than any bound that is finite, but one that may take its place.
+            let (mut estimates_of_last, mut margins_of_last) = ([0.0; LANES], [f32::MIN; LANES]);
+            estimates_of_last[..last.len()].copy_from_slice(last);
+            margins_of_last[..last.len()].copy_from_slice(last_margins);
+            bounds[estimates.len()] = group_bound::<S>(&estimates_of_last, &margins_of_last);
         }
     }
 
@@ -579,7 +581,7 @@ operations! {
     quantize::<Vector>(x: &[f32], out: &mut ActivationsMut<'_>);
     rms_norm(x: &mut [f32], weight: &[f32], eps: f32);
     add(x: &mut [f32], y: &[f32]);
-    group_bounds(estimates: &[f32], margins: &[f32], bounds: &mut [f32]);
+    group_bounds::<Vector>(estimates: &[f32], margins: &[f32], bounds: &mut [f32]);
     scale(x: &mut [f32], factor: f32);
     rope(x: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle);
     silu_mul(gate: &mut [f32], up: &[f32]);

@@ -222,12 +222,17 @@ fn paired_product<V: Variant, F: Marker>(
 #[inline(always)]
 fn write(results: &[[f32; GROUP]], first: usize, out: &mut OutMut<'_>) {
     for (t, result) in results.iter().enumerate() {
-        let out = out.token_mut(first + t);
-        match out.as_mut_array::<GROUP>() {
-            // No call, which is what it is for whole groups, which are most.
-            Some(out) => *out = *result,
-            None => out.copy_from_slice(&result[..out.len()]),
-        }
+        copy(result, out.token_mut(first + t));
+    }
+}
+
+/// The results of a group's rows, of which the last group has fewer, to the beginning of `out`.
+#[inline(always)]
+fn copy(result: &[f32; GROUP], out: &mut [f32]) {
+    match out.first_chunk_mut() {
+        // No call, which is what it is for whole groups, which are most.
+        Some(out) => *out = *result,
+        None => out.copy_from_slice(&result[..out.len()]),
     }
 }
 
@@ -236,20 +241,17 @@ fn float_product<V: Variant, F: Marker>(
     groups: Range<usize>,
     x: &Activations<'_>,
     tokens: Range<usize>,
-    mut rest: OutMut<'_>,
+    mut out: OutMut<'_>,
 ) {
     let bytes = x.token_bytes();
-    for group in groups {
-        let mut out;
-        (out, rest) = split_group(rest);
+    for (i, group) in groups.enumerate() {
         for token in tokens.clone() {
             let (tile, _) = x.tile(token / TILE * TILE);
             let x = tile[token % TILE * bytes..][..bytes].as_chunks().0;
             let mut result = [0.0; GROUP];
             // SAFETY: as above.
             unsafe { V::floats::<F>(w.codes(group), x, &mut result) };
-            let out = out.token_mut(token);
-            out.copy_from_slice(&result[..out.len()]);
+            copy(&result, &mut out.token_mut(token)[i * GROUP..]);
         }
     }
 }
