@@ -231,6 +231,9 @@ fn attend_to<S: Simd, F: Stored>(attention: &Attention<'_>, scratch: &mut [f32],
     sums.fill(0.0);
     let [wide, queries, sums] = [wide, queries, sums].map(|floats| floats.as_chunks_mut().0.as_chunks_mut().0);
     let mut tile = Tile { attention, positions, parts, wide, queries, sums, scores };
+    for segment in [shared.keys.first(), shared.values.first()].into_iter().flatten() {
+        fetch::<S>(&segment[..segment.len().min(AHEAD)]);
+    }
     F::prepare::<S>(&mut tile);
     // What all rows share, and then what each has alone, which is numbered from there on.
     let first_own = attention.count(shared.keys);
@@ -266,6 +269,12 @@ fn attend_to<S: Simd, F: Stored>(attention: &Attention<'_>, scratch: &mut [f32],
 /// position would meet in one set of the cache.
 const fn scores_of(positions: usize) -> usize {
     (positions.saturating_add(2 * LANES - 1) / LANES * LANES) | LANES
+}
+
+/// Asks for what no block before it has asked for.
+#[inline(always)]
+fn fetch<S: Simd>(stored: &[u16]) {
+    stored.chunks(CACHE_LINE).for_each(|line| S::prefetch(line.as_ptr()));
 }
 
 /// The positions of some segments, a block at a time.
