@@ -199,6 +199,24 @@ pub(crate) fn exp(x: f32) -> f32 {
     // Written so that a NaN goes through.
     let x = if LOWEST > x { LOWEST } else { x };
     let x = if HIGHEST < x { HIGHEST } else { x };
+    let (p, n) = exp_parts(x);
+    // 2^n in two factors, since n runs from -150 to 128.
+    let half = n >> 1;
+    p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+}
+
+/// [`exp`] of what is not above zero, with zero for results under 3e-38: in an exponent there is room for the others.
+#[inline(always)]
+fn exp_of_negative(x: f32) -> f32 {
+    const LOWEST: f32 = -86.5;
+    let (p, n) = exp_parts(x);
+    // Written so that a NaN goes through.
+    if x < LOWEST { 0.0 } else { p * power_of_two(n) }
+}
+
+/// p and n of e^x = p * 2^n.
+#[inline(always)]
+fn exp_parts(x: f32) -> (f32, i32) {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     // ln 2 in two parts, the first with room for a product by n.
@@ -211,11 +229,13 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p.mul_add(r, 1.666_666_5e-1);
     let p = p.mul_add(r, 0.5);
     let p = (p * r).mul_add(r, r) + 1.0;
-    // 2^n in two factors, since n runs from -150 to 128.
-    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-    let half = n >> 1;
-    let power = |n: i32| f32::from_bits(((n + 127) as u32) << 23);
-    p * power(half) * power(n.wrapping_sub(half))
+    (p, shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32)
+}
+
+/// 2^n, for n from -126 to 127.
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
 /// Natural logarithm of a positive, finite number, the same on every platform (which libm's is not).
@@ -284,7 +304,7 @@ fn max(x: &[f32]) -> f32 {
     reduce(x, f32::NEG_INFINITY, larger, larger)
 }
 
-/// Replaces x by e^(x - max), and returns the sum.
+/// Replaces x by e^(x - max), and returns the sum. What is less than 3e-38 counts as zero.
 #[inline(always)]
 pub(crate) fn exponentials(x: &mut [f32]) -> f32 {
     let max = max(x);
@@ -292,12 +312,12 @@ pub(crate) fn exponentials(x: &mut [f32]) -> f32 {
     let (chunks, rest) = x.as_chunks_mut::<LANES>();
     for chunk in chunks {
         for i in 0..LANES {
-            chunk[i] = exp(chunk[i] - max);
+            chunk[i] = exp_of_negative(chunk[i] - max);
             acc[i] += chunk[i];
         }
     }
     for (acc, x) in acc.iter_mut().zip(rest) {
-        *x = exp(*x - max);
+        *x = exp_of_negative(*x - max);
         *acc += *x;
     }
     halves(acc, |a, b| a + b)
@@ -612,6 +632,16 @@ mod tests {
             worst = worst.max(ulps(exp(x), f64::from(x).exp()));
         }
         assert!(worst <= 1.2, "{worst}");
+    }
+
+    #[test]
+    fn exp_of_negative_is_exp_down_to_where_it_is_zero() {
+        for x in (0..=1_040_000).map(|i| i as f32 * -1e-4) {
+            let wanted = if x < -86.5 { 0.0 } else { exp(x) };
+            assert_eq!(exp_of_negative(x).to_bits(), wanted.to_bits(), "{x}");
+        }
+        assert_eq!(exp_of_negative(f32::NEG_INFINITY), 0.0);
+        assert!(exp_of_negative(f32::NAN).is_nan());
     }
 
     #[test]
