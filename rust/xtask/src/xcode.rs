@@ -17,6 +17,17 @@ const APP_GROUP: &str = "com.apple.security.application-groups";
 /// The privacy manifest of a target, or of the SDK.
 const MANIFEST: &str = "PrivacyInfo.xcprivacy";
 
+/// The settings that `project.yml` has as the project does.
+const SHARED: [&str; 7] = [
+    "INFOPLIST_FILE",
+    "CODE_SIGN_ENTITLEMENTS",
+    "PRODUCT_BUNDLE_IDENTIFIER",
+    "SAMPLE_ID",
+    "IPHONEOS_DEPLOYMENT_TARGET",
+    "SWIFT_VERSION",
+    "TARGETED_DEVICE_FAMILY",
+];
+
 const ASKS: &str = "what Apple asks a reason for is in the privacy manifest";
 
 /// What Apple asks a reason for, by the category under which a privacy manifest gives it: "Describing use of required reason API".
@@ -73,7 +84,7 @@ fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     let described = text(&folder.join("project.yml"))?;
     let mut shared = project.texts("PBXNativeTarget", "name");
     shared.extend(products);
-    for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS", "PRODUCT_BUNDLE_IDENTIFIER", "SAMPLE_ID"] {
+    for setting in SHARED {
         shared.extend(project.settings(setting));
     }
     let versions = project.settings("MARKETING_VERSION");
