@@ -57,7 +57,21 @@ pub fn check() -> Result<Tally> {
         SAMPLES.iter().map(|sample| check_sample(&examples.join(sample), &package)).sum::<Result<Tally>>()?;
     let sdk = shell::root().join("ios/Sources/Nibble");
     tally += outcome(&sdk, ASKS, undeclared(&sdk.join(MANIFEST), &[&sdk])?);
+    tally += outcome(&examples, "the page names what no compiler has seen here", unnamed(&examples, &sdk)?);
     Ok(tally)
+}
+
+/// The Swift sources that have lines for Apple's systems alone, and of which the page of the samples says nothing.
+fn unnamed(examples: &Path, sdk: &Path) -> Result<Vec<String>> {
+    let page = text(&examples.join("README.md"))?;
+    let mut found = vec![];
+    for file in [swift_files(examples)?, swift_files(sdk)?].concat() {
+        let is_apart = text(&file)?.lines().any(|line| line.trim_start().starts_with("#if canImport("));
+        if is_apart && !page.contains(&*file.file_name().unwrap_or_default().to_string_lossy()) {
+            found.push(file.display().to_string());
+        }
+    }
+    Ok(found)
 }
 
 fn outcome(folder: &Path, what: &str, wrong: Vec<String>) -> Tally {
