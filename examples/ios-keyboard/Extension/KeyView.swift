@@ -12,7 +12,7 @@ final class KeyView: BaseView {
     private let press: @MainActor (Action, CGPoint?) -> Void
     private let label = UILabel()
     private let image = UIImageView()
-    private var isLit = false
+    private var isPlain = true
 
     init(_ key: Key, press: @escaping @MainActor (Action, CGPoint?) -> Void) {
         self.key = key
@@ -55,12 +55,11 @@ final class KeyView: BaseView {
                 return true
             }
         }
-        isLit = key.action == .shift && state.shift.state != .off
+        isPlain = key.typesLetter || key.action == .shift && state.shift.state != .off
         paint()
     }
 
     private func paint() {
-        let isPlain = key.typesLetter || isLit
         backgroundColor = isPressed != isPlain ? .key : .functionKey
     }
 }

@@ -7,29 +7,15 @@ final class KeyboardViewController: UIInputViewController {
     /// One for all controllers of the process.
     private static let ofProcess = Predictions(shared: SharedFolder(), words: WordBook(in: .applicationSupportDirectory))
 
-    private let predictions: Predictions
+    /// Where words come from; a test brings its own.
+    var predictions = KeyboardViewController.ofProcess
     lazy var typing = Typing(in: self, keyboard: { [predictions] in predictions.keyboard })
     private lazy var board = BoardView { [weak self] action, point in self?.press(action, at: point) }
     private lazy var strip = StripView(
         take: { [weak self] slot in self?.take(slot) }, showWords: { [weak self] in self?.toggleWords() })
     private var letters = Letters.qwerty
     private var words: WordsView?
-    private var height: NSLayoutConstraint?
-
-    init(predictions: Predictions) {
-        self.predictions = predictions
-        super.init(nibName: nil, bundle: nil)
-    }
-
-    /// What iOS calls.
-    override convenience init(nibName: String?, bundle: Bundle?) {
-        self.init(predictions: Self.ofProcess)
-    }
-
-    @available(*, unavailable)
-    required init?(coder: NSCoder) {
-        fatalError("this controller is in no storyboard")
-    }
+    private lazy var height = view.heightAnchor.constraint(equalToConstant: heights.strip + heights.board)
 
     override func viewDidLoad() {
         super.viewDidLoad()
@@ -39,10 +25,9 @@ final class KeyboardViewController: UIInputViewController {
         #endif
         view.addSubview(strip)
         view.addSubview(board)
-        height = view.heightAnchor.constraint(equalToConstant: heights.strip + heights.board)
         // The system's own constraint goes first while it lays out its windows.
-        height?.priority = UILayoutPriority(999)
-        height?.isActive = true
+        height.priority = UILayoutPriority(999)
+        height.isActive = true
         typing.changed = { [weak self] state in self?.show(state) }
     }
 
@@ -65,7 +50,7 @@ final class KeyboardViewController: UIInputViewController {
 
     override func viewWillLayoutSubviews() {
         super.viewWillLayoutSubviews()
-        height?.constant = heights.strip + heights.board
+        height.constant = heights.strip + heights.board
         let (top, rest) = view.bounds.divided(atDistance: heights.strip, from: .minYEdge)
         strip.frame = top
         board.frame = rest
@@ -111,14 +96,11 @@ final class KeyboardViewController: UIInputViewController {
     }
 
     private func toggleWords() {
+        words?.removeFromSuperview()
+        words = words == nil ? WordsView(predictions.words) : nil
         if let words {
-            words.removeFromSuperview()
-            self.words = nil
-        } else {
-            let shown = WordsView(predictions.words)
-            view.addSubview(shown)
-            words = shown
-            shown.frame = board.frame
+            view.addSubview(words)
+            words.frame = board.frame
         }
         board.isHidden = words != nil
         show(typing.state)

@@ -4,19 +4,17 @@ import KeyboardCore
 import UIKit
 
 final class StripView: BaseView {
-    private let take: @MainActor (Slot) -> Void
     private let buttons = (0..<3).map { _ in UIButton(type: .system) }
     private let note = UILabel()
     private let book = UIButton(type: .system)
     private var slots: [Slot] = []
 
     init(take: @escaping @MainActor (Slot) -> Void, showWords: @escaping @MainActor () -> Void) {
-        self.take = take
         super.init()
         for (at, button) in buttons.enumerated() {
             button.titleLabel?.adjustsFontSizeToFitWidth = true
             button.tintColor = .label
-            button.addAction(UIAction { [weak self] _ in self?.tapped(at) }, for: .touchUpInside)
+            button.addAction(UIAction { [weak self] _ in self?.slots.dropFirst(at).first.map(take) }, for: .touchUpInside)
             addSubview(button)
         }
         note.font = .preferredFont(forTextStyle: .footnote)
@@ -31,7 +29,7 @@ final class StripView: BaseView {
     func show(_ state: TypingState, hasWords: Bool) {
         slots = hasWords ? [] : state.slots
         for (at, button) in buttons.enumerated() {
-            let slot = slots.indices.contains(at) ? slots[at] : nil
+            let slot = slots.dropFirst(at).first
             button.isHidden = slot == nil
             button.setTitle(slot?.suggestion.word, for: .normal)
             button.titleLabel?.font = slot?.isBySpace == true ? .boldSystemFont(ofSize: 17) : .systemFont(ofSize: 17)
@@ -53,9 +51,5 @@ final class StripView: BaseView {
         for (at, button) in buttons.enumerated() {
             button.frame = CGRect(x: CGFloat(at) * width, y: 0, width: width, height: words.height)
         }
-    }
-
-    private func tapped(_ at: Int) {
-        if slots.indices.contains(at) { take(slots[at]) }
     }
 }

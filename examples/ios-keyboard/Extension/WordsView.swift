@@ -61,14 +61,13 @@ final class WordsView: BaseView, UITableViewDataSource {
     }
 
     private func tappedWipe() {
-        if isSure {
-            Task {
-                await book.wipe()
-                reload()
-            }
-        } else {
+        guard isSure else {
             isSure = true
-            wipe.setTitle("Really forget all words?", for: .normal)
+            return wipe.setTitle("Really forget all words?", for: .normal)
+        }
+        Task {
+            await book.wipe()
+            reload()
         }
     }
 

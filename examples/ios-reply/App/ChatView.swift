@@ -28,9 +28,14 @@ struct ChatView: View {
         .navigationBarTitleDisplayMode(.inline)
         .task(id: chat.drafting.question) { await chat.drafting.suggest() }
         // For a chat that nobody sees nothing is written.
-        .onDisappear { chat.drafting.stop() }
+        .onDisappear {
+            chat.drafting.stop()
+            chat.keep()
+        }
         .onChange(of: phase) {
             if phase == .background { chat.drafting.stop() }
+            // Also when it is only about to go: from the list of apps, where it can be killed, no word comes any more.
+            chat.keep()
         }
     }
 }

@@ -17,7 +17,7 @@ struct ConversationsView: View {
                 Section {
                     ModelView(setup, isOpening: brain.isOpening, isUnusable: isUnusable)
                 } footer: {
-                    Text("Replies are thought of on this iPhone. Nothing that is written here is stored, or sent to anybody.")
+                    Text("Replies are thought of on this iPhone. Nothing that is written here leaves it, and of that only what is not sent yet is stored.")
                 }
                 Section("Conversations") {
                     ForEach(chats) { chat in

@@ -7,7 +7,7 @@ import SwiftUI
 
 @main struct ReplyApp: App {
     @State private var setup = ModelSetup(in: AppGroup.models)
-    @State private var chats = Conversation.demo.map { Chat($0, brain: .shared) }
+    @State private var chats = Conversation.demo.map { Chat($0, brain: .shared, unsent: Unsent(in: .cachesDirectory)) }
 
     var body: some Scene {
         WindowGroup {

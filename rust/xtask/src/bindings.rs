@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable in which the tests of all languages find the packed model, and that in which those of the samples find the word list.
+/// The variable in which the tests of all languages find the packed model, and those in which the ones of the samples find the GGUF file
+/// that it was packed from and the word list.
 const TEST_MODEL: &str = "NIBBLE_TEST_MODEL";
+const TEST_GGUF: &str = "NIBBLE_TEST_GGUF";
 const TEST_LEXICON: &str = "NIBBLE_TEST_LEXICON";
 
 /// The conformance suite is about this one.
@@ -26,25 +28,33 @@ pub struct Prepared {
     pub generated: PathBuf,
     pub library: PathBuf,
     model: PathBuf,
+    gguf: PathBuf,
     lexicon: PathBuf,
 }
 
 impl Prepared {
     /// Compiles everything as the other tests do, the library among it, and generates its bindings.
     pub fn new(language: &str) -> Result<Self> {
-        let model = models::pull_all()?.into_iter().find(|model| model.name == MODEL);
-        let model = model.and_then(|model| model.packed).ok_or_else(|| format!("{MODEL} was not packed"))?;
+        let pulled = models::pull_all()?.into_iter().find(|model| model.name == MODEL);
+        let (gguf, model) = pulled
+            .and_then(|model| Some((model.file, model.packed?)))
+            .ok_or_else(|| format!("{MODEL} was not packed"))?;
         let lexicon = models::pull_lexicon()?;
         let programs = shell::this()?.parent().ok_or("this program lies in no folder")?;
         let library = programs.join(library_file());
         let generator = programs.join("uniffi-bindgen").with_extension(consts::EXE_EXTENSION);
         let generated = generate_with(shell::command(generator), language, &library)?;
-        Ok(Self { generated, library, model, lexicon })
+        Ok(Self { generated, library, model, gguf, lexicon })
+    }
+
+    /// Tells the tests where the files are.
+    fn show<'a>(&self, tests: &'a mut Command) -> &'a mut Command {
+        tests.env(TEST_MODEL, &self.model).env(TEST_GGUF, &self.gguf).env(TEST_LEXICON, &self.lexicon)
     }
 
     /// Runs the tests of a Maven build that goes over the library, and counts them.
     pub fn test_by_maven(&self, maven: &mut Command) -> Tally {
-        tests(maven.env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon), &self.library)
+        tests(self.show(maven), &self.library)
     }
 
     /// Runs the tests of a Swift package over the library, and counts them. What is built lies in a folder.
@@ -52,16 +62,16 @@ impl Prepared {
         let folder = |file: &Path| {
             file.parent().map(Path::to_owned).ok_or_else(|| format!("{} lies in no folder", file.display()))
         };
-        let (library, model, lexicon) = (folder(&self.library)?, folder(&self.model)?, folder(&self.lexicon)?);
-        let mut swift = setup::swift(&[&library, &model, &lexicon])?;
+        let (library, model) = (folder(&self.library)?, folder(&self.model)?);
+        let mut swift = setup::swift(&[&library, &model, &folder(&self.gguf)?, &folder(&self.lexicon)?])?;
         swift.args(["test", "--quiet", "--package-path", package, "--scratch-path"]).arg(scratch);
         swift.arg("-Xlinker").arg(format!("-L{}", library.display()));
         if cfg!(target_os = "linux") {
             // Debian's library of `Observation` wants a symbol that no other library has, and never calls it.
             swift.args(["-Xlinker", "--allow-shlib-undefined"]);
         }
-        swift.env("LD_LIBRARY_PATH", &library).env(TEST_MODEL, &self.model).env(TEST_LEXICON, &self.lexicon);
-        Ok(Tally::foreign(&mut swift, of_xctest))
+        swift.env("LD_LIBRARY_PATH", &library);
+        Ok(Tally::foreign(self.show(&mut swift), of_xctest))
     }
 }
 

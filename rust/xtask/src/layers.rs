@@ -1,4 +1,4 @@
-//! The architecture, as a check: which crate may see which, where unsafe code may live, and what a phone never links.
+//! The architecture, as a check: which crate may see which, where unsafe code may live, what a phone never links, and how long a sample is.
 //!
 //! `ARCHITECTURE.md` says why.
 
@@ -42,7 +42,11 @@ const UNSAFE_ROOMS: &[&str] =
 /// Folders of the project that hold Rust code.
 const CODE: &[&str] = &["rust", "bindings", "tests"];
 
-/// Runs the three checks and says what is wrong.
+/// The folder of the sample apps, and how many lines of Kotlin or Swift each may have, tests left out: it is read in one sitting.
+const SAMPLES: &str = "examples";
+const SAMPLE_LINES: usize = 1500;
+
+/// Runs the four checks and says what is wrong.
 pub fn check() -> Tally {
     let metadata = metadata();
     let arrow = metadata.as_ref().map(broken_arrows).map_err(Clone::clone);
@@ -52,6 +56,10 @@ pub fn check() -> Tally {
         ("each crate sees only the layers below it", arrow),
         ("nothing that ships reaches a network", network),
         ("unsafe code stays in its rooms", stray_unsafe(shell::root())),
+        (
+            "each sample is short",
+            sources(shell::root(), &[SAMPLES], &["kt", "swift"]).map(|files| long_samples(&files)),
+        ),
     ] {
         let complaints = outcome.unwrap_or_else(|message| vec![message]);
         println!("{what}: {}", if complaints.is_empty() { "yes" } else { "no" });
@@ -169,20 +177,44 @@ fn reached_networks(metadata: &Metadata) -> Vec<String> {
 /// Every line with unsafe code that is not in one of its rooms, as `file:line`.
 fn stray_unsafe(root: &Path) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
-    let mut open: Vec<_> = CODE.iter().map(|folder| root.join(folder)).collect();
+    for (place, text) in sources(root, CODE, &["rs"])? {
+        if !UNSAFE_ROOMS.iter().any(|room| place.starts_with(room)) {
+            complaints
+                .extend(unsafe_lines(&text).map(|line| format!("{place}:{line} is unsafe code outside of its rooms")));
+        }
+    }
+    Ok(complaints)
+}
+
+/// Of these files the samples with more lines than are read in one sitting.
+fn long_samples(files: &BTreeMap<String, String>) -> Vec<String> {
+    let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, text) in files {
+        let mut folders = place.split('/').skip(1);
+        let sample = folders.next().unwrap_or_default();
+        if !folders.any(|folder| matches!(folder, "test" | "Tests" | "StandIns")) {
+            *lines.entry(sample).or_default() += text.lines().count();
+        }
+    }
+    let long = lines.iter().filter(|(_, lines)| **lines > SAMPLE_LINES);
+    long.map(|(sample, lines)| format!("{SAMPLES}/{sample} has {lines} lines, and may have {SAMPLE_LINES}")).collect()
+}
+
+/// The files below some folders whose names end in one of these ways, with their text, in the order of their places.
+fn sources(root: &Path, folders: &[&str], extensions: &[&str]) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    let mut open: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
     while let Some(path) = open.pop() {
         let place = path.strip_prefix(root).expect("the walk starts at the root").to_string_lossy().replace('\\', "/");
         if path.is_dir() {
             let entries = fs::read_dir(&path).map_err(|error| format!("reading {place}: {error}"))?;
             open.extend(entries.flatten().map(|entry| entry.path()));
-        } else if place.ends_with(".rs") && !UNSAFE_ROOMS.iter().any(|room| place.starts_with(room)) {
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
             let text = fs::read_to_string(&path).map_err(|error| format!("reading {place}: {error}"))?;
-            complaints
-                .extend(unsafe_lines(&text).map(|line| format!("{place}:{line} is unsafe code outside of its rooms")));
+            found.insert(place, text);
         }
     }
-    complaints.sort();
-    Ok(complaints)
+    Ok(found)
 }
 
 /// The numbers of the lines that open an unsafe block or declare something unsafe; comments do not count.
@@ -254,6 +286,19 @@ mod tests {
         let members: &[(&str, &[&str])] = &[("nibble-engine", &["hub"]), ("nibble-cli", &["ureq"])];
         let others: &[(&str, &[&str])] = &[("hub", &["ureq"]), ("ureq", &[])];
         assert_eq!(reached_networks(&workspace(members, others)), ["nibble-engine links ureq"]);
+    }
+
+    #[test]
+    fn a_sample_is_as_long_as_its_own_code() {
+        let files = [
+            ("one/App/App.swift", SAMPLE_LINES),
+            ("one/Tests/AppTests.swift", 9),
+            ("two/src/main/App.kt", SAMPLE_LINES),
+            ("two/src/main/View.kt", 1),
+            ("two/src/test/AppTest.kt", 9),
+        ];
+        let files = files.map(|(place, lines)| (format!("{SAMPLES}/{place}"), "line\n".repeat(lines)));
+        assert_eq!(long_samples(&files.into()), ["examples/two has 1501 lines, and may have 1500"]);
     }
 
     #[test]

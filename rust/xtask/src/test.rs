@@ -29,7 +29,7 @@ pub struct Options {
 enum Part {
     /// The code is formatted.
     Format,
-    /// Crates see only the layers below them, and unsafe code stays in its rooms.
+    /// Crates see only the layers below them, unsafe code stays in its rooms, and samples are short.
     Layers,
     /// Clippy has nothing to say.
     Clippy,

@@ -17,6 +17,17 @@ const APP_GROUP: &str = "com.apple.security.application-groups";
 /// The privacy manifest of a target, or of the SDK.
 const MANIFEST: &str = "PrivacyInfo.xcprivacy";
 
+/// The settings that `project.yml` has as the project does.
+const SHARED: [&str; 7] = [
+    "INFOPLIST_FILE",
+    "CODE_SIGN_ENTITLEMENTS",
+    "PRODUCT_BUNDLE_IDENTIFIER",
+    "SAMPLE_ID",
+    "IPHONEOS_DEPLOYMENT_TARGET",
+    "SWIFT_VERSION",
+    "TARGETED_DEVICE_FAMILY",
+];
+
 const ASKS: &str = "what Apple asks a reason for is in the privacy manifest";
 
 /// What Apple asks a reason for, by the category under which a privacy manifest gives it: "Describing use of required reason API".
@@ -46,7 +57,21 @@ pub fn check() -> Result<Tally> {
         SAMPLES.iter().map(|sample| check_sample(&examples.join(sample), &package)).sum::<Result<Tally>>()?;
     let sdk = shell::root().join("ios/Sources/Nibble");
     tally += outcome(&sdk, ASKS, undeclared(&sdk.join(MANIFEST), &[&sdk])?);
+    tally += outcome(&examples, "the page names what no compiler has seen here", unnamed(&examples, &sdk)?);
     Ok(tally)
+}
+
+/// The Swift sources that have lines for Apple's systems alone, and of which the page of the samples says nothing.
+fn unnamed(examples: &Path, sdk: &Path) -> Result<Vec<String>> {
+    let page = text(&examples.join("README.md"))?;
+    let mut found = vec![];
+    for file in [swift_files(examples)?, swift_files(sdk)?].concat() {
+        let is_apart = text(&file)?.lines().any(|line| line.trim_start().starts_with("#if canImport("));
+        if is_apart && !page.contains(&*file.file_name().unwrap_or_default().to_string_lossy()) {
+            found.push(file.display().to_string());
+        }
+    }
+    Ok(found)
 }
 
 fn outcome(folder: &Path, what: &str, wrong: Vec<String>) -> Tally {
@@ -73,7 +98,7 @@ fn check_sample(folder: &Path, package: &str) -> Result<Tally> {
     let described = text(&folder.join("project.yml"))?;
     let mut shared = project.texts("PBXNativeTarget", "name");
     shared.extend(products);
-    for setting in ["INFOPLIST_FILE", "CODE_SIGN_ENTITLEMENTS", "PRODUCT_BUNDLE_IDENTIFIER", "SAMPLE_ID"] {
+    for setting in SHARED {
         shared.extend(project.settings(setting));
     }
     let versions = project.settings("MARKETING_VERSION");

@@ -4,5 +4,6 @@ import Foundation
 
 extension URL {
     public static var applicationSupportDirectory: URL { FileManager.default.temporaryDirectory }
+    public static var cachesDirectory: URL { FileManager.default.temporaryDirectory }
     public static var temporaryDirectory: URL { FileManager.default.temporaryDirectory }
 }

@@ -49,6 +49,57 @@ import XCTest
         XCTAssertEqual(left, [])
     }
 
+    #if os(Linux)
+        /// The folder in which a process that is to be killed installs the model.
+        private static let victim = "NIBBLE_TEST_VICTIM"
+
+        func testWhereItIsKilledWhileItPacksThereIsNoModelAndTheNextAttemptIsAsTheFirst() async throws {
+            let gguf = try testFile("NIBBLE_TEST_GGUF")
+            if let folder = ProcessInfo.processInfo.environment[Self.victim] {
+                let setup = ModelSetup(in: URL(fileURLWithPath: folder), bundled: gguf)
+                setup.start()
+                return await setup.settled()
+            }
+            let installing = Process()
+            installing.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
+            installing.arguments = ["ModelSetupTests.ModelSetupTests/testWhereItIsKilledWhileItPacksThereIsNoModelAndTheNextAttemptIsAsTheFirst"]
+            installing.environment = ProcessInfo.processInfo.environment.merging([Self.victim: folder.path]) { $1 }
+            installing.standardOutput = FileHandle.nullDevice
+            try installing.run()
+            while try bytes() < 1_000_000 {
+                XCTAssertTrue(installing.isRunning, "it ended by itself")
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            kill(installing.processIdentifier, SIGKILL)
+            installing.waitUntilExit()
+            XCTAssertEqual(installing.terminationReason, .uncaughtSignal)
+            XCTAssertGreaterThan(try bytes(), 0, "something is left of it")
+
+            let next = await started()
+            XCTAssertEqual(next.state, .missing(), "half a model is none")
+            next.install(gguf)
+            var shares: [Double] = []
+            while case .installing(let share) = next.state {
+                if share != shares.last { shares.append(share) }
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            XCTAssertGreaterThan(shares.count, 3, "one sees how far it is")
+            XCTAssertEqual(shares, shares.sorted())
+            await next.settled()
+            XCTAssertEqual(next.state, .ready)
+            XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder.path), ["\(ModelSetup.name).nibble"])
+        }
+
+        /// How much is written in the folder, hidden files too.
+        private func bytes() throws -> UInt64 {
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            return try files.reduce(0) { sum, file in
+                let attributes = try FileManager.default.attributesOfItem(atPath: folder.appendingPathComponent(file).path)
+                return sum + (attributes[.size] as? UInt64 ?? 0)
+            }
+        }
+    #endif
+
     private func started() async -> ModelSetup {
         let setup = ModelSetup(in: folder, bundled: nil)
         setup.start()

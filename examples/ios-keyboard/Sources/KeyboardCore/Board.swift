@@ -37,16 +37,9 @@ public struct Board: Equatable, Sendable {
         }
     }
 
-    /// The index of the key nearest to a point: of its row, and outside the view too.
+    /// The index of the key at a point, or of the nearest where that is outside the view: the last key that begins before it.
     public func index(at point: CGPoint) -> Int? {
-        func distance(_ frame: CGRect) -> CGPoint {
-            CGPoint(
-                x: max(frame.minX - point.x, 0, point.x - frame.maxX), y: max(frame.minY - point.y, 0, point.y - frame.maxY))
-        }
-        return places.indices.min { one, other in
-            let (one, other) = (distance(places[one].frame), distance(places[other].frame))
-            return (one.y, one.x) < (other.y, other.x)
-        }
+        places.lastIndex { $0.frame.minX <= max(point.x, 0) && $0.frame.minY <= max(point.y, 0) }
     }
 
     /// A point of the view in units, as Nibble has it.

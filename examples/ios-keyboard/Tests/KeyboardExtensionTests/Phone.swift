@@ -82,7 +82,7 @@ import XCTest
             try await shared.install(wordList: try testFile("NIBBLE_TEST_LEXICON"))
         }
         predictions = Predictions(shared: shared, words: WordBook(in: folder.appendingPathComponent("own")))
-        controller = KeyboardViewController(predictions: predictions)
+        controller = KeyboardViewController()
         await open()
     }
 
@@ -97,7 +97,8 @@ import XCTest
     func open(_ field: Field = Field()) async {
         close()
         self.field = field
-        controller = KeyboardViewController(predictions: predictions)
+        controller = KeyboardViewController()
+        controller.predictions = predictions
         controller.standInProxy = field
         controller.loadViewIfNeeded()
         let show = controller.typing.changed

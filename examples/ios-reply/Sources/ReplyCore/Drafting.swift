@@ -55,6 +55,13 @@ extension Drafting {
         }
     }
 
+    /// What would stay in the text field if a draft under way were stopped now.
+    var unsent: String {
+        var composer = composer
+        composer.end()
+        return composer.text
+    }
+
     public var isWriting: Bool { composer.isWriting }
 
     public var canDraft: Bool { brain.assistant != nil && !isWriting && turns.last?.fromMe == false }

@@ -1,4 +1,6 @@
+import Foundation
 import Nibble
+import SampleTesting
 import XCTest
 
 @testable import ReplyCore
@@ -152,6 +154,36 @@ import XCTest
         await drafting.written()
         XCTAssertEqual(drafting.text, "I will")
         XCTAssertEqual(drafting.note, .noDraft)
+    }
+
+    func testWhatWasTypedAndNotSentIsThereAgainWhenTheAppWasKilled() async throws {
+        let folder = try temporaryFolder()
+        let assistant = FakeAssistant()
+        let brain = Brain { assistant }
+        try await brain.opened()
+        // Nothing of what was there is told that it ends: the next launch has the folder alone.
+        func launch(_ conversation: Conversation = .party) -> Chat { Chat(conversation, brain: brain, unsent: Unsent(in: folder)) }
+        let first = launch()
+        XCTAssertEqual(first.drafting.text, "")
+        first.drafting.text = "I am on"
+        first.keep()
+        let second = launch()
+        XCTAssertEqual(second.drafting.text, "I am on")
+        XCTAssertEqual(launch(Conversation(with: "Jonas", [])).drafting.text, "", "that was not to him")
+
+        second.drafting.write()
+        second.keep()
+        XCTAssertEqual(launch().drafting.text, "I am on", "nothing was written in its place yet")
+        assistant.pen.yield("I would ")
+        await waited { second.drafting.text == "I would " }
+        second.keep()
+        XCTAssertTrue(second.drafting.isWriting, "it goes on")
+        XCTAssertEqual(launch().drafting.text, "I would")
+        second.drafting.stop()
+        second.send()
+        XCTAssertEqual(launch().drafting.text, "", "it was sent")
+        try Data("no texts".utf8).write(to: folder.appendingPathComponent("unsent.json"))
+        XCTAssertEqual(launch().drafting.text, "")
     }
 
     func testADraftIsStoppedWhenSomethingNewIsSaid() async throws {

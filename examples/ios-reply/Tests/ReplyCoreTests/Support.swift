@@ -1,5 +1,6 @@
 // What the tests share: an assistant that answers as it is told, and a way to wait for what is shown.
 
+import Foundation
 import Nibble
 import Observation
 
@@ -58,4 +59,14 @@ struct Trouble: Error {}
 
 extension Conversation {
     static let party = Conversation(with: "Mia", [.theirs("Are you in?")], script: ["Great."])
+}
+
+extension Chat {
+    /// A chat of which nothing is kept.
+    convenience init(
+        _ conversation: Conversation, brain: Brain,
+        pause: @escaping @Sendable () async -> Void = { try? await Task.sleep(for: .milliseconds(1200)) }
+    ) {
+        self.init(conversation, brain: brain, unsent: Unsent(in: URL(fileURLWithPath: "/nowhere")), pause: pause)
+    }
 }

@@ -50,13 +50,15 @@ class Brain<T : Any>(
 
     /** Installs a file that the user chose. */
     fun install(source: ModelSource) {
-        if (work?.isActive == true || there.value != null) return
+        if (current.value !is ModelState.Missing) return
         current.value = ModelState.Installing(Progress(Progress.Step.COPY, 0, 0))
         begin { source }
     }
 
     private fun begin(source: () -> ModelSource?) {
+        val before = work
         work = scope.launch {
+            before?.join()
             current.value = try {
                 source()?.let { pack(it) }
                 try {
@@ -78,9 +80,10 @@ class Brain<T : Any>(
     private suspend fun pack(source: ModelSource) = installer.install(source).collect { current.value = ModelState.Installing(it) }
 
     private suspend fun openInstalled(): ModelState {
-        val file = installer.installed() ?: return ModelState.Missing()
-        current.value = ModelState.Opening
+        val file = installer.installed()
+        if (file != null) current.value = ModelState.Opening
         installer.tidy()
+        if (file == null) return ModelState.Missing()
         try {
             there.value = open(file)
         } catch (problem: NibbleException) {

@@ -1,8 +1,6 @@
 package dev.nibble.examples.keyboard
 
 import android.content.Context
-import android.util.TypedValue
-import android.view.Gravity
 import android.view.View
 import android.widget.LinearLayout
 import android.widget.TextView
@@ -30,13 +28,8 @@ class AlternativesView(context: Context) : LinearLayout(context) {
         // All of a long row is there on a narrow phone too.
         size = minOf(height, board.width / texts.size)
         for (text in texts) {
-            val view = TextView(context)
+            val view = inflate(context, R.layout.alternative, null) as TextView
             view.text = text
-            view.gravity = Gravity.CENTER
-            view.setTextColor(context.getColorStateList(R.color.alternative))
-            view.setTextSize(TypedValue.COMPLEX_UNIT_PX, resources.getDimension(R.dimen.key_letter))
-            view.setBackgroundResource(R.drawable.alternative)
-            view.isFocusable = true
             view.setOnClickListener {
                 close()
                 choose(text)

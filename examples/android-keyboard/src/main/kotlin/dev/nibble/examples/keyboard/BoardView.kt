@@ -82,11 +82,7 @@ class BoardView(
 
     override fun onMeasure(widthSpec: Int, heightSpec: Int) {
         val width = MeasureSpec.getSize(widthSpec)
-        for (row in rows) {
-            for (view in row) {
-                view.measure(exactly((width * view.key.width / ROW).toInt()), exactly(rowHeight))
-            }
-        }
+        for (view in rows.flatten()) view.measure(exactly((width * view.key.width / ROW).toInt()), exactly(rowHeight))
         setMeasuredDimension(width, rows.size * rowHeight)
     }
 

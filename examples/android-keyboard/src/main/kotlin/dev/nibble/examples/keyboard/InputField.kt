@@ -28,11 +28,7 @@ data class InputField(
     val assisted: Boolean = true,
 ) {
     /** Whether nothing of it is to be kept. */
-    val isPrivate: Boolean get() = this.field in PRIVATE
-
-    private companion object {
-        val PRIVATE = setOf(Field.NO_LEARNING, Field.PASSWORD, Field.NUMBER, Field.CODE)
-    }
+    val isPrivate: Boolean get() = this.field in setOf(Field.NO_LEARNING, Field.PASSWORD, Field.NUMBER, Field.CODE)
 }
 
 /** What the app says. */

@@ -1,6 +1,7 @@
 package dev.nibble.examples.keyboard
 
 import android.app.Activity
+import android.app.AlertDialog
 import android.content.ComponentName
 import android.content.Intent
 import android.os.Bundle
@@ -45,7 +46,7 @@ class SettingsActivity : Activity() {
         findViewById<Button>(R.id.choose_keyboard).setOnClickListener { methods.showInputMethodPicker() }
         findViewById<Button>(R.id.choose).setOnClickListener { pick(MODEL) }
         findViewById<Button>(R.id.choose_words).setOnClickListener { pick(WORDS) }
-        findViewById<Button>(R.id.wipe).setOnClickListener { changeLearned { app.forgetAll() } }
+        findViewById<Button>(R.id.wipe).setOnClickListener { askToWipe() }
         findViewById<Switch>(R.id.haptics).setOnClickListener { app.settings.haptics = (it as Switch).isChecked }
         findViewById<Switch>(R.id.learning).setOnClickListener { app.learn((it as Switch).isChecked) }
     }
@@ -87,6 +88,14 @@ class SettingsActivity : Activity() {
         val pick = Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*")
         @Suppress("DEPRECATION")
         startActivityForResult(pick, request)
+    }
+
+    private fun askToWipe() {
+        AlertDialog.Builder(this)
+            .setMessage(R.string.wipe_sure)
+            .setPositiveButton(R.string.wipe) { _, _ -> changeLearned { app.forgetAll() } }
+            .setNegativeButton(android.R.string.cancel, null)
+            .show()
     }
 
     /** Changes what was learned, and shows what is left. */

@@ -142,7 +142,7 @@ class Typing(
 
     private fun backspace() {
         val edit = session?.backspace()
-        if (edit == null || edit == NOTHING) gateway.backspace() else gateway.apply(edit)
+        if (edit == null || edit == Edit("", "")) gateway.backspace() else gateway.apply(edit)
         followText()
     }
 
@@ -170,9 +170,5 @@ class Typing(
             else -> gateway.wantsCapital(capitals)
         }
         current.update { it.copy(shift = it.shift.follow(capital)) }
-    }
-
-    private companion object {
-        val NOTHING = Edit("", "")
     }
 }

@@ -1,5 +1,7 @@
 package dev.nibble.examples.keyboard
 
+import android.content.DialogInterface
+import android.content.pm.ApplicationInfo
 import android.os.Looper
 import android.view.HapticFeedbackConstants
 import android.view.MotionEvent
@@ -31,6 +33,7 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
+import org.robolectric.shadows.ShadowAlertDialog
 
 /** The whole keyboard on Android's own code, with the real model, the real word list and the library for this machine. */
 @RunWith(RobolectricTestRunner::class)
@@ -313,6 +316,14 @@ class AppTest {
     }
 
     @Test
+    fun `several words look as in the picture`() {
+        val phone = phone()
+        phone.type("Can you share some of those facts wi")
+        waitFor("the words ahead") { phone.strip().last() == "with me" }
+        compareScreenshot(phone.view, "screenshot-ahead.png")
+    }
+
+    @Test
     @Config(qualifiers = "+night")
     fun `it looks as in the picture in the dark`() {
         val phone = phone()
@@ -332,6 +343,8 @@ class AppTest {
     fun `the settings look as in the picture`() {
         val activity = settingsWithWords()
         waitFor("the words") { activity.findViewById<View>(R.id.wipe).isEnabled }
+        // It fades away on a phone.
+        activity.findViewById<View>(R.id.learned).isVerticalScrollBarEnabled = false
         compareScreenshot(activity.window.decorView, "screenshot-settings.png")
     }
 
@@ -351,7 +364,9 @@ class AppTest {
         val forget = list.all().filterIsInstance<ImageButton>().single { it.contentDescription == "Forget zorblatt" }
         forget.performClick()
         waitFor("one word less") { "zorblatt" !in rows() && "florp" in rows() }
-        activity.findViewById<View>(R.id.wipe).performClick()
+        activity.wipe(DialogInterface.BUTTON_NEGATIVE)
+        assertTrue("florp" in rows(), "it was asked whether that is meant")
+        activity.wipe(DialogInterface.BUTTON_POSITIVE)
         waitFor("no words") { rows().isEmpty() }
         assertEquals(emptyList(), learned())
     }
@@ -368,7 +383,7 @@ class AppTest {
         val activity = settings()
         val wipe = activity.findViewById<View>(R.id.wipe)
         waitFor("the words") { wipe.isEnabled }
-        wipe.performClick()
+        activity.wipe(DialogInterface.BUTTON_POSITIVE)
         waitFor("no words") { learned().isEmpty() && !wipe.isEnabled }
         assertFalse(file.exists())
     }
@@ -404,6 +419,18 @@ class AppTest {
     }
 
     @Test
+    fun `no backup has what was learned`() {
+        val phone = phone()
+        phone.type("zorblatt and florp ")
+        phone.close()
+        waitFor("what was learned") { "florp" in learned() }
+        assertEquals(0, app.applicationInfo.flags and ApplicationInfo.FLAG_ALLOW_BACKUP)
+        assertTrue(app.noBackupFilesDir.resolve("learned.redb").isFile, "where a backup never looks")
+        val others = app.dataDir.walk().filter { it.isFile && !it.startsWith(app.noBackupFilesDir) }
+        assertEquals(emptyList(), others.filter { "florp" in it.readText().lowercase() }.toList())
+    }
+
+    @Test
     fun `nothing is learned while that is switched off`() {
         val phone = phone()
         app.learn(false)
@@ -418,6 +445,13 @@ class AppTest {
 
     private fun settings(): SettingsActivity =
         Robolectric.buildActivity(SettingsActivity::class.java).setup().windowFocusChanged(true).get()
+
+    /** Wipes all that was learned, and gives an answer where one is asked for. */
+    private fun SettingsActivity.wipe(answer: Int) {
+        findViewById<View>(R.id.wipe).performClick()
+        ShadowAlertDialog.getLatestAlertDialog().getButton(answer).performClick()
+        settle()
+    }
 
     /** The settings, ready, of a keyboard that has learned "zorblatt" and "florp". */
     private fun settingsWithWords(): SettingsActivity {

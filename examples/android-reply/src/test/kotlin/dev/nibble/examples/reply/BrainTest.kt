@@ -14,6 +14,8 @@ import kotlin.test.assertNull
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.job
+import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.yield
 import org.junit.Rule
@@ -80,6 +82,19 @@ class BrainTest {
             assertEquals(ModelState.Ready, brain.settled())
             assertEquals(listOf("model.nibble"), temporary.root.list()?.toList())
         }
+
+    @Test
+    fun `what a killed installation left is gone when the app has started, and a file can be chosen meanwhile`() = runBlocking {
+        temporary.newFile("model.gguf").writeText("half of it")
+        val brain = brain()
+        brain.start()
+        coroutineContext.job.children.toList().joinAll()
+        assertEquals(emptyList(), temporary.root.list()?.toList())
+        val next = brain()
+        next.start()
+        next.install(good)
+        assertEquals(ModelState.Ready, next.settled())
+    }
 
     @Test
     fun `a model that is damaged and cannot be replaced is removed`() = runBlocking {

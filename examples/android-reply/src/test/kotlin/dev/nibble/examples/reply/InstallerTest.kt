@@ -1,10 +1,13 @@
 package dev.nibble.examples.reply
 
+import dev.nibble.Nibble
 import dev.nibble.PackProgress
 import dev.nibble.examples.Installer
 import dev.nibble.examples.ModelSource
 import dev.nibble.examples.Pack
+import dev.nibble.examples.Progress
 import dev.nibble.examples.WrongModel
+import dev.nibble.examples.testFile
 import java.io.File
 import java.io.IOException
 import java.io.InputStream
@@ -99,9 +102,40 @@ class InstallerTest {
         assertEquals(setOf("model.nibble", "model.nibble.threads.json"), folder.list()?.toSet())
     }
 
+    /** In a process of its own, with the real model: it can be killed. */
+    @Test
+    fun `whether it is killed while it copies or while it packs, there is no model, and the next attempt is as the first`() {
+        val gguf = testFile("NIBBLE_TEST_GGUF")
+        for (step in Progress.Step.entries) {
+            val java = File(System.getProperty("java.home"), "bin/java").path
+            val library = System.getProperty("jna.library.path")
+            val classes = System.getProperty("java.class.path")
+            val command = listOf(java, "-Djna.library.path=$library", "-cp", classes, VICTIM, "$folder", "$gguf")
+            val installing = ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+            assertTrue(installing.inputStream.bufferedReader().lineSequence().any { it == step.name }, "it ended by itself")
+            installing.destroyForcibly().waitFor()
+            assertTrue(folder.list()!!.isNotEmpty(), "something is left of $step")
+            assertNull(Installer(folder, Installer.SMOLLM2, Nibble::pack).installed(), "killed in $step")
+        }
+        val installer = Installer(folder, Installer.SMOLLM2, Nibble::pack)
+        runBlocking {
+            installer.install(ModelSource { gguf.inputStream() }).collect()
+            assertEquals(listOf("model.nibble"), folder.list()?.toList())
+            Nibble.open(installer.installed()!!.path).use { assertEquals(Installer.SMOLLM2, it.info.sourceSha256) }
+        }
+    }
+
     @Test
     fun `the constant is that of the models that the project knows`() {
         val registry = File("../../rust/cli/models.toml").readText().substringAfter("name = \"smollm2-135m-instruct\"")
         assertEquals(registry.substringAfter("sha256 = \"").substringBefore('"'), Installer.SMOLLM2)
     }
 }
+
+/** Installs a model in a folder, the first of [arguments], from a file, the second; and says at which step it is. */
+fun main(arguments: Array<String>) = runBlocking {
+    val installer = Installer(File(arguments[0]), Installer.SMOLLM2, Nibble::pack)
+    installer.install(ModelSource { File(arguments[1]).inputStream() }).collect { println(it.step) }
+}
+
+private const val VICTIM = "dev.nibble.examples.reply.InstallerTestKt"
