@@ -124,7 +124,7 @@ pub(super) trait Multiply {
     const HALVES_ROWS: bool;
     const HALVES_SIX: bool;
 
-    /// Whether the registers do not suffice for four tokens of Q8_0, so that columns are gone through in two turns.
+    /// Whether the registers do not suffice for four tokens times codes that are bytes, so that columns are gone through in two turns.
     const HALVES_EIGHT: bool;
 
     /// Adds the products of columns 4 * I to 4 * I + 3 for one turn; the steps that are taken are those of HALF.
@@ -207,9 +207,14 @@ pub(super) unsafe fn dot<M: Multiply, F: Marker, const T: usize, const R: usize,
     M::finish::<F, T, R>(part, from)
 }
 
+/// Whether codes are whole bytes, be it in two nibbles.
+const fn has_bytes(format: Format) -> bool {
+    matches!(format, Format::Q8_0 | Format::Q8_0N)
+}
+
 /// How often the columns are gone through.
 const fn turns<M: Multiply, F: Marker, const T: usize>() -> usize {
-    if M::HALVES_EIGHT && matches!(F::FORMAT, Format::Q8_0) && T > 2 { 2 } else { 1 }
+    if M::HALVES_EIGHT && has_bytes(F::FORMAT) && T > 2 { 2 } else { 1 }
 }
 
 /// Calls `$f::<LANE>` with the lane in which the word of four activations with this index lies.
@@ -264,9 +269,9 @@ impl Multiply for Smlal {
         turn: usize,
         (narrow, wide): &mut Self::Part,
     ) {
-        // A product is at most 127 times the largest code: 32767 holds two of Q8_0, four of Q6_K, which has a scale every
+        // A product is at most 127 times the largest code: 32767 holds two of bytes, four of Q6_K, which has a scale every
         // four steps, and eight of the others.
-        let eight = matches!(F::FORMAT, Format::Q8_0);
+        let eight = has_bytes(F::FORMAT);
         let is_first = if eight { I < 4 } else { I == if HALF == SECOND { 4 } else { 0 } };
         let tokens = T.div_ceil(const { turns::<Self, F, T>() });
         for t in 0..T {
@@ -328,7 +333,7 @@ impl Multiply for Smlal {
             };
             for i in 0..2 {
                 let (sum, wide, w) = (&mut narrow[t][r + i], &mut wide[t][r + i], [w[2 * i], w[2 * i + 1]]);
-                if let Format::Q8_0 = F::FORMAT {
+                if has_bytes(F::FORMAT) {
                     *wide = if is_first { smull_saddlp(w, x) } else { smull_sadalp(*wide, w, x) };
                 } else if is_first {
                     *sum = Halves(smlal_high(smull_low(w[0], x), w[0], x), smlal_high(smull_low(w[1], x), w[1], x));
@@ -352,9 +357,10 @@ impl Multiply for Smlal {
             for r in 0..R {
                 // SAFETY: as above.
                 from[t][r] = unsafe {
-                    let Halves(low, high) = match F::FORMAT {
-                        Format::Q8_0 => wide[t][r],
-                        _ => Halves(vpaddlq_s16(narrow[t][r].0), vpaddlq_s16(narrow[t][r].1)),
+                    let Halves(low, high) = if has_bytes(F::FORMAT) {
+                        wide[t][r]
+                    } else {
+                        Halves(vpaddlq_s16(narrow[t][r].0), vpaddlq_s16(narrow[t][r].1))
                     };
                     vaddq_s32(from[t][r], vpaddq_s32(low, high))
                 };
@@ -709,6 +715,9 @@ pub(super) unsafe fn unpack<F: Marker, const I: usize>(at: Columns, r: usize) ->
         if let Format::Q8_0 = F::FORMAT {
             return vreinterpretq_s8_u8(load(at.codes, I));
         }
+        if let Format::Q8_0N = F::FORMAT {
+            return join_nibbles::<I>(load(at.codes, I % 4), load(at.high, I % 4));
+        }
         let high = match F::FORMAT {
             Format::Q5_0 | Format::Q5_1 | Format::Q5_K => load(at.high, 0),
             Format::Q6_K => load(at.high, I / 4),
@@ -730,6 +739,10 @@ unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, r: usize) -> [int
         let load = |p: *const u8, i: usize| vld1q_u8(p.wrapping_add(i * 64 + r * 16));
         if let Format::Q8_0 = F::FORMAT {
             return zip(load(at.codes, I), load(at.codes, I + 1)).map(|codes| vreinterpretq_s8_u8(codes));
+        }
+        if let Format::Q8_0N = F::FORMAT {
+            let [upper, lower] = [at.codes, at.high].map(|plane| zip(load(plane, I % 4), load(plane, I % 4 + 1)));
+            return [join_nibbles::<I>(upper[0], lower[0]), join_nibbles::<I>(upper[1], lower[1])];
         }
         // What is a step further on is shifted to where the first step's bits are.
         let high = match F::FORMAT {
@@ -784,6 +797,16 @@ fn join<F: Marker, const I: usize>(codes: uint8x16_t, high: uint8x16_t, masks: M
             _ => return vreinterpretq_s8_u8(nibbles),
         };
         vreinterpretq_s8_u8(insert(nibbles, bits, masks.high))
+    }
+}
+
+/// The codes of step I, of which there is a nibble in both: with the offset of Q8_0N taken off, which is the topmost bit.
+#[inline(always)]
+fn join_nibbles<const I: usize>(upper: uint8x16_t, lower: uint8x16_t) -> int8x16_t {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        let upper = veorq_u8(upper, vdupq_n_u8(0x88));
+        vreinterpretq_s8_u8(if I < 4 { vsliq_n_u8::<4>(lower, upper) } else { vsriq_n_u8::<4>(upper, lower) })
     }
 }
 
