@@ -556,7 +556,7 @@ unsafe fn subtract_minima<M: Multiply, F: Marker, const T: usize, const R: usize
     unsafe {
         let zero = [[vdupq_n_s32(0); 4]; TILE];
         let [low, high] = sums::<T>(per_token.wrapping_add(36 * T).cast());
-        let mut part = M::start(zero);
+        let mut part = M::start::<T>(zero, per_token);
         for r in (0..R).step_by(2) {
             M::add::<F, T>(minima[r / 2], high, &mut part, r, true);
         }
@@ -566,7 +566,7 @@ unsafe fn subtract_minima<M: Multiply, F: Marker, const T: usize, const R: usize
                 *m = vshlq_n_s32::<6>(*m);
             }
         }
-        let mut part = M::start(m);
+        let mut part = M::start::<T>(m, per_token);
         for r in (0..R).step_by(2) {
             M::add::<F, T>(minima[r / 2], low, &mut part, r, true);
         }

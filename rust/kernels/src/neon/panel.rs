@@ -192,7 +192,7 @@ impl Writer {
             }
             eights!(0: 0 1 1: 2 3 2: 4 5 3: 6 7);
             for columns in columns {
-                self.0 = M::write(columns, self.0.cast()).cast();
+                self.0 = M::write(columns, self.0);
             }
         }
     }
@@ -245,13 +245,13 @@ unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
     // SAFETY: the caller's promise.
     unsafe {
         let zero = by_token([vdupq_n_s32(0); TILE]);
-        let mut part = M::start(zero);
+        let mut part = M::start::<TILE>(zero, activations);
         // Spelt out: LLVM does not always see how short a loop is.
         macro_rules! eights {
             ($($k:literal)*) => {$(
                 if const { $k < EIGHTS } {
-                    let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * $k + i).cast()));
-                    M::add::<F, TILE>(eight(panel.wrapping_add(64 * $k)), x, &mut part, 0, $k == 0);
+                    let x = activations.wrapping_add(32 * $k);
+                    M::add_next::<F, TILE>(eight(panel.wrapping_add(64 * $k)), x, &mut part, $k == 0);
                 }
             )*};
         }
@@ -360,6 +360,7 @@ unsafe fn run<M: Multiply, F: Marker>(
             multiply_add::<M>(s, dot::<M, F, 4>(panel, activations), factors);
         } else {
             multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors);
+            hold::<M, TILE>(s, 0..M::rows(2));
             let (panel, activations) = (panel.wrapping_add(CODES / 2), activations.wrapping_add(16 * TILE));
             multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors.wrapping_add(vector_bytes::<M>()));
         }
