@@ -179,6 +179,9 @@ pub(super) trait Multiply {
         }
     }
 
+    /// Whether sums have room for more than 32 columns, so that those of the next columns may be added to them.
+    const GOES_ON: bool;
+
     /// How many whole tiles save what unpacking ahead for them costs.
     const TILES_WORTH_UNPACKING: usize;
 
@@ -413,6 +416,7 @@ impl Multiply for Smlal {
         }
     }
 
+    const GOES_ON: bool = false;
     const TILES_WORTH_UNPACKING: usize = 1;
     const UNPACKS_BYTES: bool = false;
 
@@ -575,6 +579,7 @@ impl Multiply for Sdot {
         }
     }
 
+    const GOES_ON: bool = true;
     const TILES_WORTH_UNPACKING: usize = 2;
     const UNPACKS_BYTES: bool = false;
 
@@ -743,6 +748,7 @@ impl Multiply for Smmla {
         }
     }
 
+    const GOES_ON: bool = true;
     const TILES_WORTH_UNPACKING: usize = 2;
     const UNPACKS_BYTES: bool = true;
 

@@ -3,6 +3,10 @@
 //! A panel holds a group in the order in which it is read: its first eight rows, block by block, then the others. Codes are
 //! bytes from which the offset has been taken off; scales have been widened to 32 bits, and are in the order of the sums.
 //!
+//! The sums of sub-blocks are not started anew for each, where they have room for all of a superblock: with the sums S1, S2, ...
+//! up to the end of each sub-block, sc1 S1 + sc2 (S2 - S1) + ... is (sc1 - sc2) S1 + (sc2 - sc3) S2 + ... + sc8 S8. It is
+//! these differences that a panel has for `sc`. Integers may overflow on the way: what comes out is exact.
+//!
 //! | formats | one block of eight rows |
 //! |---|---|
 //! | Q4_0, Q5_0, Q8_0 | codes, `d` |
@@ -110,22 +114,23 @@ unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
     unsafe {
         if const { F::FORMAT.block() == 32 } {
             panel.codes::<M, F>(columns);
-        } else if const { matches!(F::FORMAT, Format::Q6_K) } {
-            for run in 0..8 {
-                let factors = sub_scales_of::<M, F, 2>(at.scales.wrapping_add(2 * GROUP + 32 * run));
-                panel.codes::<M, F>(columns);
-                panel.integers::<M>(factors[0]);
-                panel.integers::<M>(factors[1]);
-                columns = columns.next::<F, TILE>();
-            }
         } else {
-            for pair in 0..4 {
-                let factors = sub_scales_of::<M, F, 2>(at.scales.wrapping_add(4 * GROUP + 32 * pair));
-                for factors in factors {
+            // Sub-scales come in pairs, for 16 columns each or for 32.
+            let six = matches!(F::FORMAT, Format::Q6_K);
+            let (pairs, first) = if six { (8, 2 * GROUP) } else { (4, 4 * GROUP) };
+            let pair = |p: usize| sub_scales_of::<M, F, 2>(at.scales.wrapping_add(first + 32 * p));
+            let mut next = pair(0);
+            for p in 0..pairs {
+                let factors = if M::GOES_ON { next } else { pair(p) };
+                next = if M::GOES_ON && p + 1 < pairs { pair(p + 1) } else { [[vdupq_n_s32(0); 4]; 2] };
+                panel.codes::<M, F>(columns);
+                columns = columns.next::<F, TILE>();
+                panel.integers::<M>(changes::<M>(factors[0], factors[1]));
+                if !six {
                     panel.codes::<M, F>(columns);
-                    panel.integers::<M>(factors);
                     columns = columns.next::<F, TILE>();
                 }
+                panel.integers::<M>(changes::<M>(factors[1], next[0]));
             }
         }
         panel.floats::<M>(M::by_row(scales::<2>(at.scales)));
@@ -140,6 +145,18 @@ unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
             }
         }
     }
+}
+
+/// What is multiplied by the sums up to the end of a sub-block with these sub-scales, before one with the next ones.
+#[inline(always)]
+fn changes<M: Multiply>(mut factors: [int32x4_t; 4], next: [int32x4_t; 4]) -> [int32x4_t; 4] {
+    if M::GOES_ON {
+        for p in 0..M::rows(2) {
+            // SAFETY: NEON is in the baseline.
+            factors[p] = unsafe { vsubq_s32(factors[p], next[p]) };
+        }
+    }
+    factors
 }
 
 /// The integers that codes stand for.
@@ -233,7 +250,7 @@ pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
     }
 }
 
-/// The products of eight rows, and of EIGHTS times eight columns.
+/// `from` and the products of eight rows, and of EIGHTS times eight columns.
 ///
 /// # Safety
 /// `panel` is at the first of these codes, `activations` at theirs.
@@ -241,11 +258,11 @@ pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
 unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
     panel: *const u8,
     activations: *const u8,
+    from: Grid<int32x4_t>,
 ) -> Grid<int32x4_t> {
     // SAFETY: the caller's promise.
     unsafe {
-        let zero = by_token([vdupq_n_s32(0); TILE]);
-        let mut part = M::start::<TILE>(zero, activations);
+        let mut part = M::start::<TILE>(from, activations);
         // Spelt out: LLVM does not always see how short a loop is.
         macro_rules! eights {
             ($($k:literal)*) => {$(
@@ -256,7 +273,7 @@ unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
             )*};
         }
         eights!(0 1 2 3);
-        M::finish::<F, TILE, 2>(part, zero)
+        M::finish::<F, TILE, 2>(part, from)
     }
 }
 
@@ -297,7 +314,7 @@ unsafe fn block<M: Multiply, F: Marker>(panel: *const u8, activations: *const u8
     // SAFETY: what is read is in the block.
     unsafe {
         let tokens = |i: usize| M::by_token::<TILE>(per_lane::<TILE>(per_token.wrapping_add(i * TILE)));
-        let s = dot::<M, F, 4>(panel, activations);
+        let s = dot::<M, F, 4>(panel, activations, by_token([vdupq_n_s32(0); TILE]));
         let scales = panel.wrapping_add(run_bytes::<M>(F::FORMAT));
         add_scaled::<M, TILE, 2>(acc, s, vectors::<M>(scales), tokens(0));
         if has_minima(F::FORMAT) {
@@ -322,15 +339,14 @@ unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *con
     unsafe {
         in_memory(acc);
         let zero = by_token([vdupq_n_s32(0); TILE]);
-        let mut s = zero;
+        let mut sums = Sums { of_columns: zero, scaled: zero };
         let mut at = (panel, activations);
         // Two at a time: the end of a loop takes instructions too.
         for _ in 0..4 {
-            at = run::<M, F>(at, &mut s);
-            // LLVM would rather compute both at once, and run out of registers.
-            hold::<M, TILE>(&mut s, 0..M::rows(2));
-            at = run::<M, F>(at, &mut s);
+            at = run::<M, F>(at, &mut sums);
+            at = run::<M, F>(at, &mut sums);
         }
+        let s = sums.scaled;
         let scales = panel.wrapping_add(8 * run_bytes::<M>(F::FORMAT));
         let per_token = activations.wrapping_add(256 * TILE);
         let da = M::by_token::<TILE>(per_lane::<TILE>(per_token.cast()));
@@ -344,37 +360,57 @@ unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *con
     }
 }
 
-/// Adds the products of 32 columns to `s`; returns where the next ones are.
+/// The integer sums of a superblock.
+struct Sums {
+    /// Of all columns up to here, if a [`Multiply`] goes on.
+    of_columns: Grid<int32x4_t>,
+    /// Times sub-scales.
+    scaled: Grid<int32x4_t>,
+}
+
+/// Adds the products of 32 columns to the sums; returns where the next ones are.
 ///
 /// # Safety
 /// `panel` and `activations` are at 32 columns.
 #[inline(always)]
 unsafe fn run<M: Multiply, F: Marker>(
     (panel, activations): (*const u8, *const u8),
-    s: &mut Grid<int32x4_t>,
+    sums: &mut Sums,
 ) -> (*const u8, *const u8) {
     let factors = panel.wrapping_add(CODES);
     // SAFETY: the caller's promise.
     unsafe {
         if const { sub_scales(F::FORMAT) == 1 } {
-            multiply_add::<M>(s, dot::<M, F, 4>(panel, activations), factors);
+            sub_block::<M, F, 4>(panel, activations, factors, sums);
         } else {
-            multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors);
-            hold::<M, TILE>(s, 0..M::rows(2));
+            sub_block::<M, F, 2>(panel, activations, factors, sums);
             let (panel, activations) = (panel.wrapping_add(CODES / 2), activations.wrapping_add(16 * TILE));
-            multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors.wrapping_add(vector_bytes::<M>()));
+            sub_block::<M, F, 2>(panel, activations, factors.wrapping_add(vector_bytes::<M>()), sums);
         }
     }
     (panel.wrapping_add(run_bytes::<M>(F::FORMAT)), activations.wrapping_add(32 * TILE))
 }
 
-/// `s += x * factors`
+/// Adds the products of EIGHTS times eight columns to the sums.
 ///
 /// # Safety
-/// `factors` is at a vector for each vector of eight rows.
+/// As [`dot`]; `factors` is at a vector for each vector of eight rows.
 #[inline(always)]
-unsafe fn multiply_add<M: Multiply>(s: &mut Grid<int32x4_t>, x: Grid<int32x4_t>, factors: *const u8) {
+unsafe fn sub_block<M: Multiply, F: Marker, const EIGHTS: usize>(
+    panel: *const u8,
+    activations: *const u8,
+    factors: *const u8,
+    sums: &mut Sums,
+) {
     // SAFETY: the caller's promise.
-    let factors = unsafe { vectors::<M>(factors).map(|factors| vreinterpretq_s32_f32(factors)) };
-    add_multiplied::<M, TILE>(s, x, factors, 0..M::rows(2));
+    unsafe {
+        let s = dot::<M, F, EIGHTS>(panel, activations, sums.of_columns);
+        let factors = vectors::<M>(factors).map(|factors| vreinterpretq_s32_f32(factors));
+        add_multiplied::<M, TILE>(&mut sums.scaled, s, factors, 0..M::rows(2));
+        // LLVM would rather compute the next ones at once, and run out of registers.
+        hold::<M, TILE>(&mut sums.scaled, 0..M::rows(2));
+        if M::GOES_ON {
+            sums.of_columns = s;
+        }
+    }
 }
