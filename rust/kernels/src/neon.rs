@@ -708,6 +708,24 @@ unsafe fn per_lane<const T: usize>(p: *const i32) -> int32x4_t {
     }
 }
 
+/// Four values at `p`, which moves on by what a block of T tokens takes; LLVM would take another instruction for that.
+///
+/// # Safety
+/// They may be read.
+#[inline(always)]
+unsafe fn take_four<F: Marker, const T: usize>(p: &mut *const u8) -> int32x4_t {
+    let four;
+    // SAFETY: the caller's promise; nothing but the outputs changes.
+    unsafe {
+        asm!(
+            "ldr {four:q}, [{p}], #{bytes}",
+            four = out(vreg) four, p = inout(reg) *p, bytes = const T * F::FORMAT.activation().record(),
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+    four
+}
+
 /// The sums of a pair of sub-blocks, times `factor`, as vectors of T tokens.
 ///
 /// # Safety

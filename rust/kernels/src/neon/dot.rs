@@ -581,7 +581,7 @@ impl Multiply for Sdot {
 
     const GOES_ON: bool = true;
     const TILES_WORTH_UNPACKING: usize = 2;
-    const UNPACKS_BYTES: bool = false;
+    const UNPACKS_BYTES: bool = true;
 
     #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, _: Grid<int32x4_t>) -> Grid<int32x4_t> {

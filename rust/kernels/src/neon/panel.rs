@@ -15,12 +15,13 @@
 //! | Q6_K | 8 times codes and two `sc`; `d` |
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 use std::mem::MaybeUninit;
 
 use super::dot::{self, Columns, Grid, Masks, Multiply};
 use super::{
     Block, add_multiplied, add_scaled, by_token, hold, in_memory, per_lane, prefetch, scales, sub_minima,
-    sub_scales_of, subtract_minima,
+    sub_scales_of, subtract_minima, take_four,
 };
 use crate::activation::TILE;
 use crate::format::marker::Marker;
@@ -31,8 +32,8 @@ use crate::matrix::{Matrix, offset};
 const CODES: usize = 32 * 8;
 
 /// Bytes of a vector for each vector of eight rows.
-fn vector_bytes<M: Multiply>() -> usize {
-    16 * M::rows(2)
+const fn vector_bytes<M: Multiply>() -> usize {
+    16 * M::LANES.len()
 }
 
 /// Sub-scales for 32 columns.
@@ -50,12 +51,12 @@ const fn has_minima(format: Format) -> bool {
 }
 
 /// Bytes of 32 columns of eight rows.
-fn run_bytes<M: Multiply>(format: Format) -> usize {
+const fn run_bytes<M: Multiply>(format: Format) -> usize {
     CODES + sub_scales(format) * vector_bytes::<M>()
 }
 
 /// Bytes of a block of eight rows.
-fn half_bytes<M: Multiply>(format: Format) -> usize {
+const fn half_bytes<M: Multiply>(format: Format) -> usize {
     let scales = if has_minima(format) { 2 } else { 1 };
     let minima = if has_minima(format) && format.block() == 256 { CODES / 4 } else { 0 };
     format.block() / 32 * run_bytes::<M>(format) + scales * vector_bytes::<M>() + minima
@@ -227,19 +228,25 @@ pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
     results: &mut [[f32; GROUP]; TILE],
 ) {
     let mut panel = panel.as_ptr().cast::<u8>();
+    if const { F::FORMAT.block() == 32 } {
+        panel = panel.wrapping_add(CODES);
+    }
     for half in 0..2 {
         let mut activations = tile.as_ptr();
+        if const { F::FORMAT.block() == 32 } {
+            activations = activations.wrapping_add(32 * TILE);
+        }
         // SAFETY: `panel` and `activations` are in turn at each of the blocks; a row of results has four times four floats.
         unsafe {
             let mut acc = [[vdupq_n_f32(0.0); 4]; TILE];
             for _ in 0..w.blocks() {
                 if const { F::FORMAT.block() == 32 } {
-                    block::<M, F>(panel, activations, &mut acc);
+                    block::<M, F>(&mut panel, &mut activations, &mut acc);
                 } else {
                     superblock::<M, F>(panel, activations, &mut acc);
+                    panel = panel.wrapping_add(half_bytes::<M>(F::FORMAT));
+                    activations = activations.wrapping_add(TILE * F::FORMAT.activation().record());
                 }
-                panel = panel.wrapping_add(half_bytes::<M>(F::FORMAT));
-                activations = activations.wrapping_add(TILE * F::FORMAT.activation().record());
             }
             for t in 0..TILE {
                 for r in 0..2 {
@@ -304,26 +311,74 @@ unsafe fn vectors<M: Multiply>(panel: *const u8) -> [float32x4_t; 4] {
     vectors
 }
 
-/// A product of 32 columns with one scale.
+/// A product of 32 columns with one scale. What is read last takes the pointers to the next block.
 ///
 /// # Safety
-/// `panel` and `activations` are at a block.
+/// `panel` and `activations` are behind the codes of a block.
 #[inline(always)]
-unsafe fn block<M: Multiply, F: Marker>(panel: *const u8, activations: *const u8, acc: &mut Grid<float32x4_t>) {
-    let per_token = activations.wrapping_add(32 * TILE).cast::<i32>();
+unsafe fn block<M: Multiply, F: Marker>(
+    panel: &mut *const u8,
+    activations: &mut *const u8,
+    acc: &mut Grid<float32x4_t>,
+) {
     // SAFETY: what is read is in the block.
     unsafe {
-        let tokens = |i: usize| M::by_token::<TILE>(per_lane::<TILE>(per_token.wrapping_add(i * TILE)));
-        let s = dot::<M, F, 4>(panel, activations, by_token([vdupq_n_s32(0); TILE]));
-        let scales = panel.wrapping_add(run_bytes::<M>(F::FORMAT));
-        add_scaled::<M, TILE, 2>(acc, s, vectors::<M>(scales), tokens(0));
+        let codes = panel.wrapping_sub(CODES);
+        let mut s = dot::<M, F, 4>(codes, activations.wrapping_sub(32 * TILE), by_token([vdupq_n_s32(0); TILE]));
+        // Scales that were read before would take registers from the sums.
+        hold::<M, TILE>(&mut s, 0..M::rows(2));
+        let da_sum = per_lane::<TILE>(activations.wrapping_add(4 * TILE).cast());
+        let da = take_four::<F, TILE>(activations);
+        let [d, m] = take_scales::<M, F>(panel);
+        add_scaled::<M, TILE, 2>(acc, s, d, M::by_token::<TILE>(da));
         if has_minima(F::FORMAT) {
-            let m = vectors::<M>(scales.wrapping_add(vector_bytes::<M>()));
-            let da_sum = tokens(1);
+            let da_sum = M::by_token::<TILE>(da_sum);
             for u in 0..M::tokens(TILE) {
                 for p in 0..M::rows(2) {
                     acc[u][p] = vfmaq_f32(acc[u][p], m[p], vreinterpretq_f32_s32(da_sum[u]));
                 }
+            }
+        }
+    }
+}
+
+/// The vectors of scales and of minima at `p`, which moves on to those of the next block; LLVM would take another instruction for
+/// that.
+///
+/// # Safety
+/// They may be read.
+#[inline(always)]
+unsafe fn take_scales<M: Multiply, F: Marker>(p: &mut *const u8) -> [[float32x4_t; 4]; 2] {
+    macro_rules! take {
+        ($($before:literal)*; $($register:ident)*) => {
+            asm!(
+                $(concat!("ldp ", $before),)*
+                "ldp {a:q}, {b:q}, [{p}], #{bytes}",
+                $($register = out(vreg) $register,)*
+                p = inout(reg) *p, bytes = const half_bytes::<M>(F::FORMAT),
+                options(readonly, nostack, preserves_flags)
+            )
+        };
+    }
+    // SAFETY: the caller's promise; nothing but the outputs changes.
+    unsafe {
+        let (a, b, c, d, e, f, g, h);
+        match (M::LANES.len(), has_minima(F::FORMAT)) {
+            (2, false) => {
+                take!(; a b);
+                [[a, b, a, b]; 2]
+            }
+            (2, true) => {
+                take!("{c:q}, {d:q}, [{p}, #32]"; a b c d);
+                [[a, b, a, b], [c, d, c, d]]
+            }
+            (_, false) => {
+                take!("{c:q}, {d:q}, [{p}, #32]"; a b c d);
+                [[a, b, c, d]; 2]
+            }
+            (_, true) => {
+                take!("{c:q}, {d:q}, [{p}, #32]" "{e:q}, {f:q}, [{p}, #64]" "{g:q}, {h:q}, [{p}, #96]"; a b c d e f g h);
+                [[a, b, c, d], [e, f, g, h]]
             }
         }
     }
