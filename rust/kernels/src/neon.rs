@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::activation::TILE;
 use crate::attention::{RUN, RunBlock};
 use crate::cpu::{Neon, NeonDot, NeonI8mm};
-use crate::format::marker::{self, Marker};
+use crate::format::marker::Marker;
 use crate::format::{Format, GROUP};
 use crate::matrix::{Matrix, offset};
 use crate::ops::{LANES, Lanes, Simd};
@@ -419,17 +419,12 @@ unsafe fn block<M: Multiply, F: Marker, const T: usize, const R: usize>(at: Bloc
     unsafe {
         let per_token = at.columns.activations.wrapping_add(32 * T).cast::<i32>();
         let zero = [vdupq_n_s32(0); TILE];
-        let from = match offset(if let Format::Q8_0N = F::FORMAT { Format::Q4_0 } else { F::FORMAT }) {
-            0 => zero,
+        let from = match offset(F::FORMAT) {
+            // Whole bytes are joined to what they stand for.
+            0 | 128 => zero,
             offset => M::by_token::<T>(vmulq_n_s32(per_lane::<T>(per_token.wrapping_add(2 * T)), -offset)),
         };
-        let mut s = if const { matches!(F::FORMAT, Format::Q8_0N) } {
-            let upper = dot::<M, marker::Q4_0, T, R, ALL>(at.columns, by_token(from));
-            let lower = Columns { codes: at.columns.high, ..at.columns };
-            dot::<M, marker::Q4_0, T, R, ALL>(lower, sixteen_times::<M, T, R>(upper))
-        } else {
-            dot::<M, F, T, R, ALL>(at.columns, by_token(from))
-        };
+        let mut s = dot::<M, F, T, R, ALL>(at.columns, by_token(from));
         if T == 1 {
             // Scales that were read before would take registers from the sums.
             hold::<M, T>(&mut s, 0..M::rows(R));
@@ -471,18 +466,6 @@ unsafe fn scales_of_tokens<const T: usize>(p: *const i32) -> [int32x4_t; 2] {
 fn by_token([a, b, c, d]: [int32x4_t; TILE]) -> Grid<int32x4_t> {
     // Not `map`, which is not always inlined.
     [[a; 4], [b; 4], [c; 4], [d; 4]]
-}
-
-/// The sums of upper nibbles, as the lower ones are to be added to them.
-#[inline(always)]
-fn sixteen_times<M: Multiply, const T: usize, const R: usize>(mut s: Grid<int32x4_t>) -> Grid<int32x4_t> {
-    for s in s.iter_mut().take(M::tokens(T)) {
-        for s in s.iter_mut().take(M::rows(R)) {
-            // SAFETY: NEON is in the baseline.
-            *s = unsafe { vshlq_n_s32::<4>(*s) };
-        }
-    }
-    s
 }
 
 /// `acc = fma(s, d * da, acc)`
@@ -573,7 +556,7 @@ unsafe fn subtract_minima<M: Multiply, F: Marker, const T: usize, const R: usize
     unsafe {
         let zero = [[vdupq_n_s32(0); 4]; TILE];
         let [low, high] = sums::<T>(per_token.wrapping_add(36 * T).cast());
-        let mut part = M::start(zero);
+        let mut part = M::start::<T>(zero, per_token);
         for r in (0..R).step_by(2) {
             M::add::<F, T>(minima[r / 2], high, &mut part, r, true);
         }
@@ -583,7 +566,7 @@ unsafe fn subtract_minima<M: Multiply, F: Marker, const T: usize, const R: usize
                 *m = vshlq_n_s32::<6>(*m);
             }
         }
-        let mut part = M::start(m);
+        let mut part = M::start::<T>(m, per_token);
         for r in (0..R).step_by(2) {
             M::add::<F, T>(minima[r / 2], low, &mut part, r, true);
         }
@@ -723,6 +706,24 @@ unsafe fn per_lane<const T: usize>(p: *const i32) -> int32x4_t {
             _ => vreinterpretq_s32_s8(vld1q_s8(p.cast())),
         }
     }
+}
+
+/// Four values at `p`, which moves on by what a block of T tokens takes; LLVM would take another instruction for that.
+///
+/// # Safety
+/// They may be read.
+#[inline(always)]
+unsafe fn take_four<F: Marker, const T: usize>(p: &mut *const u8) -> int32x4_t {
+    let four;
+    // SAFETY: the caller's promise; nothing but the outputs changes.
+    unsafe {
+        asm!(
+            "ldr {four:q}, [{p}], #{bytes}",
+            four = out(vreg) four, p = inout(reg) *p, bytes = const T * F::FORMAT.activation().record(),
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+    four
 }
 
 /// The sums of a pair of sub-blocks, times `factor`, as vectors of T tokens.

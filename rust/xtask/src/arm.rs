@@ -4,7 +4,7 @@
 //! each as if it were repeated. Tokens per second are what cycles and memory allow at best: nothing waits, and nothing but
 //! matrix products takes time.
 
-use crate::counts::{self, Count, Counts, FORMATS};
+use crate::counts::{self, Count, Counts, FORMATS, PROMPT};
 use crate::setup::{self, LINUX, Need};
 use crate::shell::{self, Result, root};
 use crate::table;
@@ -62,9 +62,6 @@ const MODELS: [Model; 2] = [
     Model { name: "Gemma-3-270M Q4_K_M", bytes: 253e6, format: "Q5_0", layers: 100e6, head: 168e6 },
 ];
 
-/// Tokens of the prompt for which a prefill is predicted.
-const PROMPT: f64 = 128.0;
-
 /// Counts, compares with what is reachable, and predicts.
 pub fn run(options: &Options) -> Result<()> {
     let unmet = setup::ensure(&NEEDS);
@@ -94,8 +91,11 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// For each format the counts that have a reachable figure, and that figure.
 fn comparison(counts: &[Count], reachable: &Counts) -> Vec<Vec<String>> {
-    let columns =
-        [("GEMV neon-dot", "neon-dot", 1), ("GEMM neon-dot", "neon-dot", 16), ("GEMM neon-i8mm", "neon-i8mm", 16)];
+    let columns = [
+        ("GEMV neon-dot", "neon-dot", 1),
+        ("GEMM neon-dot", "neon-dot", PROMPT),
+        ("GEMM neon-i8mm", "neon-i8mm", PROMPT),
+    ];
     let heading = std::iter::once("format").chain(columns.iter().flat_map(|(name, ..)| [*name, "reachable"]));
     let row = |format: &str| {
         let cells = columns.iter().flat_map(|&(name, tier, tokens)| {
@@ -256,12 +256,12 @@ fn predictions(counts: &[Count], cycles: Option<&Cycles>) -> Vec<Vec<String>> {
             let layers = seconds(model.format, 1, model.layers);
             let decode = layers.zip(seconds("Q8_0", 1, model.head)).map(|(layers, head)| layers + head);
             // The head is computed for the last token alone.
-            let prefill = seconds(model.format, 16, model.layers);
+            let prefill = seconds(model.format, PROMPT, model.layers);
             let mut row = vec![model.name.to_owned(), phone.name.to_owned()];
             row.extend(prediction(reading, decode));
             // Without cycles nothing would be said: memory does not limit a prefill.
             let unknown = ["-", "-"].map(str::to_owned);
-            row.extend(prefill.map_or(unknown, |prefill| prediction(reading / PROMPT, Some(prefill))));
+            row.extend(prefill.map_or(unknown, |prefill| prediction(reading / PROMPT as f64, Some(prefill))));
             rows.push(row);
         }
     }

@@ -17,8 +17,11 @@ pub const FORMATS: [&str; 9] = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q8_0N",
 /// The tiers of aarch64, by the names that `NIBBLE_TIER` takes.
 pub const TIERS: [&str; 3] = ["neon", "neon-dot", "neon-i8mm"];
 
-/// Matrix times vector, one tile of tokens, several tiles.
-pub const TOKENS: [usize; 3] = [1, 4, 16];
+/// Matrix times vector, one tile of tokens, several tiles, a prompt.
+pub const TOKENS: [usize; 4] = [1, 4, 16, PROMPT];
+
+/// Tokens of a long prompt that the engine computes at once, unless it is told otherwise.
+pub const PROMPT: usize = 128;
 
 /// Where the committed counts are, and what can be reached.
 const TABLE: &str = "rust/kernels/counts.md";

@@ -33,15 +33,9 @@ pub(super) struct Masks {
 impl Masks {
     pub fn new<F: Marker>() -> Self {
         // LLVM would rather make a constant anew, each time it is used, than keep it in a register.
-        let opaque = |byte: u8| {
-            // SAFETY: NEON is in the baseline; the assembly does nothing.
-            unsafe {
-                let mut mask = vdupq_n_u8(byte);
-                asm!("/* {0:v} */", inout(vreg) mask, options(pure, nomem, nostack, preserves_flags));
-                mask
-            }
-        };
-        Self { nibble: opaque(15), high: opaque(if let Format::Q6_K = F::FORMAT { 0x30 } else { 0x10 }) }
+        // SAFETY: NEON is in the baseline.
+        let mask = |byte| opaque(unsafe { vdupq_n_u8(byte) });
+        Self { nibble: mask(15), high: mask(if let Format::Q6_K = F::FORMAT { 0x30 } else { 0x10 }) }
     }
 }
 
@@ -116,24 +110,20 @@ pub(super) trait Multiply {
         grid[t][r]
     }
 
-    /// Where a sum starts that shall end as `from` plus products.
-    fn start(from: Grid<int32x4_t>) -> Self::Part;
+    /// Where a sum starts that shall end as `from` plus products with these activations.
+    fn start<const T: usize>(from: Grid<int32x4_t>, activations: *const u8) -> Self::Part;
 
     /// Whether the registers do not suffice for all rows at once, if there is something between the products and the sums:
     /// always, or for the most rows of the largest blocks.
     const HALVES_ROWS: bool;
     const HALVES_SIX: bool;
 
-    /// Whether the registers do not suffice for four tokens of Q8_0, so that columns are gone through in two turns.
-    const HALVES_EIGHT: bool;
-
-    /// Adds the products of columns 4 * I to 4 * I + 3 for one turn; the steps that are taken are those of HALF.
+    /// Adds the products of columns 4 * I to 4 * I + 3; the steps that are taken are those of HALF.
     ///
     /// # Safety
     /// As [`dot`].
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        turn: usize,
         part: &mut Self::Part,
     );
 
@@ -149,10 +139,10 @@ pub(super) trait Multiply {
     /// # Safety
     /// There is room for them at `to`.
     #[inline(always)]
-    unsafe fn write(columns: [int8x16_t; 4], to: *mut i8) -> *mut i8 {
+    unsafe fn write(columns: [int8x16_t; 4], to: *mut u8) -> *mut u8 {
         for (i, columns) in columns.into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { vst1q_s8(to.wrapping_add(16 * i), columns) };
+            unsafe { vst1q_s8(to.wrapping_add(16 * i).cast(), columns) };
         }
         to.wrapping_add(64)
     }
@@ -169,6 +159,28 @@ pub(super) trait Multiply {
         r: usize,
         is_first: bool,
     );
+
+    /// The same for registers 0 and 1, and T tokens at `x`: the first eight columns of those that the sums were started with
+    /// if nothing was added to the sums before, or else the next ones.
+    ///
+    /// # Safety
+    /// The CPU has the instructions; so many activations may be read.
+    #[inline(always)]
+    unsafe fn add_next<F: Marker, const T: usize>(
+        w: [int8x16_t; 4],
+        x: *const u8,
+        part: &mut Self::Part,
+        is_first: bool,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x = [0, 16].map(|i| vld1q_s8(x.wrapping_add(i).cast()));
+            Self::add::<F, T>(w, x, part, 0, is_first);
+        }
+    }
+
+    /// Whether sums have room for more than 32 columns, so that those of the next columns may be added to them.
+    const GOES_ON: bool;
 
     /// How many whole tiles save what unpacking ahead for them costs.
     const TILES_WORTH_UNPACKING: usize;
@@ -190,26 +202,26 @@ pub(super) unsafe fn dot<M: Multiply, F: Marker, const T: usize, const R: usize,
     at: Columns,
     from: Grid<int32x4_t>,
 ) -> Grid<int32x4_t> {
-    let mut part = M::start(from);
-    // In an order in which the two codes of a byte follow one another. Spelt out: an array with a variable index would not
+    let mut part = M::start::<T>(from, at.activations);
+    // In an order in which the two codes of a byte follow one another, if there are two. Spelt out: an array with a variable index would not
     // be in registers. `const` here and elsewhere spares LLVM what would be inlined only to be thrown away: it halves the
     // time that this crate takes to compile.
     macro_rules! steps {
-        ($turn:literal: $($i:literal)*) => {$(
-            if const { $turn < turns::<M, F, T>() && (HALF == ALL || $i / 4 == HALF) } {
+        ($whole:literal: $($i:literal)*) => {$(
+            if const { (HALF == ALL || $i / 4 == HALF) && $whole == matches!(F::FORMAT, Format::Q8_0) } {
                 // SAFETY: the caller's promise.
-                unsafe { M::step::<F, T, R, HALF, $i>(at, $turn, &mut part) };
+                unsafe { M::step::<F, T, R, HALF, $i>(at, &mut part) };
             }
         )*};
     }
-    steps!(0: 0 4 1 5 2 6 3 7);
-    steps!(1: 0 4 1 5 2 6 3 7);
+    steps!(false: 0 4 1 5 2 6 3 7);
+    steps!(true: 0 1 2 3 4 5 6 7);
     M::finish::<F, T, R>(part, from)
 }
 
-/// How often the columns are gone through.
-const fn turns<M: Multiply, F: Marker, const T: usize>() -> usize {
-    if M::HALVES_EIGHT && matches!(F::FORMAT, Format::Q8_0) && T > 2 { 2 } else { 1 }
+/// Whether codes are whole bytes, be it in two nibbles.
+const fn has_bytes(format: Format) -> bool {
+    matches!(format, Format::Q8_0 | Format::Q8_0N)
 }
 
 /// Calls `$f::<LANE>` with the lane in which the word of four activations with this index lies.
@@ -241,73 +253,137 @@ pub(super) struct Smlal;
 #[derive(Clone, Copy)]
 pub(super) struct Halves<V>(V, V);
 
+/// Sums of [`Smlal`] on their way.
+#[derive(Clone, Copy)]
+pub(super) struct Narrow {
+    /// In 16 bits.
+    narrow: Grid<Halves<int16x8_t>>,
+    /// What was widened.
+    wide: Grid<Halves<int32x4_t>>,
+    /// The activations that come next, in the first 16 columns and in the others.
+    next: [*const u8; 2],
+}
+
+impl Narrow {
+    /// Adds the products of eight columns of R registers of rows, from `r` on, and of N tokens, from `t` on. `w` has four columns
+    /// of each register, then the next four, and `x` of each token.
+    #[inline(always)]
+    fn add<F: Marker, const R: usize, const N: usize>(
+        &mut self,
+        w: [[int8x16_t; 4]; 2],
+        x: [[int8x16_t; 2]; 2],
+        t: usize,
+        r: usize,
+        is_first: bool,
+    ) {
+        if !has_bytes(F::FORMAT) {
+            self.add_four::<R, N>(w[0], [x[0][0], x[1][0]], t, r, is_first);
+            self.add_four::<R, N>(w[1], [x[0][1], x[1][1]], t, r, false);
+            return;
+        }
+        for i in 0..R {
+            for n in 0..N {
+                let (sum, w) = (&mut self.wide[t + n][r + i], [w[0][i], w[1][i]]);
+                *sum = if is_first { smull_saddlp(w, x[n]) } else { smull_sadalp(*sum, w, x[n]) };
+            }
+        }
+    }
+
+    /// The same for four columns, whose products stay in 16 bits.
+    #[inline(always)]
+    fn add_four<const R: usize, const N: usize>(
+        &mut self,
+        w: [int8x16_t; 4],
+        x: [int8x16_t; 2],
+        t: usize,
+        r: usize,
+        is_first: bool,
+    ) {
+        for i in 0..R {
+            for n in 0..N {
+                let sum = &mut self.narrow[t + n][r + i];
+                *sum = if is_first { smull(w[i], x[n]) } else { smlal(*sum, w[i], x[n]) };
+            }
+        }
+    }
+
+    /// The next eight columns of tokens `t` and `t + 1` of T, in words that are everywhere.
+    ///
+    /// # Safety
+    /// They may be read.
+    #[inline(always)]
+    unsafe fn next<F: Marker, const T: usize>(&mut self, half: usize, t: usize) -> [[int8x16_t; 2]; 2] {
+        let next = &mut self.next[half];
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut one = || {
+                *next = held(*next);
+                let int32x4x2_t(a, b) = vld2q_dup_s32(next.cast());
+                *next = next.wrapping_add(8);
+                [vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)]
+            };
+            if t + 1 == T {
+                let words = one();
+                [words, words]
+            } else if const { F::FORMAT.block() == 256 } {
+                // There are no registers for more than a token at a time.
+                [one(), one()]
+            } else {
+                *next = held(*next);
+                let int32x4x4_t(a, b, c, d) = vld4q_dup_s32(next.cast());
+                *next = next.wrapping_add(16);
+                [[vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)], [vreinterpretq_s8_s32(c), vreinterpretq_s8_s32(d)]]
+            }
+        }
+    }
+}
+
 impl Multiply for Smlal {
-    /// 16-bit sums, and what was widened to 32 bits.
-    type Part = (Grid<Halves<int16x8_t>>, Grid<Halves<int32x4_t>>);
+    type Part = Narrow;
 
     const HALVES_ROWS: bool = false;
     const HALVES_SIX: bool = false;
-    const HALVES_EIGHT: bool = true;
 
     #[inline(always)]
-    fn start(_: Grid<int32x4_t>) -> Self::Part {
+    fn start<const T: usize>(_: Grid<int32x4_t>, activations: *const u8) -> Self::Part {
         // SAFETY: NEON is in the baseline, here and below.
         unsafe {
             let (narrow, wide) = (vdupq_n_s16(0), vdupq_n_s32(0));
-            ([[Halves(narrow, narrow); 4]; TILE], [[Halves(wide, wide); 4]; TILE])
+            Narrow {
+                narrow: [[Halves(narrow, narrow); 4]; TILE],
+                wide: [[Halves(wide, wide); 4]; TILE],
+                next: [activations, activations.wrapping_add(16 * T)],
+            }
         }
     }
 
+    /// Two steps at once: nothing in the odd ones. A product is at most 127 times the largest code: 32767 holds two of bytes,
+    /// four of Q6_K, which has a scale every four steps, and eight of the others.
     #[inline(always)]
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        turn: usize,
-        (narrow, wide): &mut Self::Part,
+        part: &mut Self::Part,
     ) {
-        // A product is at most 127 times the largest code: 32767 holds two of Q8_0, four of Q6_K, which has a scale every
-        // four steps, and eight of the others.
-        let eight = matches!(F::FORMAT, Format::Q8_0);
-        let is_first = if eight { I < 4 } else { I == if HALF == SECOND { 4 } else { 0 } };
-        let tokens = T.div_ceil(const { turns::<Self, F, T>() });
-        for t in 0..T {
-            if t / tokens != turn {
-                continue;
-            }
+        if !I.is_multiple_of(2) {
+            return;
+        }
+        let is_first = I == if HALF == SECOND { 4 } else { 0 };
+        let half = if matches!(F::FORMAT, Format::Q8_0) { 0 } else { I / 4 };
+        for t in (0..T).step_by(2) {
             // SAFETY: the caller's promise.
             unsafe {
-                let x = by_lane!(word(I, T, t), repeat, words(at, word(I, T, t)));
-                for r in 0..R {
-                    let (w, sum) = (unpack::<F, I>(at, r), &mut narrow[t][r]);
-                    *sum = if is_first { smull(w, x) } else { smlal(*sum, w, x) };
-                    if eight && !is_first {
-                        let wide = &mut wide[t][r];
-                        *wide = Halves(pin(vpadalq_s16(wide.0, sum.0)), pin(vpadalq_s16(wide.1, sum.1)));
+                let x = part.next::<F, T>(half, t);
+                if t + 1 < T {
+                    part.add::<F, R, 2>(unpack_two::<F, R, I>(at), x, t, 0, is_first);
+                } else if const { F::FORMAT.high_bytes() == 0 || has_bytes(F::FORMAT) || T > 1 } {
+                    part.add::<F, R, 1>(unpack_two::<F, R, I>(at), x, t, 0, is_first);
+                } else {
+                    // One register of rows after the other: high bits of all take registers too.
+                    for r in 0..R {
+                        part.add::<F, 1, 1>(unpack_two::<F, 1, I>(at.after(r)), x, t, r, is_first);
                     }
                 }
             }
-        }
-    }
-
-    /// For each register of rows the first two, columns 0 to 3 and then 4 to 7, and the last two.
-    #[inline(always)]
-    fn ordered([a, b, c, d]: [int8x16_t; 4]) -> [int8x16_t; 4] {
-        // SAFETY: as above.
-        unsafe {
-            let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s64_s8(columns));
-            [vzip1q_s64(a, c), vzip2q_s64(a, c), vzip1q_s64(b, d), vzip2q_s64(b, d)]
-                .map(|rows| vreinterpretq_s8_s64(rows))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn write([a, b, c, d]: [int8x16_t; 4], to: *mut i8) -> *mut i8 {
-        // SAFETY: the caller's promise; the instruction does what `ordered` does.
-        unsafe {
-            let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s64_s8(columns));
-            vst2q_s64(to.cast(), int64x2x2_t(a, c));
-            let to = behind(to);
-            vst2q_s64(to.cast(), int64x2x2_t(b, d));
-            behind(to)
         }
     }
 
@@ -315,48 +391,50 @@ impl Multiply for Smlal {
     unsafe fn add<F: Marker, const T: usize>(
         w: [int8x16_t; 4],
         x: [int8x16_t; 2],
-        (narrow, wide): &mut Self::Part,
+        part: &mut Self::Part,
         r: usize,
         is_first: bool,
     ) {
         for t in 0..T {
-            // Each of a token's two words twice.
             // SAFETY: as above.
-            let x = unsafe {
-                let x = vreinterpretq_s32_s8(x[t / 2]);
-                vreinterpretq_s8_s32(if t % 2 == 0 { vzip1q_s32(x, x) } else { vzip2q_s32(x, x) })
-            };
-            for i in 0..2 {
-                let (sum, wide, w) = (&mut narrow[t][r + i], &mut wide[t][r + i], [w[2 * i], w[2 * i + 1]]);
-                if let Format::Q8_0 = F::FORMAT {
-                    *wide = if is_first { smull_saddlp(w, x) } else { smull_sadalp(*wide, w, x) };
-                } else if is_first {
-                    *sum = Halves(smlal_high(smull_low(w[0], x), w[0], x), smlal_high(smull_low(w[1], x), w[1], x));
-                } else {
-                    let add = |sum, w| smlal_high(smlal_low(sum, w, x), w, x);
-                    *sum = Halves(add(sum.0, w[0]), add(sum.1, w[1]));
-                }
-            }
+            let x = unsafe { [by_lane!(2 * t, repeat, x[t / 2]), by_lane!(2 * t + 1, repeat, x[t / 2])] };
+            part.add::<F, 2, 1>([[w[0], w[1], w[0], w[1]], [w[2], w[3], w[2], w[3]]], [x, x], t, r, is_first);
         }
     }
 
+    #[inline(always)]
+    unsafe fn add_next<F: Marker, const T: usize>(
+        w: [int8x16_t; 4],
+        _: *const u8,
+        part: &mut Self::Part,
+        is_first: bool,
+    ) {
+        for t in (0..T).step_by(2) {
+            // SAFETY: the caller's promise.
+            let x = unsafe { part.next::<F, T>(0, t) };
+            part.add::<F, 2, 2>([[w[0], w[1], w[0], w[1]], [w[2], w[3], w[2], w[3]]], x, t, 0, is_first);
+        }
+    }
+
+    const GOES_ON: bool = false;
     const TILES_WORTH_UNPACKING: usize = 1;
-    const UNPACKS_BYTES: bool = true;
+    const UNPACKS_BYTES: bool = false;
 
     #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(
-        (narrow, wide): Self::Part,
+        Narrow { narrow, wide, .. }: Self::Part,
         mut from: Grid<int32x4_t>,
     ) -> Grid<int32x4_t> {
         for t in 0..T {
             for r in 0..R {
                 // SAFETY: as above.
                 from[t][r] = unsafe {
-                    let Halves(low, high) = match F::FORMAT {
-                        Format::Q8_0 => wide[t][r],
-                        _ => Halves(vpaddlq_s16(narrow[t][r].0), vpaddlq_s16(narrow[t][r].1)),
+                    let Halves(low, high) = if has_bytes(F::FORMAT) {
+                        wide[t][r]
+                    } else {
+                        Halves(vpaddlq_s16(narrow[t][r].0), vpaddlq_s16(narrow[t][r].1))
                     };
-                    vaddq_s32(from[t][r], vpaddq_s32(low, high))
+                    vaddq_s32(from[t][r], pin(vpaddq_s32(low, high)))
                 };
             }
         }
@@ -381,7 +459,7 @@ macro_rules! product_of_bytes {
             // SAFETY: NEON is in the baseline; nothing but the output changes.
             unsafe {
                 asm!(concat!("smull", $instruction, " {0:v}.8h, {1:v}.", $lanes, ", {2:v}.", $lanes),
-                    out(vreg) product, in(vreg) w, in(vreg) x, options(pure, nomem, nostack, preserves_flags));
+                    out(vreg) product, in(vreg) w, in(vreg) x, options(nomem, nostack, preserves_flags));
             }
             product
         }
@@ -392,7 +470,7 @@ macro_rules! product_of_bytes {
             // SAFETY: as above.
             unsafe {
                 asm!(concat!("smlal", $instruction, " {0:v}.8h, {1:v}.", $lanes, ", {2:v}.", $lanes),
-                    inout(vreg) sum, in(vreg) w, in(vreg) x, options(pure, nomem, nostack, preserves_flags));
+                    inout(vreg) sum, in(vreg) w, in(vreg) x, options(nomem, nostack, preserves_flags));
             }
             sum
         }
@@ -413,28 +491,29 @@ fn smlal(sum: Halves<int16x8_t>, w: int8x16_t, x: int8x16_t) -> Halves<int16x8_t
     Halves(smlal_low(sum.0, w, x), smlal_high(sum.1, w, x))
 }
 
-/// For two registers, products of the lower halves plus those of the upper ones, and the sums of pairs of these. As one: LLVM
-/// would compute so many products in parallel that it ran out of registers.
+/// For two registers, the sums of their products, and the sums of pairs of these. As one: LLVM would compute so many products
+/// in parallel that it ran out of registers.
 macro_rules! products_in_pairs {
     ($w:ident, $x:ident, $instruction:literal, $($sums:tt)*) => {
         // SAFETY: NEON is in the baseline; nothing but the outputs changes.
         unsafe {
             asm!(
                 "smull {p:v}.8h, {v:v}.8b, {x:v}.8b",
-                "smull {q:v}.8h, {w:v}.8b, {x:v}.8b",
-                "smlal2 {p:v}.8h, {v:v}.16b, {x:v}.16b",
-                "smlal2 {q:v}.8h, {w:v}.16b, {x:v}.16b",
+                "smull2 {q:v}.8h, {v:v}.16b, {x:v}.16b",
+                "smlal {p:v}.8h, {w:v}.8b, {y:v}.8b",
+                "smlal2 {q:v}.8h, {w:v}.16b, {y:v}.16b",
                 concat!($instruction, " {a:v}.4s, {p:v}.8h"),
                 concat!($instruction, " {b:v}.4s, {q:v}.8h"),
-                $($sums)*, p = out(vreg) _, q = out(vreg) _, v = in(vreg) $w[0], w = in(vreg) $w[1], x = in(vreg) $x,
-                options(pure, nomem, nostack, preserves_flags)
+                $($sums)*, p = out(vreg) _, q = out(vreg) _,
+                v = in(vreg) $w[0], w = in(vreg) $w[1], x = in(vreg) $x[0], y = in(vreg) $x[1],
+                options(nomem, nostack, preserves_flags)
             );
         }
     };
 }
 
 #[inline(always)]
-fn smull_saddlp(w: [int8x16_t; 2], x: int8x16_t) -> Halves<int32x4_t> {
+fn smull_saddlp(w: [int8x16_t; 2], x: [int8x16_t; 2]) -> Halves<int32x4_t> {
     let (a, b);
     products_in_pairs!(w, x, "saddlp", a = lateout(vreg) a, b = lateout(vreg) b);
     Halves(a, b)
@@ -442,7 +521,7 @@ fn smull_saddlp(w: [int8x16_t; 2], x: int8x16_t) -> Halves<int32x4_t> {
 
 /// The same, added.
 #[inline(always)]
-fn smull_sadalp(Halves(mut a, mut b): Halves<int32x4_t>, w: [int8x16_t; 2], x: int8x16_t) -> Halves<int32x4_t> {
+fn smull_sadalp(Halves(mut a, mut b): Halves<int32x4_t>, w: [int8x16_t; 2], x: [int8x16_t; 2]) -> Halves<int32x4_t> {
     products_in_pairs!(w, x, "sadalp", a = inout(vreg) a, b = inout(vreg) b);
     Halves(a, b)
 }
@@ -455,17 +534,15 @@ impl Multiply for Sdot {
 
     const HALVES_ROWS: bool = false;
     const HALVES_SIX: bool = true;
-    const HALVES_EIGHT: bool = false;
 
     #[inline(always)]
-    fn start(from: Grid<int32x4_t>) -> Self::Part {
+    fn start<const T: usize>(from: Grid<int32x4_t>, _: *const u8) -> Self::Part {
         from
     }
 
     #[inline(always)]
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        _: usize,
         part: &mut Self::Part,
     ) {
         for r in 0..R {
@@ -502,8 +579,9 @@ impl Multiply for Sdot {
         }
     }
 
+    const GOES_ON: bool = true;
     const TILES_WORTH_UNPACKING: usize = 2;
-    const UNPACKS_BYTES: bool = false;
+    const UNPACKS_BYTES: bool = true;
 
     #[inline(always)]
     fn finish<F: Marker, const T: usize, const R: usize>(part: Self::Part, _: Grid<int32x4_t>) -> Grid<int32x4_t> {
@@ -559,7 +637,6 @@ impl Multiply for Smmla {
 
     const HALVES_ROWS: bool = true;
     const HALVES_SIX: bool = false;
-    const HALVES_EIGHT: bool = false;
 
     #[inline(always)]
     fn rows(r: usize) -> usize {
@@ -605,7 +682,7 @@ impl Multiply for Smmla {
     }
 
     #[inline(always)]
-    fn start(from: Grid<int32x4_t>) -> Self::Part {
+    fn start<const T: usize>(from: Grid<int32x4_t>, _: *const u8) -> Self::Part {
         from
     }
 
@@ -613,7 +690,6 @@ impl Multiply for Smmla {
     #[inline(always)]
     unsafe fn step<F: Marker, const T: usize, const R: usize, const HALF: usize, const I: usize>(
         at: Columns,
-        _: usize,
         part: &mut Self::Part,
     ) {
         if !I.is_multiple_of(2) {
@@ -644,14 +720,14 @@ impl Multiply for Smmla {
     }
 
     #[inline(always)]
-    unsafe fn write([a, b, c, d]: [int8x16_t; 4], to: *mut i8) -> *mut i8 {
+    unsafe fn write([a, b, c, d]: [int8x16_t; 4], to: *mut u8) -> *mut u8 {
         // SAFETY: the caller's promise; the instruction does what `ordered` does.
         unsafe {
             let [a, b, c, d] = [a, b, c, d].map(|columns| vreinterpretq_s32_s8(columns));
             vst2q_s32(to.cast(), int32x4x2_t(a, c));
-            let to = behind(to);
+            let to = held(to.wrapping_add(32)).cast_mut();
             vst2q_s32(to.cast(), int32x4x2_t(b, d));
-            behind(to)
+            held(to.wrapping_add(32)).cast_mut()
         }
     }
 
@@ -672,6 +748,7 @@ impl Multiply for Smmla {
         }
     }
 
+    const GOES_ON: bool = true;
     const TILES_WORTH_UNPACKING: usize = 2;
     const UNPACKS_BYTES: bool = true;
 
@@ -709,12 +786,37 @@ pub(super) unsafe fn unpack<F: Marker, const I: usize>(at: Columns, r: usize) ->
         if let Format::Q8_0 = F::FORMAT {
             return vreinterpretq_s8_u8(load(at.codes, I));
         }
+        if let Format::Q8_0N = F::FORMAT {
+            return join_nibbles::<I>(load(at.codes, I % 4), load(at.high, I % 4));
+        }
         let high = match F::FORMAT {
             Format::Q5_0 | Format::Q5_1 | Format::Q5_K => load(at.high, 0),
             Format::Q6_K => load(at.high, I / 4),
             _ => vdupq_n_u8(0),
         };
         join::<F, I>(load(at.codes, I % 4), high, at.masks)
+    }
+}
+
+/// The same for R registers of rows, and for the four columns behind these; I is even.
+///
+/// # Safety
+/// As [`dot`].
+#[inline(always)]
+unsafe fn unpack_two<F: Marker, const R: usize, const I: usize>(at: Columns) -> [[int8x16_t; 4]; 2] {
+    // SAFETY: the caller's promise; NEON is in the baseline.
+    unsafe {
+        let mut codes = [[vdupq_n_s8(0); 4]; 2];
+        for r in 0..R {
+            codes[0][r] = unpack::<F, I>(at, r);
+            codes[1][r] = match I {
+                0 => unpack::<F, 1>(at, r),
+                2 => unpack::<F, 3>(at, r),
+                4 => unpack::<F, 5>(at, r),
+                _ => unpack::<F, 7>(at, r),
+            };
+        }
+        codes
     }
 }
 
@@ -730,6 +832,10 @@ unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, r: usize) -> [int
         let load = |p: *const u8, i: usize| vld1q_u8(p.wrapping_add(i * 64 + r * 16));
         if let Format::Q8_0 = F::FORMAT {
             return zip(load(at.codes, I), load(at.codes, I + 1)).map(|codes| vreinterpretq_s8_u8(codes));
+        }
+        if let Format::Q8_0N = F::FORMAT {
+            let [upper, lower] = [at.codes, at.high].map(|plane| zip(load(plane, I % 4), load(plane, I % 4 + 1)));
+            return [join_nibbles::<I>(upper[0], lower[0]), join_nibbles::<I>(upper[1], lower[1])];
         }
         // What is a step further on is shifted to where the first step's bits are.
         let high = match F::FORMAT {
@@ -748,13 +854,13 @@ unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, r: usize) -> [int
     }
 }
 
-/// Two registers further on: where a store of two leaves a pointer, which LLVM would rather compute anew from the first one.
+/// Where a load or store of several registers leaves a pointer, which LLVM would rather compute anew from the first one; and
+/// what is read there is not read before.
 #[inline(always)]
-fn behind(to: *mut i8) -> *mut i8 {
-    let mut to = to.wrapping_add(32);
+fn held(mut p: *const u8) -> *const u8 {
     // SAFETY: it does nothing.
-    unsafe { asm!("/* {0} */", inout(reg) to, options(pure, readonly, nostack, preserves_flags)) };
-    to
+    unsafe { asm!("/* {0} */", inout(reg) p, options(nomem, nostack, preserves_flags)) };
+    p
 }
 
 /// The words of the first halves in turns, and those of the second halves.
@@ -784,6 +890,17 @@ fn join<F: Marker, const I: usize>(codes: uint8x16_t, high: uint8x16_t, masks: M
             _ => return vreinterpretq_s8_u8(nibbles),
         };
         vreinterpretq_s8_u8(insert(nibbles, bits, masks.high))
+    }
+}
+
+/// The codes of step I, of which there is a nibble in both: with the offset of Q8_0N taken off, which is the topmost bit.
+#[inline(always)]
+fn join_nibbles<const I: usize>(upper: uint8x16_t, lower: uint8x16_t) -> int8x16_t {
+    // SAFETY: NEON is in the baseline.
+    unsafe {
+        // Once for the two codes of a byte: LLVM would rather do it for each.
+        let upper = opaque(veorq_u8(upper, vdupq_n_u8(0x88)));
+        vreinterpretq_s8_u8(if I < 4 { vsliq_n_u8::<4>(lower, upper) } else { vsriq_n_u8::<4>(upper, lower) })
     }
 }
 
@@ -817,6 +934,14 @@ fn insert(mut x: uint8x16_t, bits: uint8x16_t, mask: uint8x16_t) -> uint8x16_t {
             options(pure, nomem, nostack, preserves_flags)
         );
     }
+    x
+}
+
+/// The same, of which LLVM knows nothing.
+#[inline(always)]
+fn opaque(mut x: uint8x16_t) -> uint8x16_t {
+    // SAFETY: it does nothing.
+    unsafe { asm!("/* {0:v} */", inout(vreg) x, options(pure, nomem, nostack, preserves_flags)) };
     x
 }
 

@@ -3,6 +3,10 @@
 //! A panel holds a group in the order in which it is read: its first eight rows, block by block, then the others. Codes are
 //! bytes from which the offset has been taken off; scales have been widened to 32 bits, and are in the order of the sums.
 //!
+//! The sums of sub-blocks are not started anew for each, where they have room for all of a superblock: with the sums S1, S2, ...
+//! up to the end of each sub-block, sc1 S1 + sc2 (S2 - S1) + ... is (sc1 - sc2) S1 + (sc2 - sc3) S2 + ... + sc8 S8. It is
+//! these differences that a panel has for `sc`. Integers may overflow on the way: what comes out is exact.
+//!
 //! | formats | one block of eight rows |
 //! |---|---|
 //! | Q4_0, Q5_0, Q8_0 | codes, `d` |
@@ -11,12 +15,13 @@
 //! | Q6_K | 8 times codes and two `sc`; `d` |
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 use std::mem::MaybeUninit;
 
 use super::dot::{self, Columns, Grid, Masks, Multiply};
 use super::{
     Block, add_multiplied, add_scaled, by_token, hold, in_memory, per_lane, prefetch, scales, sub_minima,
-    sub_scales_of, subtract_minima,
+    sub_scales_of, subtract_minima, take_four,
 };
 use crate::activation::TILE;
 use crate::format::marker::Marker;
@@ -27,8 +32,8 @@ use crate::matrix::{Matrix, offset};
 const CODES: usize = 32 * 8;
 
 /// Bytes of a vector for each vector of eight rows.
-fn vector_bytes<M: Multiply>() -> usize {
-    16 * M::rows(2)
+const fn vector_bytes<M: Multiply>() -> usize {
+    16 * M::LANES.len()
 }
 
 /// Sub-scales for 32 columns.
@@ -46,12 +51,12 @@ const fn has_minima(format: Format) -> bool {
 }
 
 /// Bytes of 32 columns of eight rows.
-fn run_bytes<M: Multiply>(format: Format) -> usize {
+const fn run_bytes<M: Multiply>(format: Format) -> usize {
     CODES + sub_scales(format) * vector_bytes::<M>()
 }
 
 /// Bytes of a block of eight rows.
-fn half_bytes<M: Multiply>(format: Format) -> usize {
+const fn half_bytes<M: Multiply>(format: Format) -> usize {
     let scales = if has_minima(format) { 2 } else { 1 };
     let minima = if has_minima(format) && format.block() == 256 { CODES / 4 } else { 0 };
     format.block() / 32 * run_bytes::<M>(format) + scales * vector_bytes::<M>() + minima
@@ -110,22 +115,23 @@ unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
     unsafe {
         if const { F::FORMAT.block() == 32 } {
             panel.codes::<M, F>(columns);
-        } else if const { matches!(F::FORMAT, Format::Q6_K) } {
-            for run in 0..8 {
-                let factors = sub_scales_of::<M, F, 2>(at.scales.wrapping_add(2 * GROUP + 32 * run));
-                panel.codes::<M, F>(columns);
-                panel.integers::<M>(factors[0]);
-                panel.integers::<M>(factors[1]);
-                columns = columns.next::<F, TILE>();
-            }
         } else {
-            for pair in 0..4 {
-                let factors = sub_scales_of::<M, F, 2>(at.scales.wrapping_add(4 * GROUP + 32 * pair));
-                for factors in factors {
+            // Sub-scales come in pairs, for 16 columns each or for 32.
+            let six = matches!(F::FORMAT, Format::Q6_K);
+            let (pairs, first) = if six { (8, 2 * GROUP) } else { (4, 4 * GROUP) };
+            let pair = |p: usize| sub_scales_of::<M, F, 2>(at.scales.wrapping_add(first + 32 * p));
+            let mut next = pair(0);
+            for p in 0..pairs {
+                let factors = if M::GOES_ON { next } else { pair(p) };
+                next = if M::GOES_ON && p + 1 < pairs { pair(p + 1) } else { [[vdupq_n_s32(0); 4]; 2] };
+                panel.codes::<M, F>(columns);
+                columns = columns.next::<F, TILE>();
+                panel.integers::<M>(changes::<M>(factors[0], factors[1]));
+                if !six {
                     panel.codes::<M, F>(columns);
-                    panel.integers::<M>(factors);
                     columns = columns.next::<F, TILE>();
                 }
+                panel.integers::<M>(changes::<M>(factors[1], next[0]));
             }
         }
         panel.floats::<M>(M::by_row(scales::<2>(at.scales)));
@@ -140,6 +146,18 @@ unsafe fn unpack_block<M: Multiply, F: Marker>(at: Block, panel: *mut u8) {
             }
         }
     }
+}
+
+/// What is multiplied by the sums up to the end of a sub-block with these sub-scales, before one with the next ones.
+#[inline(always)]
+fn changes<M: Multiply>(mut factors: [int32x4_t; 4], next: [int32x4_t; 4]) -> [int32x4_t; 4] {
+    if M::GOES_ON {
+        for p in 0..M::rows(2) {
+            // SAFETY: NEON is in the baseline.
+            factors[p] = unsafe { vsubq_s32(factors[p], next[p]) };
+        }
+    }
+    factors
 }
 
 /// The integers that codes stand for.
@@ -192,7 +210,7 @@ impl Writer {
             }
             eights!(0: 0 1 1: 2 3 2: 4 5 3: 6 7);
             for columns in columns {
-                self.0 = M::write(columns, self.0.cast()).cast();
+                self.0 = M::write(columns, self.0);
             }
         }
     }
@@ -210,19 +228,25 @@ pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
     results: &mut [[f32; GROUP]; TILE],
 ) {
     let mut panel = panel.as_ptr().cast::<u8>();
+    if const { F::FORMAT.block() == 32 } {
+        panel = panel.wrapping_add(CODES);
+    }
     for half in 0..2 {
         let mut activations = tile.as_ptr();
+        if const { F::FORMAT.block() == 32 } {
+            activations = activations.wrapping_add(32 * TILE);
+        }
         // SAFETY: `panel` and `activations` are in turn at each of the blocks; a row of results has four times four floats.
         unsafe {
             let mut acc = [[vdupq_n_f32(0.0); 4]; TILE];
             for _ in 0..w.blocks() {
                 if const { F::FORMAT.block() == 32 } {
-                    block::<M, F>(panel, activations, &mut acc);
+                    block::<M, F>(&mut panel, &mut activations, &mut acc);
                 } else {
                     superblock::<M, F>(panel, activations, &mut acc);
+                    panel = panel.wrapping_add(half_bytes::<M>(F::FORMAT));
+                    activations = activations.wrapping_add(TILE * F::FORMAT.activation().record());
                 }
-                panel = panel.wrapping_add(half_bytes::<M>(F::FORMAT));
-                activations = activations.wrapping_add(TILE * F::FORMAT.activation().record());
             }
             for t in 0..TILE {
                 for r in 0..2 {
@@ -233,7 +257,7 @@ pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
     }
 }
 
-/// The products of eight rows, and of EIGHTS times eight columns.
+/// `from` and the products of eight rows, and of EIGHTS times eight columns.
 ///
 /// # Safety
 /// `panel` is at the first of these codes, `activations` at theirs.
@@ -241,22 +265,22 @@ pub(super) unsafe fn blocks<M: Multiply, F: Marker>(
 unsafe fn dot<M: Multiply, F: Marker, const EIGHTS: usize>(
     panel: *const u8,
     activations: *const u8,
+    from: Grid<int32x4_t>,
 ) -> Grid<int32x4_t> {
     // SAFETY: the caller's promise.
     unsafe {
-        let zero = by_token([vdupq_n_s32(0); TILE]);
-        let mut part = M::start(zero);
+        let mut part = M::start::<TILE>(from, activations);
         // Spelt out: LLVM does not always see how short a loop is.
         macro_rules! eights {
             ($($k:literal)*) => {$(
                 if const { $k < EIGHTS } {
-                    let x = [0, 16].map(|i| vld1q_s8(activations.wrapping_add(32 * $k + i).cast()));
-                    M::add::<F, TILE>(eight(panel.wrapping_add(64 * $k)), x, &mut part, 0, $k == 0);
+                    let x = activations.wrapping_add(32 * $k);
+                    M::add_next::<F, TILE>(eight(panel.wrapping_add(64 * $k)), x, &mut part, $k == 0);
                 }
             )*};
         }
         eights!(0 1 2 3);
-        M::finish::<F, TILE, 2>(part, zero)
+        M::finish::<F, TILE, 2>(part, from)
     }
 }
 
@@ -287,26 +311,74 @@ unsafe fn vectors<M: Multiply>(panel: *const u8) -> [float32x4_t; 4] {
     vectors
 }
 
-/// A product of 32 columns with one scale.
+/// A product of 32 columns with one scale. What is read last takes the pointers to the next block.
 ///
 /// # Safety
-/// `panel` and `activations` are at a block.
+/// `panel` and `activations` are behind the codes of a block.
 #[inline(always)]
-unsafe fn block<M: Multiply, F: Marker>(panel: *const u8, activations: *const u8, acc: &mut Grid<float32x4_t>) {
-    let per_token = activations.wrapping_add(32 * TILE).cast::<i32>();
+unsafe fn block<M: Multiply, F: Marker>(
+    panel: &mut *const u8,
+    activations: &mut *const u8,
+    acc: &mut Grid<float32x4_t>,
+) {
     // SAFETY: what is read is in the block.
     unsafe {
-        let tokens = |i: usize| M::by_token::<TILE>(per_lane::<TILE>(per_token.wrapping_add(i * TILE)));
-        let s = dot::<M, F, 4>(panel, activations);
-        let scales = panel.wrapping_add(run_bytes::<M>(F::FORMAT));
-        add_scaled::<M, TILE, 2>(acc, s, vectors::<M>(scales), tokens(0));
+        let codes = panel.wrapping_sub(CODES);
+        let mut s = dot::<M, F, 4>(codes, activations.wrapping_sub(32 * TILE), by_token([vdupq_n_s32(0); TILE]));
+        // Scales that were read before would take registers from the sums.
+        hold::<M, TILE>(&mut s, 0..M::rows(2));
+        let da_sum = per_lane::<TILE>(activations.wrapping_add(4 * TILE).cast());
+        let da = take_four::<F, TILE>(activations);
+        let [d, m] = take_scales::<M, F>(panel);
+        add_scaled::<M, TILE, 2>(acc, s, d, M::by_token::<TILE>(da));
         if has_minima(F::FORMAT) {
-            let m = vectors::<M>(scales.wrapping_add(vector_bytes::<M>()));
-            let da_sum = tokens(1);
+            let da_sum = M::by_token::<TILE>(da_sum);
             for u in 0..M::tokens(TILE) {
                 for p in 0..M::rows(2) {
                     acc[u][p] = vfmaq_f32(acc[u][p], m[p], vreinterpretq_f32_s32(da_sum[u]));
                 }
+            }
+        }
+    }
+}
+
+/// The vectors of scales and of minima at `p`, which moves on to those of the next block; LLVM would take another instruction for
+/// that.
+///
+/// # Safety
+/// They may be read.
+#[inline(always)]
+unsafe fn take_scales<M: Multiply, F: Marker>(p: &mut *const u8) -> [[float32x4_t; 4]; 2] {
+    macro_rules! take {
+        ($($before:literal)*; $($register:ident)*) => {
+            asm!(
+                $(concat!("ldp ", $before),)*
+                "ldp {a:q}, {b:q}, [{p}], #{bytes}",
+                $($register = out(vreg) $register,)*
+                p = inout(reg) *p, bytes = const half_bytes::<M>(F::FORMAT),
+                options(readonly, nostack, preserves_flags)
+            )
+        };
+    }
+    // SAFETY: the caller's promise; nothing but the outputs changes.
+    unsafe {
+        let (a, b, c, d, e, f, g, h);
+        match (M::LANES.len(), has_minima(F::FORMAT)) {
+            (2, false) => {
+                take!(; a b);
+                [[a, b, a, b]; 2]
+            }
+            (2, true) => {
+                take!("{c:q}, {d:q}, [{p}, #32]"; a b c d);
+                [[a, b, a, b], [c, d, c, d]]
+            }
+            (_, false) => {
+                take!("{c:q}, {d:q}, [{p}, #32]"; a b c d);
+                [[a, b, c, d]; 2]
+            }
+            (_, true) => {
+                take!("{c:q}, {d:q}, [{p}, #32]" "{e:q}, {f:q}, [{p}, #64]" "{g:q}, {h:q}, [{p}, #96]"; a b c d e f g h);
+                [[a, b, c, d], [e, f, g, h]]
             }
         }
     }
@@ -322,15 +394,14 @@ unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *con
     unsafe {
         in_memory(acc);
         let zero = by_token([vdupq_n_s32(0); TILE]);
-        let mut s = zero;
+        let mut sums = Sums { of_columns: zero, scaled: zero };
         let mut at = (panel, activations);
         // Two at a time: the end of a loop takes instructions too.
         for _ in 0..4 {
-            at = run::<M, F>(at, &mut s);
-            // LLVM would rather compute both at once, and run out of registers.
-            hold::<M, TILE>(&mut s, 0..M::rows(2));
-            at = run::<M, F>(at, &mut s);
+            at = run::<M, F>(at, &mut sums);
+            at = run::<M, F>(at, &mut sums);
         }
+        let s = sums.scaled;
         let scales = panel.wrapping_add(8 * run_bytes::<M>(F::FORMAT));
         let per_token = activations.wrapping_add(256 * TILE);
         let da = M::by_token::<TILE>(per_lane::<TILE>(per_token.cast()));
@@ -344,36 +415,57 @@ unsafe fn superblock<M: Multiply, F: Marker>(panel: *const u8, activations: *con
     }
 }
 
-/// Adds the products of 32 columns to `s`; returns where the next ones are.
+/// The integer sums of a superblock.
+struct Sums {
+    /// Of all columns up to here, if a [`Multiply`] goes on.
+    of_columns: Grid<int32x4_t>,
+    /// Times sub-scales.
+    scaled: Grid<int32x4_t>,
+}
+
+/// Adds the products of 32 columns to the sums; returns where the next ones are.
 ///
 /// # Safety
 /// `panel` and `activations` are at 32 columns.
 #[inline(always)]
 unsafe fn run<M: Multiply, F: Marker>(
     (panel, activations): (*const u8, *const u8),
-    s: &mut Grid<int32x4_t>,
+    sums: &mut Sums,
 ) -> (*const u8, *const u8) {
     let factors = panel.wrapping_add(CODES);
     // SAFETY: the caller's promise.
     unsafe {
         if const { sub_scales(F::FORMAT) == 1 } {
-            multiply_add::<M>(s, dot::<M, F, 4>(panel, activations), factors);
+            sub_block::<M, F, 4>(panel, activations, factors, sums);
         } else {
-            multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors);
+            sub_block::<M, F, 2>(panel, activations, factors, sums);
             let (panel, activations) = (panel.wrapping_add(CODES / 2), activations.wrapping_add(16 * TILE));
-            multiply_add::<M>(s, dot::<M, F, 2>(panel, activations), factors.wrapping_add(vector_bytes::<M>()));
+            sub_block::<M, F, 2>(panel, activations, factors.wrapping_add(vector_bytes::<M>()), sums);
         }
     }
     (panel.wrapping_add(run_bytes::<M>(F::FORMAT)), activations.wrapping_add(32 * TILE))
 }
 
-/// `s += x * factors`
+/// Adds the products of EIGHTS times eight columns to the sums.
 ///
 /// # Safety
-/// `factors` is at a vector for each vector of eight rows.
+/// As [`dot`]; `factors` is at a vector for each vector of eight rows.
 #[inline(always)]
-unsafe fn multiply_add<M: Multiply>(s: &mut Grid<int32x4_t>, x: Grid<int32x4_t>, factors: *const u8) {
+unsafe fn sub_block<M: Multiply, F: Marker, const EIGHTS: usize>(
+    panel: *const u8,
+    activations: *const u8,
+    factors: *const u8,
+    sums: &mut Sums,
+) {
     // SAFETY: the caller's promise.
-    let factors = unsafe { vectors::<M>(factors).map(|factors| vreinterpretq_s32_f32(factors)) };
-    add_multiplied::<M, TILE>(s, x, factors, 0..M::rows(2));
+    unsafe {
+        let s = dot::<M, F, EIGHTS>(panel, activations, sums.of_columns);
+        let factors = vectors::<M>(factors).map(|factors| vreinterpretq_s32_f32(factors));
+        add_multiplied::<M, TILE>(&mut sums.scaled, s, factors, 0..M::rows(2));
+        // LLVM would rather compute the next ones at once, and run out of registers.
+        hold::<M, TILE>(&mut sums.scaled, 0..M::rows(2));
+        if M::GOES_ON {
+            sums.of_columns = s;
+        }
+    }
 }
