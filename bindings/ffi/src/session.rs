@@ -325,6 +325,7 @@ impl Sampling {
             repetition_penalty: in_range("repetition_penalty", repetition_penalty, 0.01..=100.0)?,
             repetition_window: repetition_window as usize,
             seed,
+            schema: None,
         })
     }
 }
