@@ -27,7 +27,8 @@ use crate::{Error, Result};
 ///
 /// What is written is on one line, with a space behind each comma and colon, and an object's properties in the order of the
 /// schema. An object that names its properties has no others, and an array with `prefixItems` no further items, unless the schema
-/// says what they are. An `integer` is at most 2^53.
+/// says what they are. An `integer` is at most 2^53, and a `time` has thousandths of a
+/// second at most.
 #[derive(Clone)]
 pub struct Schema(Arc<Compiled>);
 
@@ -255,6 +256,12 @@ impl Check<'_> {
                 if !plain.contains_key(exclusive) {
                     plain.entry(bound).or_insert(json!(value as i64));
                 }
+            }
+        }
+        // Thousandths of a second, where the format has as many digits as one likes.
+        for (format, longest) in [("time", "00:00:00.000+00:00"), ("date-time", "0000-00-00T00:00:00.000+00:00")] {
+            if plain.get("format").is_some_and(|name| name == format) {
+                plain.entry("maxLength").or_insert(json!(longest.len()));
             }
         }
         for (names, others) in [("properties", "additionalProperties"), ("prefixItems", "items")] {

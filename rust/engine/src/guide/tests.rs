@@ -79,6 +79,8 @@ fn schemas() -> impl Strategy<Value = Value> {
         prop::collection::vec("[a-zé🙂\" \\\\]{0,6}", 1..4).prop_map(|values| json!({ "enum": values })),
         Just(json!({ "enum": [null, 0, -1.5, "x", [true, []], { "a": 1 }] })),
         Just(json!({ "type": "string", "format": "date" })),
+        Just(json!({ "type": "string", "format": "time" })),
+        Just(json!({ "type": "string", "format": "date-time" })),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
