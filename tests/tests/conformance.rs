@@ -10,7 +10,7 @@ use nibble_engine::testing::SyntheticModel;
 use nibble_ffi::{
     Edit, EmojiList, Field, Finish, Generation, Key, Keyboard, KeyboardOptions, KeyboardRequest, KvCache, Layout,
     LearnedWords, Lexicon, Message, Model, ModelOptions, NibbleError, Overflow, Packing, Priority, Sampling, Session,
-    SessionOptions, SilenceReason, Stop, SuggestionKind, Suggestions, Turn, TypingSession,
+    SessionOptions, SilenceReason, Stop, SuggestionKind, Suggestions, Turn, TypingSession, close_json,
 };
 use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::lexicon::Word;
@@ -157,6 +157,7 @@ impl Runner {
                 Ok(json!({ "tokens": tokens }))
             }
             "generate" => written(&*self.session()?.generate(text(case, "prompt"), sampling(case), stop(case))?),
+            "close_json" => Ok(json!({ "closed": close_json(text(case, "text")) })),
             "chat" => {
                 let messages = case["messages"].as_array().expect("messages").iter();
                 let messages = messages.map(|m| message(&text(m, "role"), &text(m, "content"))).collect();
@@ -391,6 +392,10 @@ impl Runner {
                 let sampling = Sampling { temperature: -1.0, ..sampling(&empty()) };
                 self.session()?.generate("Hello".into(), sampling, stop(&empty())).map(drop)
             }
+            "bad schema" => {
+                let sampling = Sampling { schema: Some(r#"{"oneOf": []}"#.to_owned()), ..sampling(&empty()) };
+                self.session()?.generate("Hello".into(), sampling, stop(&empty())).map(drop)
+            }
             "empty stop" => {
                 let stop = Stop { strings: vec![String::new()], ..stop(&empty()) };
                 self.session()?.generate("Hello".into(), sampling(&empty()), stop).map(drop)
@@ -481,6 +486,7 @@ fn sampling(case: &Value) -> Sampling {
         repetition_penalty: number("repetition_penalty", 1.0) as f32,
         repetition_window: whole("repetition_window", 64) as u32,
         seed: whole("seed", 0),
+        schema: given["schema"].as_str().map(str::to_owned),
     }
 }
 
@@ -644,6 +650,7 @@ fn name_of(error: &NibbleError) -> &'static str {
         NibbleError::ModelUnsupported { .. } => "model_unsupported",
         NibbleError::NoChatTemplate { .. } => "no_chat_template",
         NibbleError::SnapshotUnfit { .. } => "snapshot_unfit",
+        NibbleError::SchemaUnfit { .. } => "schema_unfit",
         NibbleError::LexiconUnfit { .. } => "lexicon_unfit",
         NibbleError::LearnedWordsUnfit { .. } => "learned_words_unfit",
         NibbleError::ContextOverflow { .. } => "context_overflow",

@@ -45,6 +45,12 @@ pub enum NibbleError {
         /// What does not fit.
         reason: String,
     },
+    /// The schema is no JSON, or asks for what is not supported, or cannot be met.
+    #[error("{reason}")]
+    SchemaUnfit {
+        /// What is wrong with it, and where.
+        reason: String,
+    },
     /// There is no word list, or no emoji list, in the file: it is missing, damaged, or of another version. A keyboard can be opened
     /// without one.
     #[error("{reason}")]
@@ -162,6 +168,7 @@ impl From<Error> for NibbleError {
             | Error::UnsupportedTokenizer { .. }
             | Error::TierUnavailable { .. } => Self::ModelUnsupported { reason },
             Error::UnfitSnapshot { .. } => Self::SnapshotUnfit { reason },
+            Error::UnfitSchema { .. } => Self::SchemaUnfit { reason },
             Error::OverQuota { .. } => Self::StorageFull { reason },
             Error::NoChatTemplate => Self::NoChatTemplate { reason },
             Error::ContextOverflow { tokens, context } => {

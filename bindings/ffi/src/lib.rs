@@ -50,6 +50,7 @@ pub use power::{PowerState, set_power_state, worker_thread_ids};
 pub use reply::{Replier, Replies, Reply, SilenceReason, Turn};
 pub use session::{
     Finish, Generation, KvCache, Message, Overflow, Piece, Priority, Sampling, Session, SessionOptions, Stop,
+    close_json,
 };
 pub use store::{InstalledModel, ModelStore};
 pub use typing::{Edit, Strip, TypingSession};

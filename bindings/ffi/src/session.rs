@@ -98,6 +98,9 @@ pub struct Sampling {
     /// Where the randomness starts: the same seed, the same text.
     #[uniffi(default = 0)]
     pub seed: u64,
+    /// A JSON schema: the text is JSON that meets it, unless it is cut by a limit, a stop string or a cancel.
+    #[uniffi(default = None)]
+    pub schema: Option<String>,
 }
 
 /// When a generation ends, apart from the model's own end.
@@ -123,7 +126,7 @@ pub struct Piece {
 /// Why a generation came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum Finish {
-    /// The model ended its text or its turn.
+    /// The model ended its text or its turn, or the text is all that its schema asks for.
     EndOfText,
     /// There are as many tokens as were asked for.
     MaxTokens,
@@ -274,6 +277,13 @@ impl<T: Send + 'static> Writer for Timeline<T> {
     }
 }
 
+/// The beginning of a JSON text as a whole one, so that it can be decoded while the rest is being written: what is open is closed,
+/// and what is not certain yet is left out. Nothing while nothing is certain.
+#[uniffi::export]
+pub fn close_json(text: String) -> Option<String> {
+    nibble_engine::close_json(&text)
+}
+
 impl Message {
     fn into_engine(self) -> nibble_engine::Message {
         nibble_engine::Message { role: self.role, content: self.content }
@@ -310,7 +320,7 @@ impl SessionOptions {
 
 impl Sampling {
     pub(crate) fn into_engine(self) -> Result<nibble_engine::Sampling> {
-        let Self { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window, seed } = self;
+        let Self { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window, seed, schema } = self;
         let in_range = |name: &str, value: f32, range: std::ops::RangeInclusive<f32>| {
             if range.contains(&value) {
                 return Ok(value);
@@ -325,6 +335,7 @@ impl Sampling {
             repetition_penalty: in_range("repetition_penalty", repetition_penalty, 0.01..=100.0)?,
             repetition_window: repetition_window as usize,
             seed,
+            schema: schema.as_deref().map(nibble_engine::Schema::new).transpose()?,
         })
     }
 }

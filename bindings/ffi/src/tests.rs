@@ -93,6 +93,7 @@ fn greedy() -> Sampling {
         repetition_penalty: 1.0,
         repetition_window: 64,
         seed: 0,
+        schema: None,
     }
 }
 

@@ -13,6 +13,7 @@ release the interpreter's lock while they compute, and every object may be used 
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,7 @@ from ._ffi import (
     SuggestionKind,
     Suggestions,
     Turn,
+    close_json,
     set_log_level,
     set_power_state,
     version,
@@ -89,6 +91,7 @@ __all__ = [
     "Suggestions",
     "Turn",
     "TypingSession",
+    "close_json",
     "learned_words_in_memory",
     "memory_plan",
     "open",
@@ -269,6 +272,8 @@ class Session(_Closing):
 
         `max_tokens`, and `stop`: strings at which the text ends. Sampling is greedy unless said otherwise: `temperature`,
         `top_k` (40), `top_p` (0.95), `min_p` (0.05), `repetition_penalty` (1), `repetition_window` (64), `seed` (0).
+        `schema`: a JSON schema, as text or as the object that `json.dumps` makes text of; what is written is JSON that meets
+        it unless `max_tokens` or `stop` cuts it, so `json.loads(generation.text())`, and `close_json` before it is whole.
         """
         return Generation(self._native.generate(prompt, *_sampling_and_stop(**how)))
 
@@ -565,8 +570,10 @@ def _request(
     )
 
 
-def _sampling(**sampling: Any) -> _ffi.Sampling:
-    return _ffi.Sampling(**sampling)
+def _sampling(*, schema: str | dict[str, Any] | bool | None = None, **sampling: Any) -> _ffi.Sampling:
+    if schema is not None and not isinstance(schema, str):
+        schema = json.dumps(schema)
+    return _ffi.Sampling(**sampling, schema=schema)
 
 
 def _sampling_and_stop(

@@ -206,6 +206,9 @@ class Conformance(unittest.TestCase):
             "silence": found.silence and found.silence.name.lower(),
         }
 
+    def close_json(self, case):
+        return {"closed": nibble.close_json(case["text"])}
+
     def draft(self, case):
         with self.model.replier() as replier:
             return written(replier.draft(turns(case), **case.get("sampling", {})))
@@ -328,6 +331,7 @@ SITUATIONS = {
     "memory limit": lambda test: test.session(memory_limit=1),
     "memory limit of the model": two_within_the_limit_of_one,
     "bad sampling": lambda test: test.session().generate("Hello", temperature=-1.0),
+    "bad schema": lambda test: test.session().generate("Hello", schema={"oneOf": []}),
     "empty stop": lambda test: test.session().generate("Hello", stop=[""]),
     "empty context": lambda test: test.model.session(context=0),
     "unknown token": lambda test: test.model.detokenize([4_000_000_000]),

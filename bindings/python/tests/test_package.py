@@ -35,8 +35,9 @@ def printed(page):
 class Package(unittest.TestCase):
     def test_the_program_of_the_readme_runs(self):
         page = (ROOT / "bindings/python/README.md").read_text(encoding="utf-8")
-        *text, words, replies, word, edit, emoji = printed(page).splitlines()
+        *text, mood, words, replies, word, edit, emoji = printed(page).splitlines()
         self.assertIn("Paris", text[0])
+        self.assertIn(mood, ["{'mood': 'good'}", "{'mood': 'bad'}"])
         self.assertIn("tomorrow", words.split(", "))
         self.assertRegex(replies, r"^[^|]+\|[^|]+\|[^|]+$")
         # What the page says that they print.

@@ -716,6 +716,11 @@ RustBuffer uniffi_nibble_ffi_fn_func_worker_thread_ids(RustCallStatus *_Nonnull 
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_CLOSE_JSON
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_CLOSE_JSON
+RustBuffer uniffi_nibble_ffi_fn_func_close_json(RustBuffer text, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_FFI_NIBBLE_FFI_RUSTBUFFER_ALLOC
 #define UNIFFI_FFIDEF_FFI_NIBBLE_FFI_RUSTBUFFER_ALLOC
 RustBuffer ffi_nibble_ffi_rustbuffer_alloc(uint64_t size, RustCallStatus *_Nonnull out_status
@@ -1003,6 +1008,12 @@ uint16_t uniffi_nibble_ffi_checksum_func_set_power_state(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_WORKER_THREAD_IDS
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_WORKER_THREAD_IDS
 uint16_t uniffi_nibble_ffi_checksum_func_worker_thread_ids(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_CLOSE_JSON
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_CLOSE_JSON
+uint16_t uniffi_nibble_ffi_checksum_func_close_json(void
     
 );
 #endif

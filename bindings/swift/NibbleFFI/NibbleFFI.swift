@@ -4250,6 +4250,10 @@ public struct Sampling: Equatable, Hashable {
      * Where the randomness starts: the same seed, the same text.
      */
     public var seed: UInt64
+    /**
+     * A JSON schema: the text is JSON that meets it, unless it is cut by a limit, a stop string or a cancel.
+     */
+    public var schema: String?
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -4274,7 +4278,10 @@ public struct Sampling: Equatable, Hashable {
          */repetitionWindow: UInt32 = UInt32(64), 
         /**
          * Where the randomness starts: the same seed, the same text.
-         */seed: UInt64 = UInt64(0)) {
+         */seed: UInt64 = UInt64(0), 
+        /**
+         * A JSON schema: the text is JSON that meets it, unless it is cut by a limit, a stop string or a cancel.
+         */schema: String? = nil) {
         self.temperature = temperature
         self.topK = topK
         self.topP = topP
@@ -4282,6 +4289,7 @@ public struct Sampling: Equatable, Hashable {
         self.repetitionPenalty = repetitionPenalty
         self.repetitionWindow = repetitionWindow
         self.seed = seed
+        self.schema = schema
     }
 
     
@@ -4306,7 +4314,8 @@ public struct FfiConverterTypeSampling: FfiConverterRustBuffer {
                 minP: FfiConverterFloat.read(from: &buf), 
                 repetitionPenalty: FfiConverterFloat.read(from: &buf), 
                 repetitionWindow: FfiConverterUInt32.read(from: &buf), 
-                seed: FfiConverterUInt64.read(from: &buf)
+                seed: FfiConverterUInt64.read(from: &buf), 
+                schema: FfiConverterOptionString.read(from: &buf)
         )
     }
 
@@ -4318,6 +4327,7 @@ public struct FfiConverterTypeSampling: FfiConverterRustBuffer {
         FfiConverterFloat.write(value.repetitionPenalty, into: &buf)
         FfiConverterUInt32.write(value.repetitionWindow, into: &buf)
         FfiConverterUInt64.write(value.seed, into: &buf)
+        FfiConverterOptionString.write(value.schema, into: &buf)
     }
 }
 
@@ -4983,7 +4993,7 @@ public func FfiConverterTypeField_lower(_ value: Field) -> RustBuffer {
 public enum Finish: Equatable, Hashable {
     
     /**
-     * The model ended its text or its turn.
+     * The model ended its text or its turn, or the text is all that its schema asks for.
      */
     case endOfText
     /**
@@ -5497,6 +5507,14 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */reason: String
     )
     /**
+     * The schema is no JSON, or asks for what is not supported, or cannot be met.
+     */
+    case SchemaUnfit(
+        /**
+         * What is wrong with it, and where.
+         */reason: String
+    )
+    /**
      * There is no word list, or no emoji list, in the file: it is missing, damaged, or of another version. A keyboard can be opened
      * without one.
      */
@@ -5643,42 +5661,45 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
         case 6: return .SnapshotUnfit(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 7: return .LexiconUnfit(
+        case 7: return .SchemaUnfit(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 8: return .LearnedWordsUnfit(
+        case 8: return .LexiconUnfit(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 9: return .ContextOverflow(
+        case 9: return .LearnedWordsUnfit(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 10: return .ContextOverflow(
             reason: try FfiConverterString.read(from: &buf), 
             tokens: try FfiConverterUInt64.read(from: &buf), 
             context: try FfiConverterUInt64.read(from: &buf)
             )
-        case 10: return .MemoryLimit(
+        case 11: return .MemoryLimit(
             reason: try FfiConverterString.read(from: &buf), 
             needed: try FfiConverterUInt64.read(from: &buf), 
             limit: try FfiConverterUInt64.read(from: &buf), 
             fittingContext: try FfiConverterOptionUInt64.read(from: &buf)
             )
-        case 11: return .StorageFull(
+        case 12: return .StorageFull(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 12: return .Io(
+        case 13: return .Io(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 13: return .Cancelled(
+        case 14: return .Cancelled(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 14: return .Superseded(
+        case 15: return .Superseded(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 15: return .Closed(
+        case 16: return .Closed(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 16: return .InvalidArgument(
+        case 17: return .InvalidArgument(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 17: return .Internal(
+        case 18: return .Internal(
             reason: try FfiConverterString.read(from: &buf)
             )
 
@@ -5723,25 +5744,30 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .LexiconUnfit(reason):
+        case let .SchemaUnfit(reason):
             writeInt(&buf, Int32(7))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .LearnedWordsUnfit(reason):
+        case let .LexiconUnfit(reason):
             writeInt(&buf, Int32(8))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .ContextOverflow(reason,tokens,context):
+        case let .LearnedWordsUnfit(reason):
             writeInt(&buf, Int32(9))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ContextOverflow(reason,tokens,context):
+            writeInt(&buf, Int32(10))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(tokens, into: &buf)
             FfiConverterUInt64.write(context, into: &buf)
             
         
         case let .MemoryLimit(reason,needed,limit,fittingContext):
-            writeInt(&buf, Int32(10))
+            writeInt(&buf, Int32(11))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(needed, into: &buf)
             FfiConverterUInt64.write(limit, into: &buf)
@@ -5749,37 +5775,37 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             
         
         case let .StorageFull(reason):
-            writeInt(&buf, Int32(11))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Io(reason):
             writeInt(&buf, Int32(12))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Cancelled(reason):
+        case let .Io(reason):
             writeInt(&buf, Int32(13))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Superseded(reason):
+        case let .Cancelled(reason):
             writeInt(&buf, Int32(14))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Closed(reason):
+        case let .Superseded(reason):
             writeInt(&buf, Int32(15))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .InvalidArgument(reason):
+        case let .Closed(reason):
             writeInt(&buf, Int32(16))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Internal(reason):
+        case let .InvalidArgument(reason):
             writeInt(&buf, Int32(17))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .Internal(reason):
+            writeInt(&buf, Int32(18))
             FfiConverterString.write(reason, into: &buf)
             
         }
@@ -6864,6 +6890,18 @@ public func workerThreadIds() -> [Int32]  {
     )
 })
 }
+/**
+ * The beginning of a JSON text as a whole one, so that it can be decoded while the rest is being written: what is open is closed,
+ * and what is not certain yet is left out. Nothing while nothing is certain.
+ */
+public func closeJson(text: String) -> String?  {
+    return try!  FfiConverterOptionString.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_func_close_json(
+        FfiConverterString.lower(text),uniffiCallStatus
+    )
+})
+}
 
 private enum InitializationResult {
     case ok
@@ -6893,6 +6931,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_func_worker_thread_ids() != 16363) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_func_close_json() != 24616) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_emojilist_suggest() != 62229) {

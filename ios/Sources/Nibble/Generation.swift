@@ -1,6 +1,7 @@
 // A text under way, as an asynchronous sequence of pieces.
 
 import Dispatch
+import Foundation
 internal import NibbleFFI
 
 /// A text under way: an asynchronous sequence of pieces, each of which is computed when it is asked for.
@@ -27,7 +28,7 @@ public struct Generation: AsyncSequence, Sendable {
 
     /// Why a text came to its end.
     public enum Finish: Sendable, Equatable {
-        /// The model ended its text or its turn.
+        /// The model ended its text or its turn, or the text is all that its ``Sampling/schema`` asks for.
         case endOfText
         /// There are as many tokens as were asked for.
         case maxTokens
@@ -68,6 +69,20 @@ public struct Generation: AsyncSequence, Sendable {
     /// - Throws: ``NibbleError``, or `CancellationError` where the task was cancelled.
     public func text() async throws -> String {
         try await reduce(into: "") { $0 += $1.text }
+    }
+
+    /// The value that all pieces still to come are the JSON of, which they are where ``Sampling/schema`` asks for it.
+    ///
+    /// ```swift
+    /// let event = try await session.chat(messages, sampling: Sampling(schema: schema)).decode(Event.self)
+    /// ```
+    ///
+    /// - Throws: what the decoder does, where a limit has cut the text; see ``finish``. ``NibbleError``, or `CancellationError` where
+    ///   the task was cancelled.
+    public func decode<Value: Decodable>(
+        _ type: Value.Type = Value.self, using decoder: JSONDecoder = JSONDecoder()
+    ) async throws -> Value {
+        try decoder.decode(type, from: Data(try await text().utf8))
     }
 
     /// Stops the text, from any task, and returns at once: whoever asks for a piece gets ``NibbleError/closed(reason:)``.

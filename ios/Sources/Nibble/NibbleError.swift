@@ -29,6 +29,8 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     case memoryLimit(reason: String, needed: Int, limit: Int, fittingContext: Int?)
     /// The snapshot is damaged, or belongs to another model, version or kind of session. The session is as it was before.
     case snapshotUnfit(reason: String)
+    /// The schema is no JSON, asks for what is not supported, or cannot be met; `reason` says what and where.
+    case schemaUnfit(reason: String)
     /// The storage is full, or what a ``ModelStore`` may take of it.
     case storageFull(reason: String)
     /// The system refused to read or write a file.
@@ -50,7 +52,7 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
         case .modelNotFound(let reason), .modelDamaged(let reason), .modelVersion(let reason),
             .modelUnsupported(let reason), .noChatTemplate(let reason), .lexiconUnfit(let reason),
             .learnedWordsUnfit(let reason), .contextOverflow(let reason, _, _), .memoryLimit(let reason, _, _, _),
-            .snapshotUnfit(let reason), .storageFull(let reason), .io(let reason), .cancelled(let reason), .superseded(let reason),
+            .snapshotUnfit(let reason), .schemaUnfit(let reason), .storageFull(let reason), .io(let reason), .cancelled(let reason), .superseded(let reason),
             .closed(let reason), .invalidArgument(let reason), .internal(let reason):
             reason
         }
@@ -86,6 +88,7 @@ extension NibbleError {
                 reason: reason, needed: Int(clamping: needed), limit: Int(clamping: limit),
                 fittingContext: fitting.map(Int.init(clamping:)))
         case .SnapshotUnfit(let reason): self = .snapshotUnfit(reason: reason)
+        case .SchemaUnfit(let reason): self = .schemaUnfit(reason: reason)
         case .StorageFull(let reason): self = .storageFull(reason: reason)
         case .Io(let reason): self = .io(reason: reason)
         case .Cancelled(let reason): self = .cancelled(reason: reason)

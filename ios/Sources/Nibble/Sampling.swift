@@ -18,10 +18,13 @@ public struct Sampling: Sendable, Equatable {
     public var repetitionWindow: Int
     /// Where the randomness starts: the same seed, the same text.
     public var seed: UInt64
+    /// A JSON schema. The text is JSON that meets it, and nothing else, if it ends with ``Generation/Finish/endOfText``; a limit or a
+    /// stop string cuts it.
+    public var schema: String?
 
     public init(
         temperature: Float = 0, topK: Int = 40, topP: Float = 0.95, minP: Float = 0.05, repetitionPenalty: Float = 1,
-        repetitionWindow: Int = 64, seed: UInt64 = 0
+        repetitionWindow: Int = 64, seed: UInt64 = 0, schema: String? = nil
     ) {
         self.temperature = temperature
         self.topK = topK
@@ -30,14 +33,30 @@ public struct Sampling: Sendable, Equatable {
         self.repetitionPenalty = repetitionPenalty
         self.repetitionWindow = repetitionWindow
         self.seed = seed
+        self.schema = schema
     }
 
     func native() throws -> NibbleFFI.Sampling {
         NibbleFFI.Sampling(
             temperature: temperature, topK: try unsigned(topK, "topK"), topP: topP, minP: minP,
             repetitionPenalty: repetitionPenalty,
-            repetitionWindow: try unsigned(repetitionWindow, "repetitionWindow"), seed: seed)
+            repetitionWindow: try unsigned(repetitionWindow, "repetitionWindow"), seed: seed, schema: schema)
     }
+}
+
+/// The beginning of a JSON text as a whole one, so that it can be decoded while the rest is being written: what is open is closed, and
+/// what is not certain yet is left out, such as a number at the end and a name without its value. `nil` while nothing is certain.
+///
+/// ```swift
+/// var text = ""
+/// for try await piece in session.chat(messages, sampling: Sampling(schema: schema)) {
+///     text += piece.text
+///     guard let partial = closeJSON(text) else { continue }
+///     show(try JSONDecoder().decode(Draft.self, from: Data(partial.utf8)))
+/// }
+/// ```
+public func closeJSON(_ text: String) -> String? {
+    NibbleFFI.closeJson(text: text)
 }
 
 /// When a text ends, apart from the model's own end.

@@ -40,6 +40,35 @@ final class ApiTests: XCTestCase {
         XCTAssertEqual(nothing, "")
     }
 
+    func testATextUnderASchemaIsDecodedAlsoWhileItIsWritten() async throws {
+        struct Note: Decodable {
+            let mood: String
+            let tags: [String]?
+        }
+        let schema = #"""
+            {"type": "object", "required": ["mood", "tags"], "properties": {"mood": {"enum": ["good", "bad"]},
+             "tags": {"type": "array", "items": {"type": "string", "maxLength": 8}, "minItems": 2, "maxItems": 2}}}
+            """#
+        let session = try await openModel().session()
+        let note = try await session.generate(prompt, sampling: Sampling(schema: schema)).decode(Note.self)
+        XCTAssertEqual(note.tags?.count, 2)
+        var text = ""
+        var partials: [Note] = []
+        for try await piece in session.generate(prompt, sampling: Sampling(schema: schema)) {
+            text += piece.text
+            guard let partial = closeJSON(text) else { continue }
+            if let note = try? JSONDecoder().decode(Note.self, from: Data(partial.utf8)) { partials.append(note) }
+        }
+        XCTAssertNil(partials.first?.tags)
+        XCTAssertEqual(partials.last?.tags, note.tags)
+        let cut = session.generate(prompt, sampling: Sampling(schema: schema), stop: Stop(maxTokens: 3))
+        do {
+            _ = try await cut.decode(Note.self)
+            XCTFail("it is whole")
+        } catch is DecodingError {}
+        XCTAssertEqual(cut.finish, .maxTokens)
+    }
+
     func testSessionsOfOneModelComputeBesideEachOther() async throws {
         let model = try await openModel()
         let texts = try await withThrowingTaskGroup(of: String.self) { group in

@@ -48,6 +48,8 @@ private struct Runner {
             let session = try await session()
             return try await written(
                 session.generate(test.text("prompt"), sampling: sampling(test), stop: stop(test)))
+        case "close_json":
+            return .object(["closed": JSON(closeJSON(try test.text("text")))])
         case "chat":
             let messages = try test.list("messages").map { message in
                 guard let role = Message.Role(rawValue: try message.text("role")) else { throw Obstacle("no such role") }
@@ -295,6 +297,8 @@ private struct Runner {
             defer { first.close() }
             _ = try await limited.session(options)
         case "bad sampling": _ = try await session().generate("Hello", sampling: Sampling(temperature: -1)).text()
+        case "bad schema":
+            _ = try await session().generate("Hello", sampling: Sampling(schema: #"{"oneOf": []}"#)).text()
         case "empty stop": _ = try await session().generate("Hello", stop: Stop(strings: [""])).text()
         case "empty context": _ = try await model.session(Session.Options(context: 0))
         case "unknown token": _ = try await model.detokenize([4_000_000_000])
@@ -454,7 +458,7 @@ private func sampling(_ test: JSON) -> Sampling {
         topP: number("top_p", standard.topP), minP: number("min_p", standard.minP),
         repetitionPenalty: number("repetition_penalty", standard.repetitionPenalty),
         repetitionWindow: given["repetition_window"].int ?? standard.repetitionWindow,
-        seed: given["seed"].int.map(UInt64.init) ?? standard.seed)
+        seed: given["seed"].int.map(UInt64.init) ?? standard.seed, schema: given["schema"].string)
 }
 
 private func stop(_ test: JSON) -> Stop {
@@ -518,6 +522,7 @@ private func suiteName(of error: NibbleError) -> String {
     case .contextOverflow: "context_overflow"
     case .memoryLimit: "memory_limit"
     case .snapshotUnfit: "snapshot_unfit"
+    case .schemaUnfit: "schema_unfit"
     case .storageFull: "storage_full"
     case .io: "io"
     case .cancelled: "cancelled"

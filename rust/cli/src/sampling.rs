@@ -1,6 +1,11 @@
 //! The arguments of the commands that write text: how tokens are drawn, and when to stop.
 
-use nibble_engine::Sampling;
+use std::path::PathBuf;
+
+use nibble_engine::{Sampling, Schema};
+
+use crate::failure::Result;
+use crate::input;
 
 /// How tokens are drawn.
 #[derive(clap::Args)]
@@ -24,20 +29,28 @@ pub struct SamplingArgs {
     /// Same seed, same text
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Writes JSON that meets the JSON schema in this file, and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
 }
 
 impl SamplingArgs {
     /// As the engine takes it.
-    pub fn sampling(&self) -> Sampling {
-        Sampling {
+    pub fn sampling(&self) -> Result<Sampling> {
+        let schema = match &self.schema {
+            Some(path) => Some(Schema::new(&input::file(path)?)?),
+            None => None,
+        };
+        Ok(Sampling {
             temperature: self.temperature,
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
             seed: self.seed,
+            schema,
             ..Sampling::default()
-        }
+        })
     }
 }
 

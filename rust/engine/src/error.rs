@@ -134,6 +134,16 @@ pub enum Error {
     /// The model file carries no chat template.
     #[error("this model has no chat template: it is a base model; use plain generation, or an instruction-tuned model")]
     NoChatTemplate,
+    /// A schema that cannot guide a text.
+    #[error("cannot use the schema: {why}; look at {at}")]
+    UnfitSchema {
+        /// What kind of fault it is.
+        fault: crate::SchemaFault,
+        /// What is wrong, without any value of the schema.
+        why: String,
+        /// Where: a JSON pointer behind a #.
+        at: String,
+    },
     /// A token id that the model's vocabulary does not have.
     #[error("token {token} is not in the vocabulary of {size} tokens")]
     UnknownToken {

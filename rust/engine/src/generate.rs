@@ -1,6 +1,9 @@
 //! Text from a model, pulled one piece at a time.
 
-use crate::{LanguageModel, Result, Sampler, Sampling, TokenId, sampler::log_prob, tokenizer::Utf8Stream};
+use crate::guide::Guide;
+use crate::sampler::log_prob;
+use crate::tokenizer::Utf8Stream;
+use crate::{Error, LanguageModel, Result, Sampler, Sampling, SchemaFault, TokenId};
 
 /// When generation ends, apart from the model's own end of text or turn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub struct Piece {
 /// Why a generation came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// The model ended its text or its turn.
+    /// The model ended its text or its turn, or the text is all that its schema asks for.
     EndOfText,
     /// There are as many tokens as were asked for.
     MaxTokens,
@@ -42,6 +45,8 @@ pub struct Generation {
     tokens: Vec<TokenId>,
     prompt_len: usize,
     sampler: Sampler,
+    /// Where the text has to meet a schema.
+    guide: Option<Guide>,
     stop: Stop,
     text: Utf8Stream,
     held: String,
@@ -58,6 +63,7 @@ impl Generation {
         Self {
             prompt_len: prompt.len(),
             tokens: prompt,
+            guide: sampling.schema.as_ref().map(Guide::new),
             sampler: Sampler::new(sampling),
             finish: (stop.max_tokens == Some(0)).then_some(Finish::MaxTokens),
             stop,
@@ -95,17 +101,7 @@ impl Generation {
     }
 
     fn step<M: LanguageModel + ?Sized>(&mut self, model: &mut M) -> Result<Piece> {
-        let (token, logprob) = match self.sampler.needs() {
-            Some(needed) if !self.log_probs => {
-                model.sync_top(&self.tokens, needed, &mut self.top)?;
-                (self.sampler.sample_top(&self.top, &self.tokens), None)
-            }
-            _ => {
-                let logits = model.sync(&self.tokens)?;
-                let token = self.sampler.sample(logits, &self.tokens);
-                (token, self.log_probs.then(|| log_prob(logits, token)))
-            }
-        };
+        let (token, logprob) = self.choose(model)?;
         if model.is_end(token) {
             self.finish = Some(Finish::EndOfText);
         } else {
@@ -114,11 +110,32 @@ impl Generation {
             self.held.push_str(&self.text.push(bytes));
             let generated = self.tokens.len() - self.prompt_len;
             self.finish = self.stop.max_tokens.is_some_and(|max| generated >= max).then_some(Finish::MaxTokens);
+            if let Some(guide) = &mut self.guide {
+                guide.accept(bytes)?;
+                if guide.must_end()? {
+                    self.finish = Some(Finish::EndOfText);
+                }
+            }
         }
         if self.finish.is_some() {
             self.held.push_str(&self.text.finish());
         }
         Ok(Piece { token, text: self.release(), logprob })
+    }
+
+    /// The next token, and its log-probability if that was asked for.
+    fn choose<M: LanguageModel + ?Sized>(&mut self, model: &mut M) -> Result<(TokenId, Option<f32>)> {
+        let needed = self.sampler.needs().filter(|_| !self.log_probs);
+        let token = match &mut self.guide {
+            Some(guide) => guided(guide, &mut self.sampler, &mut self.top, model, &self.tokens, needed)?,
+            None if let Some(needed) = needed => {
+                model.sync_top(&self.tokens, needed, &mut self.top)?;
+                self.sampler.sample_top(&self.top, &self.tokens)
+            }
+            None => self.sampler.sample(model.sync(&self.tokens)?, &self.tokens),
+        };
+        let logprob = if self.log_probs { Some(log_prob(model.sync(&self.tokens)?, token)) } else { None };
+        Ok((token, logprob))
     }
 
     /// Takes out of `held` what can be shown: all before a stop string, or all that cannot become one any more.
@@ -133,6 +150,50 @@ impl Generation {
         }
         std::mem::take(&mut self.held)
     }
+}
+
+/// How many tokens a guide looks at, beyond those that a draw takes, before all that the schema allows are asked for.
+const SPARE: usize = 15;
+
+/// The next token of a text that has to meet a schema: as if the logits of all others were minus infinity.
+fn guided<M: LanguageModel + ?Sized>(
+    guide: &mut Guide,
+    sampler: &mut Sampler,
+    top: &mut Vec<(TokenId, f32)>,
+    model: &mut M,
+    tokens: &[TokenId],
+    needed: Option<usize>,
+) -> Result<TokenId> {
+    if let Some(token) = guide.forced(model.vocabulary(), |text| model.encode(text))? {
+        return Ok(token);
+    }
+    let may_end = guide.may_end()?;
+    if let Some(needed) = needed {
+        // Mostly the model wants what the schema allows.
+        model.sync_top(tokens, needed.saturating_add(SPARE), top)?;
+        let ends: Vec<_> = top.iter().copied().filter(|&(token, _)| may_end && model.is_end(token)).collect();
+        top.retain(|&(token, _)| !model.is_end(token));
+        guide.retain(model.vocabulary(), top)?;
+        top.extend(ends);
+        if top.len() >= needed {
+            return Ok(sampler.sample_top(top, tokens));
+        }
+    }
+    let mut allowed = Vec::new();
+    guide.all(model.vocabulary(), &mut allowed)?;
+    allowed.retain(|&token| !model.is_end(token));
+    if may_end {
+        allowed.extend((0..model.vocabulary().len() as TokenId).filter(|&token| model.is_end(token)));
+    }
+    if allowed.is_empty() {
+        let why = "no token of the model goes on with it".to_owned();
+        return Err(Error::UnfitSchema { fault: SchemaFault::Unsatisfiable, why, at: "#".to_owned() });
+    }
+    let mut logits = Vec::new();
+    model.sync_some(tokens, &allowed, &mut logits)?;
+    top.clear();
+    top.extend(allowed.into_iter().zip(logits));
+    Ok(sampler.sample_top(top, tokens))
 }
 
 /// How many bytes at the end of `text` may be the beginning of one of `stops`.
@@ -167,6 +228,11 @@ impl<'m, M: LanguageModel + ?Sized> Generator<'m, M> {
     /// The prompt and what was generated so far.
     pub fn tokens(&self) -> &[TokenId] {
         self.generation.tokens()
+    }
+
+    /// Why there is no further piece; `None` while there is one, and where an error ended the text.
+    pub fn finish(&self) -> Option<Finish> {
+        self.generation.finish()
     }
 }
 

@@ -4,8 +4,8 @@
 //! arXiv 1909.05858), top-k (Fan et al. 2018, arXiv 1805.04833), top-p (Holtzman et al. 2020, arXiv 1904.09751), min-p
 //! (Nguyen et al. 2024, arXiv 2407.01082), temperature. All randomness comes from the seed.
 
-use crate::TokenId;
 use crate::head::{Candidate, better, keep_best};
+use crate::{Schema, TokenId};
 
 /// How the next token is chosen. The default is greedy.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Sampling {
     pub repetition_window: usize,
     /// Where the randomness starts.
     pub seed: u64,
+    /// What the text has to be: only tokens that lead there are chosen from. A [`Generation`](crate::Generation) sees to it.
+    pub schema: Option<Schema>,
 }
 
 impl Default for Sampling {
@@ -36,6 +38,7 @@ impl Default for Sampling {
             repetition_penalty: 1.0,
             repetition_window: 64,
             seed: 0,
+            schema: None,
         }
     }
 }
@@ -88,8 +91,8 @@ impl Sampler {
         }
     }
 
-    /// As [`Self::sample`], from the tokens with the highest logits, of which there are as many as [`Self::needs`] says: the
-    /// same token.
+    /// As [`Self::sample`], from the tokens with the highest logits, of which there are at least as many as [`Self::needs`] says,
+    /// or all that there are: the same token.
     ///
     /// # Panics
     /// When `top` is empty.
@@ -273,7 +276,7 @@ mod tests {
             history in prop::collection::vec(0u32..400, 0..20),
         ) {
             let sampling =
-                Sampling { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window: 8, seed };
+                Sampling { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window: 8, seed, schema: None };
             let token = Sampler::new(sampling.clone()).sample(&logits, &history);
             prop_assert!((token as usize) < logits.len());
             if let Some(needed) = Sampler::new(sampling.clone()).needs() {

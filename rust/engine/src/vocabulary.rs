@@ -129,7 +129,7 @@ impl Vocabulary {
     }
 
     /// The text tokens with exactly these bytes, in order of their ids.
-    fn with_bytes(&self, bytes: &[u8]) -> impl Iterator<Item = TokenId> {
+    pub(crate) fn with_bytes(&self, bytes: &[u8]) -> impl Iterator<Item = TokenId> {
         let start = self.sorted.partition_point(|&t| self.bytes(t) < bytes);
         self.sorted[start..].iter().copied().take_while(move |&t| self.bytes(t) == bytes)
     }

@@ -24,6 +24,9 @@ pub fn static_library(target: &str) -> Result<PathBuf> {
 pub fn compile_static_library(target: &str) -> Command {
     let mut cargo = cargo_for(target, "rustc");
     cargo.args(["--profile", "dist", "-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"]);
+    // llguidance has a shared library among its kinds, and cargo links that too for whoever depends on it, which takes a linker for a
+    // phone. Nothing uses it, so nothing links it. Goes when it has that kind no more.
+    cargo.env(format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_")), "true");
     if target == IOS || target == IOS_SIMULATOR {
         // The oldest system that Package.swift names.
         cargo.env("IPHONEOS_DEPLOYMENT_TARGET", "15.0");

@@ -1,12 +1,14 @@
 //! `nibble bench`: how fast a model runs here, and what it takes.
 
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nibble_engine::{LanguageModel, Node, TokenId, most_probable};
+use nibble_engine::{Generator, LanguageModel, Node, Sampling, Schema, Stop, TokenId, most_probable};
 use serde_json::json;
 
 use crate::failure::Result;
+use crate::input;
 use crate::memory;
 use crate::model::ModelArgs;
 use crate::terminal::{Align, Paint, Table, note};
@@ -19,6 +21,8 @@ first logits   the same, and one token computed
 prefill        a prompt of --prompt tokens, with nothing of it cached
 decode         --generate tokens after that prompt, each the most probable one, one at a time, as `nibble generate` does:
                if the model has a screened head, only the highest logits are computed, and with --full-logits all
+guided         with --schema: up to --generate tokens that meet it, after the same prompt, and beside it the same tokens one at a
+               time without a schema; what a schema leaves no choice of is computed together
 batch of N     with --batches: N continuations of the prompt computed together, and how many times as long that takes as one
 peak memory    resident, with the pages of the model file that were touched and that the system may drop (VmHWM)
 dirty memory   private and written to at the end of the run (Private_Dirty of smaps_rollup)
@@ -28,6 +32,7 @@ Speeds are the median of the repeats. Memory is n/a where the system does not te
 Examples:
   nibble bench
   nibble bench --model gemma-3-270m --threads 1 --prompt 512 --generate 64
+  nibble bench --schema person.json
   nibble bench --json | jq .decode_tps")]
 pub struct Args {
     /// Tokens of the prompt
@@ -42,6 +47,9 @@ pub struct Args {
     /// Computes all logits of every token that is decoded
     #[arg(long)]
     full_logits: bool,
+    /// Also measures text that meets the JSON schema in this file
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
     /// Also measures several continuations of the prompt, computed together
     #[arg(long)]
     batches: bool,
@@ -52,6 +60,13 @@ pub struct Args {
     model: ModelArgs,
 }
 
+/// What guided tokens take, in milliseconds each, beside the same tokens without a guide.
+struct Guided {
+    tokens: usize,
+    ms: f64,
+    unguided_ms: f64,
+}
+
 /// How many continuations are computed together.
 const BATCHES: [usize; 4] = [1, 2, 4, 8];
 
@@ -59,6 +74,10 @@ impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let (prompt_len, generate) = (usize::from(self.prompt), usize::from(self.generate));
+        let schema = match &self.schema {
+            Some(path) => Some(Schema::new(&input::file(path)?)?),
+            None => None,
+        };
         let source = self.model.prepare()?;
         let context = (prompt_len + generate).max(BATCHES[BATCHES.len() - 1]);
 
@@ -86,6 +105,10 @@ impl Args {
         }
         let (prefill, decode) = (median(prefill), median(decode));
         let (rss, dirty) = (memory::peak_resident(), memory::private_dirty());
+        let guided = match &schema {
+            Some(schema) => Some(self.guided(runner.model(), &prompt, other, schema)?),
+            None => None,
+        };
         // After the memory, of which the logits of many rows would be a part.
         let batches = if self.batches { self.batches(runner.model(), &prompt, other)? } else { Vec::new() };
 
@@ -98,6 +121,9 @@ impl Args {
                 "prompt": prompt_len, "generate": generate, "repeat": self.repeat, "full_logits": self.full_logits,
                 "load_ms": round(ms(load)), "first_logits_ms": round(ms(first)),
                 "prefill_tps": round(prefill), "decode_tps": round(decode),
+                "guided": guided.map(|guided| json!({
+                    "tokens": guided.tokens, "ms": round(guided.ms), "unguided_ms": round(guided.unguided_ms),
+                })),
                 "batches": batches.iter().map(|&(rows, ms)| json!({ "rows": rows, "ms": round(ms) })).collect::<Vec<_>>(),
                 "rss_mb": mb(rss).map(round), "dirty_mb": mb(dirty).map(round),
             });
@@ -110,12 +136,48 @@ impl Args {
         table.row(["first logits".into(), format!("{:.1} ms", ms(first))]);
         table.row([format!("prefill of {prompt_len}"), format!("{prefill:.1} tok/s")]);
         table.row([format!("decode of {generate}"), format!("{decode:.1} tok/s")]);
+        if let Some(Guided { tokens, ms, unguided_ms }) = guided {
+            table.row([format!("guided, {tokens} tokens"), format!("{ms:.2} ms each, {unguided_ms:.2} without")]);
+        }
         for (rows, time) in &batches {
             table.row([format!("batch of {rows}"), format!("{time:.1} ms, {:.2} x", time / batches[0].1)]);
         }
         table.row(["peak memory".into(), or_none(rss)]);
         table.row(["dirty memory".into(), or_none(dirty)]);
         Ok(table.write(&mut out, Paint::stdout())?)
+    }
+
+    /// What a token takes that a schema guides.
+    fn guided(
+        &self,
+        model: &mut dyn LanguageModel,
+        prompt: &[TokenId],
+        other: TokenId,
+        schema: &Schema,
+    ) -> Result<Guided> {
+        let (mut guided, mut unguided, mut count) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..self.repeat {
+            let sampling = Sampling { schema: Some(schema.clone()), ..Sampling::default() };
+            let stop = Stop { max_tokens: Some(usize::from(self.generate)), strings: Vec::new() };
+            model.sync(&[other])?;
+            model.sync(prompt)?;
+            let start = Instant::now();
+            let mut pieces = Generator::new(&mut *model, prompt.to_vec(), sampling, stop);
+            pieces.by_ref().try_for_each(|piece| piece.map(drop))?;
+            let took = ms(start.elapsed());
+            let tokens = pieces.tokens().to_vec();
+            count = tokens.len() - prompt.len();
+            guided.push(took / count as f64);
+
+            model.sync(&[other])?;
+            model.sync(prompt)?;
+            let start = Instant::now();
+            for end in prompt.len()..tokens.len() {
+                self.next(model, &tokens[..end])?;
+            }
+            unguided.push(ms(start.elapsed()) / count as f64);
+        }
+        Ok(Guided { tokens: count, ms: median(guided), unguided_ms: median(unguided) })
     }
 
     /// Numbers of continuations of `prompt` and the milliseconds that they take together; `other` is no beginning of it.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write, stdin, stdout};
 
-use nibble_engine::{Error, Generator, Message, Stop};
+use nibble_engine::{Error, Generator, Message, Sampling, Stop};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -20,6 +20,7 @@ context is full, the oldest messages are forgotten.
 Examples:
   nibble chat
   nibble chat --system 'Answer in one sentence.' --temperature 0.7
+  echo 'Call Anna tomorrow at 5.' | nibble chat --schema command.json
   echo 'Name three fruits.' | nibble chat --json")]
 pub struct Args {
     /// What the model is told before the conversation
@@ -40,6 +41,8 @@ pub struct Args {
 impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
+        // A schema that cannot be used is better told at once, too.
+        let sampling = self.sampling.sampling()?;
         let mut runner = self.model.open()?;
         let mut messages = self.beginning();
         // A base model is better told at once than after the first question.
@@ -66,7 +69,7 @@ impl Args {
                 Ok("/new") => messages = self.beginning(),
                 Ok(text) => {
                     messages.push(message("user", text));
-                    match self.answer(&mut runner, &mut messages, paint) {
+                    match self.answer(&mut runner, &mut messages, &sampling, paint) {
                         Ok(reply) => messages.push(message("assistant", &reply)),
                         Err(failure @ (Failure::Failed(_) | Failure::Usage(_))) => {
                             messages.pop();
@@ -100,7 +103,13 @@ impl Args {
     }
 
     /// Streams the answer to the last of `messages`, forgetting the oldest ones if there is no room for it.
-    fn answer(&self, runner: &mut Runner, messages: &mut Vec<Message>, paint: Paint) -> Result<String> {
+    fn answer(
+        &self,
+        runner: &mut Runner,
+        messages: &mut Vec<Message>,
+        sampling: &Sampling,
+        paint: Paint,
+    ) -> Result<String> {
         let limit = runner.model().context_limit();
         let first = usize::from(self.system.is_some());
         let prompt = loop {
@@ -118,7 +127,7 @@ impl Args {
         let stop = Stop { max_tokens: Some(self.max_tokens), strings: Vec::new() };
         let mut reply = String::new();
         let mut out = stdout().lock();
-        for piece in Generator::new(runner.model(), prompt, self.sampling.sampling(), stop) {
+        for piece in Generator::new(runner.model(), prompt, sampling.clone(), stop) {
             let piece = match piece {
                 Err(Error::Cancelled | Error::ContextOverflow { .. }) => break,
                 other => other?,

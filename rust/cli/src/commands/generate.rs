@@ -2,7 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use nibble_engine::{Error, Generator, Stop};
+use nibble_engine::{Error, Finish, Generator, Stop};
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -21,7 +21,8 @@ made; Ctrl-C stops it.
 Examples:
   nibble generate 'Once upon a time'
   nibble generate 'Dear Anna,' --temperature 0.8 --seed 7 --max-tokens 80
-  nibble generate - --stop '\n\n' --json < prompt.txt")]
+  nibble generate - --stop '\n\n' --json < prompt.txt
+  nibble generate 'Anna is 32. As JSON: ' --schema person.json")]
 pub struct Args {
     /// The text to continue, or - for stdin
     prompt: String,
@@ -44,6 +45,8 @@ impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let prompt = input::text(&self.prompt)?;
+        let is_json = self.sampling.schema.is_some();
+        let sampling = self.sampling.sampling()?;
         let mut runner = self.model.open()?;
         let tokens = runner.encode(&prompt)?;
         let section = Section::begin(runner.cancel_token());
@@ -51,11 +54,11 @@ impl Args {
 
         let mut out = stdout().lock();
         let (mut text, mut list, mut stopped) = (String::new(), Vec::new(), "end");
-        let mut pieces = Generator::new(runner.model(), tokens, self.sampling.sampling(), stop);
+        let mut pieces = Generator::new(runner.model(), tokens, sampling, stop);
         if self.json {
             pieces = pieces.with_log_probs();
         }
-        for piece in pieces {
+        while let Some(piece) = pieces.next() {
             let piece = match piece {
                 // The prompt itself fitted: what was written so far stands.
                 Err(Error::ContextOverflow { .. }) if !list.is_empty() => {
@@ -66,14 +69,15 @@ impl Args {
             };
             text.push_str(&piece.text);
             if !self.json {
-                if list.is_empty() {
+                // What is JSON is to be read by a program.
+                if list.is_empty() && !is_json {
                     write!(out, "{prompt}")?;
                 }
                 write!(out, "{}", piece.text)?;
                 out.flush()?;
             }
             list.push(json!({ "id": piece.token, "text": piece.text, "logprob": piece.logprob }));
-            if list.len() == self.max_tokens {
+            if pieces.finish() == Some(Finish::MaxTokens) {
                 stopped = "length";
             }
             if section.interrupted() {
@@ -86,8 +90,10 @@ impl Args {
             return Ok(());
         }
         writeln!(out)?;
-        if stopped == "context" {
-            note("the context is full; give a larger --context-size for more");
+        match stopped {
+            "context" => note("the context is full; give a larger --context-size for more"),
+            "length" if is_json => note("the text was cut at --max-tokens, and is no whole JSON"),
+            _ => {}
         }
         Ok(())
     }

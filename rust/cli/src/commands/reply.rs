@@ -78,7 +78,7 @@ impl Args {
     }
 
     fn draft(&self, runner: &mut Runner, chat: &[Turn]) -> Result<()> {
-        let draft = Replier::new(Options::default()).draft(runner.model(), chat, self.sampling.sampling())?;
+        let draft = Replier::new(Options::default()).draft(runner.model(), chat, self.sampling.sampling()?)?;
         let section = Section::begin(runner.cancel_token());
         let start = Instant::now();
         let (mut out, paint) = (stdout().lock(), Paint::stdout());

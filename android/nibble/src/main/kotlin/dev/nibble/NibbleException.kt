@@ -59,6 +59,9 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
      */
     public class SnapshotUnfit internal constructor(message: String) : NibbleException(message)
 
+    /** The schema is no JSON, asks for what is not supported, or cannot be met. The message says what and where. */
+    public class SchemaUnfit internal constructor(message: String) : NibbleException(message)
+
     /** The storage is full, or what a [ModelStore] may take of it. */
     public class StorageFull internal constructor(message: String) : NibbleException(message)
 
@@ -106,6 +109,7 @@ internal fun NativeException.toPublic(): NibbleException = when (this) {
     is NativeException.MemoryLimit ->
         NibbleException.MemoryLimit(reason, needed.toLong(), limit.toLong(), fittingContext?.toInt())
     is NativeException.SnapshotUnfit -> NibbleException.SnapshotUnfit(reason)
+    is NativeException.SchemaUnfit -> NibbleException.SchemaUnfit(reason)
     is NativeException.StorageFull -> NibbleException.StorageFull(reason)
     is NativeException.Io -> NibbleException.Io(reason)
     is NativeException.Superseded -> NibbleException.Superseded(reason)

@@ -22,7 +22,8 @@ public class Session internal constructor(native: NativeSession) : AutoCloseable
      * Goes on with [prompt]. The flow is cold: nothing is computed before it is collected, nor ahead of the collector, and each
      * collection is a text of its own. Its last [Piece] says why the text ended. Collecting throws
      *  - [NibbleException.ContextOverflow] if the prompt does not fit the context,
-     *  - [NibbleException.InvalidArgument] if [sampling] or [stop] cannot be.
+     *  - [NibbleException.InvalidArgument] if [sampling] or [stop] cannot be,
+     *  - [NibbleException.SchemaUnfit] if the schema of [sampling] cannot be used.
      */
     public fun generate(prompt: String, sampling: Sampling = Sampling(), stop: Stop = Stop()): Flow<Piece> {
         val ends = stop.copy(strings = stop.strings.toList())

@@ -5,6 +5,7 @@ import dev.nibble.ffi.Finish as NativeFinish
 import dev.nibble.ffi.Generation as NativeGeneration
 import dev.nibble.ffi.Sampling as NativeSampling
 import dev.nibble.ffi.Stop as NativeStop
+import dev.nibble.ffi.closeJson as nativeCloseJson
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.fold
@@ -23,7 +24,7 @@ public data class Piece(
 
 /** Why a text ended. */
 public enum class Finish {
-    /** The model ended its text or its turn. */
+    /** The model ended its text or its turn, or the text is all that its [Sampling.schema] asks for. */
     END_OF_TEXT,
 
     /** There are as many tokens as were asked for. */
@@ -49,6 +50,11 @@ public data class Sampling(
     public val repetitionWindow: Int = 64,
     /** Where the randomness starts: the same seed, the same text. */
     public val seed: Long = 0,
+    /**
+     * A JSON schema. The text is JSON that meets it, and nothing else, if it ends with [Finish.END_OF_TEXT]; a limit or a stop string
+     * cuts it. `docs/guides/guided-output.md` says what a schema can ask for.
+     */
+    public val schema: String? = null,
 )
 
 /** When a text ends, apart from the model's own end. */
@@ -58,6 +64,16 @@ public data class Stop(
     /** When the text holds one of these, which is not returned. None may be empty. */
     public val strings: List<String> = emptyList(),
 )
+
+/**
+ * The beginning of a JSON text as a whole one, so that it can be decoded while the rest is being written: what is open is closed, and
+ * what is not certain yet is left out, such as a number at the end and a name without its value. `null` while nothing is certain.
+ *
+ *     session.chat(messages, Sampling(schema = schema))
+ *         .runningFold("") { text, piece -> text + piece.text }
+ *         .mapNotNull(::closeJson)
+ */
+public fun closeJson(text: String): String? = loaded { nativeCloseJson(text) }
 
 /** Collects the whole text. */
 public suspend fun Flow<Piece>.text(): String =
@@ -94,6 +110,7 @@ internal fun Sampling.toNative() = NativeSampling(
     repetitionPenalty,
     repetitionWindow.toNative("repetitionWindow"),
     seed.toULong(),
+    schema,
 )
 
 internal fun Stop.toNative() = NativeStop(maxTokens?.toNative("maxTokens"), strings)

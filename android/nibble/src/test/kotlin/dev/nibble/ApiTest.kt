@@ -26,12 +26,17 @@ import kotlinx.coroutines.flow.asFlow
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.mapNotNull
 import kotlinx.coroutines.flow.onEach
+import kotlinx.coroutines.flow.runningFold
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.yield
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonObject
+import kotlinx.serialization.json.jsonObject
 import org.junit.jupiter.api.io.TempDir
 
 /** What the API promises beyond the answers: when it computes, when it stops, and what is left when it is closed. */
@@ -58,6 +63,22 @@ class ApiTest {
             val whole = flow.toList()
             assertEquals(whole.take(2), flow.take(2).toList())
             assertEquals(whole, flow.toList())
+        }
+    }
+
+    @Test
+    fun `a text under a schema is JSON, and its beginnings can be closed`() = runBlocking {
+        val schema = """{"type": "object", "required": ["mood", "tags"], "properties": {"mood": {"enum": ["good", "bad"]},
+            "tags": {"type": "array", "items": {"type": "string", "maxLength": 8}, "minItems": 2, "maxItems": 2}}}"""
+        model.session(small).use { session ->
+            val flow = session.generate(PROMPT, Sampling(schema = schema))
+            val note = Json.parseToJsonElement(flow.text()).jsonObject
+            assertEquals(listOf("mood", "tags"), note.keys.toList())
+            val partials = flow.runningFold("") { text, piece -> text + piece.text }.mapNotNull(::closeJson).toList()
+            assertEquals(JsonObject(emptyMap()), Json.parseToJsonElement(partials.first()))
+            assertEquals(note, Json.parseToJsonElement(partials.last()))
+            val cut = session.generate(PROMPT, Sampling(schema = schema), Stop(maxTokens = 3)).toList()
+            assertEquals(Finish.MAX_TOKENS, cut.last().finish)
         }
     }
 

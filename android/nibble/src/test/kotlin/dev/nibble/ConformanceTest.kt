@@ -70,6 +70,7 @@ class ConformanceTest {
             buildJsonObject { put("tokens", tokens) }
         }
         "generate" -> session().use { written(it.generate(case.text("prompt"), case.sampling(), case.stop())) }
+        "close_json" -> buildJsonObject { put("closed", JsonPrimitive(closeJson(case.text("text")))) }
         "chat" -> session().use { written(it.chat(case.messages(), case.sampling(), case.stop())) }
         "cancel" -> session().use { cancelled(it, case) }
         "keyboard" -> keyboard(case).use { keyboard ->
@@ -251,6 +252,7 @@ class ConformanceTest {
                 Nibble.open(TestModel.path, ModelOptions(memoryLimit = limit)).use { model -> repeat(2) { model.session(options) } }
             }
             "bad sampling" -> session().use { it.generate("Hello", Sampling(temperature = -1f)).first() }
+            "bad schema" -> session().use { it.generate("Hello", Sampling(schema = """{"oneOf": []}""")).first() }
             "empty stop" -> session().use { it.generate("Hello", stop = Stop(strings = listOf(""))).first() }
             "empty context" -> session(SessionOptions(context = 0))
             "unknown token" -> model.detokenize(listOf(4_000_000_000.toInt()))
@@ -385,6 +387,7 @@ private fun JsonObject.sampling(): Sampling {
         repetitionPenalty = given["repetition_penalty"]?.jsonPrimitive?.float ?: default.repetitionPenalty,
         repetitionWindow = given["repetition_window"]?.jsonPrimitive?.int ?: default.repetitionWindow,
         seed = given["seed"]?.jsonPrimitive?.long ?: default.seed,
+        schema = given["schema"]?.jsonPrimitive?.content,
     )
 }
 
