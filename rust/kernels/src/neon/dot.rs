@@ -857,6 +857,7 @@ unsafe fn unpack_pairs<F: Marker, const I: usize>(at: Columns, r: usize) -> [int
 /// Where a load or store of several registers leaves a pointer, which LLVM would rather compute anew from the first one; and
 /// what is read there is not read before.
 #[inline(always)]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written through it")]
 fn held(mut p: *const u8) -> *const u8 {
     // SAFETY: it does nothing.
     unsafe { asm!("/* {0} */", inout(reg) p, options(nomem, nostack, preserves_flags)) };
