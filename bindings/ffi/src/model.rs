@@ -189,8 +189,7 @@ pub fn memory_plan(path: String, options: SessionOptions) -> Result<MemoryPlan> 
 fn memory_plan_of(model: &nibble_engine::Model, options: &SessionOptions) -> Result<MemoryPlan> {
     let options = options.to_engine()?;
     let plan = model.memory_plan(options.context, options.kv_format);
-    // Its buffers are reserved, not touched.
-    let session = model.session(options)?.memory();
+    let session = model.session_memory(&options)?;
     Ok(MemoryPlan { mapped: plan.mapped, session, kv: plan.kv, kv_per_1000_tokens: plan.kv_per_1000_tokens })
 }
 

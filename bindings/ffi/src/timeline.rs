@@ -174,21 +174,21 @@ fn open_session(model: &Arc<Shared>, settings: &Settings) -> Result<(Session, Me
     let Settings { name, session: options, context_is_asked_for, beside, memory_limit, .. } = settings;
     let shared = model;
     let model = shared.open()?;
-    let session = model.session(options.clone())?;
-    let (needed, context) = (session.memory() + beside, options.context);
+    let context = options.context;
+    let needed_for = |context: usize| -> Result<u64> {
+        let options = SessionOptions { context, ..options.clone() };
+        Ok(model.session_memory(&options)?.saturating_add(*beside))
+    };
+    let needed = needed_for(context)?;
     let taken = match memory_limit {
         Some(limit) if needed > *limit => Err(*limit),
         _ => Memory::take(shared, needed),
     };
     let limit = match taken {
-        Ok(memory) => return Ok((session, memory)),
+        Ok(memory) => return Ok((model.session(options.clone())?, memory)),
         Err(limit) => limit,
     };
-    drop(session);
-    let fits = |&context: &usize| {
-        let smaller = SessionOptions { context, ..options.clone() };
-        model.session(smaller).is_ok_and(|session| session.memory() + beside <= limit)
-    };
+    let fits = |&context: &usize| needed_for(context).is_ok_and(|needed| needed <= limit);
     let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
     let mut worthwhile = halves.take_while(|&context| context >= SMALLEST_CONTEXT);
     let fitting_context = if *context_is_asked_for { worthwhile.find(fits) } else { None };

@@ -5546,7 +5546,7 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */context: UInt64
     )
     /**
-     * A session would take more memory than it was allowed.
+     * A session would take more memory than it was allowed, or than there is.
      */
     case MemoryLimit(
         /**
@@ -5556,10 +5556,10 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          * Bytes that it would take.
          */needed: UInt64, 
         /**
-         * Bytes that it was allowed.
+         * Bytes that it was allowed; 0 where it is the system that has no more to give.
          */limit: UInt64, 
         /**
-         * A context that fits; `None` where none does, and only a smaller model would.
+         * A context that fits; `None` where none is known to.
          */fittingContext: UInt64?
     )
     /**

@@ -22,7 +22,7 @@ use crate::{
     kv::{MAX_DEPTH, Slot},
     snapshot,
     threads::Priority,
-    transformer::{Row, Transformer, Want},
+    transformer::{Row, Transformer, Want, memory_of},
     turns::{self, Turn},
 };
 
@@ -122,8 +122,16 @@ pub struct Session {
     cancel: CancelToken,
 }
 
-impl Session {
-    pub(crate) fn new(model: Model, mut options: SessionOptions) -> Result<Self> {
+/// What the options of a session come to, over a model and on this machine.
+struct Setup {
+    options: SessionOptions,
+    kernels: &'static Kernels,
+    cores: Cores,
+    threads: Threads,
+}
+
+impl Setup {
+    fn new(model: &Model, mut options: SessionOptions) -> Result<Self> {
         let config = model.config();
         options.context = options.context.clamp(1, config.context_length);
         options.prefill_chunk = options.prefill_chunk.clamp(1, options.context);
@@ -137,12 +145,31 @@ impl Session {
         let cores = Cores::here();
         let threads = match (options.threads, options.priority) {
             (0, Priority::Background) => Threads::both(1),
-            (0, Priority::Interactive | Priority::Keystroke) => calibration::recall(&model, &cores, kernels.tier())
+            (0, Priority::Interactive | Priority::Keystroke) => calibration::recall(model, &cores, kernels.tier())
                 .unwrap_or_else(|| default_threads(config, cores.count)),
             (threads, _) => Threads::both(threads),
         };
-        let crew = Crew::new(kernels, threads, cores.placement(options.priority), model.length());
-        let transformer = Transformer::new(&model, crew, &options);
+        Ok(Self { options, kernels, cores, threads })
+    }
+
+    /// As [`Session::memory`], before there is a session.
+    fn memory(&self, config: &Config) -> u64 {
+        memory_of(config, &self.options, self.threads.most()).saturating_add(logits_of(config))
+    }
+}
+
+/// Bytes of the logits of one position.
+fn logits_of(config: &Config) -> u64 {
+    (size_of::<f32>() * config.vocabulary) as u64
+}
+
+impl Session {
+    pub(crate) fn new(model: Model, options: SessionOptions) -> Result<Self> {
+        let setup = Setup::new(&model, options)?;
+        let needed = setup.memory(model.config());
+        let Setup { options, kernels, cores, threads } = setup;
+        let crew = || Crew::new(kernels, threads, cores.placement(options.priority), model.length());
+        let transformer = Transformer::new(&model, &options, crew).ok_or(Error::OutOfMemory { needed })?;
         Ok(Self {
             model,
             transformer,
@@ -157,11 +184,16 @@ impl Session {
         })
     }
 
+    /// As [`Model::session_memory`].
+    pub(crate) fn memory_needed(model: &Model, options: &SessionOptions) -> Result<u64> {
+        Ok(Setup::new(model, options.clone())?.memory(model.config()))
+    }
+
     /// Bytes that this session writes to at most: its KV cache when context and tree are full, the buffers of the
     /// largest batch, and the logits of one position. Each further row of a [`grow`](LanguageModel::grow) whose
     /// logits are kept adds four bytes per token of the vocabulary.
     pub fn memory(&self) -> u64 {
-        (self.transformer.memory() + size_of::<f32>() * self.model.config().vocabulary) as u64
+        self.transformer.memory() as u64 + logits_of(self.model.config())
     }
 
     /// The model that this session runs.
