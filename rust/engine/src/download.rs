@@ -195,6 +195,7 @@ fn device_memory() -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of what is missing")]
 mod tests {
     use nibble_kernels::Format;
 
