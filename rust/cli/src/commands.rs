@@ -9,6 +9,7 @@ mod generate;
 mod inspect;
 mod keyboard;
 mod logits;
+mod manifest;
 mod models;
 mod predict;
 mod pull;
@@ -62,6 +63,7 @@ enum Command {
     Eval(eval::Args),
     Bench(bench::Args),
     Calibrate(calibrate::Args),
+    Manifest(manifest::Args),
 }
 
 impl Nibble {
@@ -83,6 +85,7 @@ impl Nibble {
             Command::Eval(args) => args.run(),
             Command::Bench(args) => args.run(),
             Command::Calibrate(args) => args.run(),
+            Command::Manifest(args) => args.run(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod commands;
 mod emoji;
+mod energy;
 mod failure;
 mod fetch;
 mod input;

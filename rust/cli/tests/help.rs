@@ -4,7 +4,7 @@ mod common;
 
 use common::{Workplace, outcome};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "models",
     "pull",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 14] = [
     "logits",
     "bench",
     "calibrate",
+    "manifest",
 ];
 
 #[test]

@@ -110,7 +110,7 @@ fn clear_stale(dest: &Path, prefix: &OsString) {
 }
 
 /// Makes a rename in the folder of `path` last through a power cut.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
 }
 

@@ -89,6 +89,79 @@ pub enum Error {
         /// Bytes that the store may hold.
         quota: u64,
     },
+    /// A manifest that is no manifest, or contradicts itself.
+    #[error("cannot use the manifest: {why}; fetch it again, or make it anew: nibble manifest make")]
+    BadManifest {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A manifest of a later version of the format.
+    #[error("the manifest has version {version} of the format, and this Nibble reads version {reads}; update Nibble")]
+    ManifestVersion {
+        /// Its version.
+        version: u32,
+        /// The version that is read.
+        reads: u32,
+    },
+    /// A manifest that none of the given keys has signed.
+    #[error("the manifest is signed with none of the given keys, or was changed since; do not use what it names")]
+    UntrustedManifest,
+    /// A key of no use.
+    #[error(
+        "a key for manifests is 64 hexadecimal digits, and not every 64 of them; make a pair with: nibble manifest key FILE"
+    )]
+    BadManifestKey,
+    /// A file that is not the one that a manifest names.
+    #[error("{path} is not the file that the manifest names: {why}; fetch it again, or make the manifest anew", path = path.display())]
+    OtherFile {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        why: String,
+    },
+    /// A manifest that is older than the one that a model was last installed from.
+    #[error(
+        "the manifest has sequence number {sequence}, and {name} was installed from {installed}; \
+         fetch the newest one, or say that older ones are allowed"
+    )]
+    OlderManifest {
+        /// The name of the model.
+        name: String,
+        /// The manifest's number.
+        sequence: u64,
+        /// The number that is there.
+        installed: u64,
+    },
+    /// A model that needs more memory than the device has.
+    #[error("the model needs a device with {needed} bytes of memory, and this one has {memory}; take a smaller model")]
+    TooLittleMemory {
+        /// Bytes that the manifest asks for.
+        needed: u64,
+        /// Bytes that there are.
+        memory: u64,
+    },
+    /// Downloaded bytes that are not those of the manifest.
+    #[error("the bytes from {start} to {end} are not those of the manifest, and were dropped; fetch them again")]
+    DamagedChunk {
+        /// The first of them.
+        start: u64,
+        /// What follows the last.
+        end: u64,
+    },
+    /// Downloaded bytes for a place where the ones before are missing, or beyond the end.
+    #[error("{length} bytes at {offset} do not go on with what is there; ask again what is missing, and begin there")]
+    MisplacedBytes {
+        /// Where they were to go.
+        offset: u64,
+        /// How many there are.
+        length: u64,
+    },
+    /// A download that is not whole.
+    #[error("{missing} bytes of the download are missing; ask which, and write them first")]
+    IncompleteDownload {
+        /// How many.
+        missing: u64,
+    },
     /// The tokens' bytes do not fit 32-bit offsets.
     #[error("the vocabulary's tokens exceed 4 GiB together")]
     VocabularyTooLarge,

@@ -3,25 +3,35 @@
 //! ```text
 //! NAME.nibble                 the model; its time of change is when it was last used
 //! NAME.nibble.threads.json    on how many threads it runs best here, if it was calibrated
-//! .NAME.nibble.*.packing      one that is being installed
+//! NAME.nibble.sequence        the sequence number of the manifest that it was installed from, if there was one
+//! .NAME.nibble.part           what was downloaded of it
+//! .NAME.nibble.next           it, installed from a download and about to take its place
+//! .NAME.nibble.previous       what it took the place of, for rolling back
+//! .*.packing                  a file that is being written
 //! ```
 //!
 //! A file is replaced by renaming, so there is no moment without a model while one takes the place of another, and whoever has
 //! the old one open keeps it. Who only opens models needs no right to write: an extension of an app, in a folder that both
 //! share.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::atomic_file::AtomicFile;
+use crate::atomic_file::{AtomicFile, sync_folder};
 use crate::calibration;
+use crate::download::{Download, DownloadOptions};
+use crate::manifest::Manifest;
 use crate::packed::{self, OpenOptions, PackProgress, PackedFile, Verify};
 use crate::{Error, Model, Result};
 
 const SUFFIX: &str = ".nibble";
+
+/// What the file of a model that was replaced ends in.
+const PREVIOUS: &str = ".nibble.previous";
 
 /// The longest name of a model, so that no file system refuses it with what is added.
 const LONGEST_NAME: usize = 100;
@@ -114,28 +124,129 @@ impl ModelStore {
         progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>,
     ) -> Result<PathBuf> {
         let dest = self.place(name)?;
-        let failed = |error| Error::Io { doing: "open", path: source.to_owned(), source: error };
-        let mut file = File::open(source).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        if let Some(quota) = self.quota.filter(|&quota| length > quota) {
-            return Err(Error::OverQuota { needed: length, quota });
-        }
-        let mut magic = [0; 4];
-        match file.read_exact(&mut magic) {
-            Ok(()) if magic == *b"GGUF" => packed::pack_expecting(source, &dest, expect_source, progress)?,
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(failed(error)),
-            _ => copy(source, &dest, expect_source, progress)?,
-        }
+        let bytes = self.bring(source, &dest, expect_source, progress)?;
         // Only now: one that does not come about makes nobody go.
-        self.make_room(name, fs::metadata(&dest).map_or(length, |metadata| metadata.len()))?;
+        self.make_room(name, bytes)?;
         Ok(dest)
     }
 
-    /// Removes a model. Who has it open keeps it. Removing what is not there does nothing.
+    /// Begins to download the file of a manifest, or goes on with it.
+    ///
+    /// # Errors
+    /// [`Error::OlderManifest`], [`Error::TooLittleMemory`]; [`Error::OverQuota`] where the file is larger than the quota;
+    /// [`Error::Io`] where it cannot be written, or another download of the name is under way.
+    pub fn download(&self, manifest: Manifest, options: DownloadOptions) -> Result<Download> {
+        Download::begin(self, manifest, options)
+    }
+
+    /// Puts the model back that the last download of `name` took the place of. That one is gone then, and manifests older than its own
+    /// are refused as before.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where there is none, [`Error::BadModelName`].
+    pub fn rollback(&self, name: &str) -> Result<()> {
+        let (path, previous) = (self.place(name)?, self.hidden(name, PREVIOUS));
+        let failed = |path: &Path, source| Error::Io { doing: "roll back to", path: path.to_owned(), source };
+        fs::rename(&previous, &path).map_err(|source| failed(&previous, source))?;
+        sync_folder(&path).map_err(|source| failed(&path, source))
+    }
+
+    /// As [`ModelStore::install`], from a download with a sequence number; what had the name is kept.
+    pub(crate) fn install_version(
+        &self,
+        name: &str,
+        sequence: u64,
+        source: &Path,
+        progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>,
+    ) -> Result<PathBuf> {
+        let (dest, next) = (self.place(name)?, self.hidden(name, ".nibble.next"));
+        let bytes = self.bring(source, &next, None, progress)?;
+        // First the number: killed between the two, the same manifest is taken once more, and no older one.
+        let mut number = AtomicFile::create(&self.sequence_path(name))?;
+        number.append(sequence.to_string().as_bytes())?;
+        number.commit()?;
+        if packed::source_of(&dest) != packed::source_of(&next) {
+            self.keep(name)?;
+        }
+        let failed = |source| Error::Io { doing: "create", path: dest.clone(), source };
+        fs::rename(&next, &dest).and_then(|()| sync_folder(&dest)).map_err(failed)?;
+        self.make_room(name, bytes)?;
+        Ok(dest)
+    }
+
+    /// The sequence number of the manifest that `name` was last installed from.
+    pub(crate) fn sequence(&self, name: &str) -> Option<u64> {
+        fs::read_to_string(self.sequence_path(name)).ok()?.parse().ok()
+    }
+
+    /// Where what is downloaded of `name` goes; what a killed installation of it left is gone.
+    pub(crate) fn begin_part(&self, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        let _ = fs::remove_file(self.hidden(name, ".nibble.next"));
+        Ok(self.hidden(name, ".nibble.part"))
+    }
+
+    /// Refuses a model that alone is over the quota.
+    pub(crate) fn check_room(&self, needed: u64) -> Result<()> {
+        match self.quota.filter(|&quota| needed > quota) {
+            Some(quota) => Err(Error::OverQuota { needed, quota }),
+            None => Ok(()),
+        }
+    }
+
+    /// Packs or copies the model file at `source` to `dest`; returns how long that is.
+    fn bring(
+        &self,
+        source: &Path,
+        dest: &Path,
+        expect_source: Option<[u8; 32]>,
+        progress: &mut dyn FnMut(PackProgress) -> ControlFlow<()>,
+    ) -> Result<u64> {
+        let failed = |error| Error::Io { doing: "open", path: source.to_owned(), source: error };
+        let mut file = File::open(source).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        self.check_room(length)?;
+        let mut magic = [0; 4];
+        match file.read_exact(&mut magic) {
+            Ok(()) if magic == *b"GGUF" => packed::pack_expecting(source, dest, expect_source, progress)?,
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(failed(error)),
+            _ => copy(source, dest, expect_source, progress)?,
+        }
+        Ok(fs::metadata(dest).map_or(length, |metadata| metadata.len()))
+    }
+
+    /// Keeps the model called `name`, if there is one, for rolling back. It stays under its name meanwhile.
+    fn keep(&self, name: &str) -> Result<()> {
+        let (path, kept, new) = (self.place(name)?, self.hidden(name, PREVIOUS), self.hidden(name, ".nibble.keeping"));
+        let failed = |source| Error::Io { doing: "write", path: kept.clone(), source };
+        let _ = fs::remove_file(&new);
+        // Android lets no app make a second name of a file.
+        let copied = fs::hard_link(&path, &new).or_else(|_| {
+            fs::copy(&path, &new)?;
+            File::open(&new)?.sync_all()
+        });
+        match copied {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            copied => copied.and_then(|()| fs::rename(&new, &kept)).map_err(failed),
+        }
+    }
+
+    /// Removes a model, and what was downloaded for its name. Who has it open keeps it. Removing what is not there does nothing. The
+    /// sequence number of its manifest is remembered.
     ///
     /// # Errors
     /// [`Error::Io`] where the system refuses it, [`Error::BadModelName`].
     pub fn remove(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        // They take up space, and do no other harm.
+        for suffix in [".nibble.part", ".nibble.next", ".nibble.keeping", PREVIOUS] {
+            let _ = fs::remove_file(self.hidden(name, suffix));
+        }
+        self.evict(name)
+    }
+
+    /// Removes a model, and nothing that is on its way.
+    fn evict(&self, name: &str) -> Result<()> {
         let path = self.place(name)?;
         // It is of no use without the model, and does no harm.
         let _ = fs::remove_file(calibration::beside(&path));
@@ -145,20 +256,49 @@ impl ModelStore {
         }
     }
 
-    /// Removes what was not used for longest until `bytes` more fit, for the model called `name`, which is not counted.
+    /// Removes what is kept for rolling back, and then what was not used for longest, until `bytes` more fit, for the model called
+    /// `name`, which is not counted.
     fn make_room(&self, name: &str, bytes: u64) -> Result<()> {
         let Some(quota) = self.quota else { return Ok(()) };
         let mut others = self.installed()?;
         others.retain(|model| model.name != name);
-        let mut taken: u64 = others.iter().map(|model| model.bytes).sum();
-        while taken + bytes > quota
-            && let Some(oldest) = others.pop()
-        {
-            log::info!("removing the model {}, which was not used for longest, to keep to the quota", oldest.name);
-            self.remove(&oldest.name)?;
-            taken -= oldest.bytes;
+        let mut kept = self.kept()?;
+        // Its own goes last.
+        kept.sort_by_key(|(path, _)| *path != self.hidden(name, PREVIOUS));
+        let mut taken = others.iter().map(|model| model.bytes).chain(kept.iter().map(|(_, bytes)| *bytes)).sum::<u64>();
+        while taken + bytes > quota {
+            if let Some((path, bytes)) = kept.pop() {
+                fs::remove_file(&path).map_err(|source| Error::Io { doing: "remove", path, source })?;
+                taken -= bytes;
+            } else if let Some(oldest) = others.pop() {
+                log::info!("removing the model {}, which was not used for longest, to keep to the quota", oldest.name);
+                self.evict(&oldest.name)?;
+                taken -= oldest.bytes;
+            } else {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// The files that are kept for rolling back, and their lengths.
+    fn kept(&self) -> Result<Vec<(PathBuf, u64)>> {
+        let failed = |source| Error::Io { doing: "read", path: self.folder.clone(), source };
+        let paths: io::Result<Vec<_>> =
+            fs::read_dir(&self.folder).map_err(failed)?.map(|entry| Ok(entry?.path())).collect();
+        let is_kept =
+            |path: &PathBuf| path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.ends_with(PREVIOUS));
+        let kept = paths.map_err(failed)?.into_iter().filter(is_kept);
+        Ok(kept.filter_map(|path| Some((path.clone(), fs::metadata(path).ok()?.len()))).collect())
+    }
+
+    /// A file of the model called `name` that is not shown.
+    fn hidden(&self, name: &str, suffix: &str) -> PathBuf {
+        self.folder.join(format!(".{name}{suffix}"))
+    }
+
+    fn sequence_path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.nibble.sequence"))
     }
 
     fn place(&self, name: &str) -> Result<PathBuf> {
@@ -168,7 +308,7 @@ impl ModelStore {
 }
 
 /// A name that is a file's on every system, and no path.
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let sound = (1..=LONGEST_NAME).contains(&name.len()) && !name.starts_with('.') && name.chars().all(is_plain);
     if sound { Ok(()) } else { Err(Error::BadModelName { longest: LONGEST_NAME }) }

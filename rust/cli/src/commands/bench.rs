@@ -1,12 +1,13 @@
 //! `nibble bench`: how fast a model runs here, and what it takes.
 
 use std::io::{Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nibble_engine::{Generator, LanguageModel, Node, Sampling, Schema, Stop, TokenId, most_probable};
 use serde_json::json;
 
+use crate::energy::{EnergyMeter, POWERCAP};
 use crate::failure::Result;
 use crate::input;
 use crate::memory;
@@ -23,6 +24,8 @@ decode         --generate tokens after that prompt, each the most probable one, 
                if the model has a screened head, only the highest logits are computed, and with --full-logits all
 guided         with --schema: up to --generate tokens that meet it, after the same prompt, and beside it the same tokens one at a
                time without a schema; what a schema leaves no choice of is computed together
+energy         what the processor uses for a token that is decoded, with all that runs beside it; where the machine counts it
+               and lets it be read (RAPL of Linux's powercap, often for root only)
 batch of N     with --batches: N continuations of the prompt computed together, and how many times as long that takes as one
 peak memory    resident, with the pages of the model file that were touched and that the system may drop (VmHWM)
 dirty memory   private and written to at the end of the run (Private_Dirty of smaps_rollup)
@@ -88,7 +91,7 @@ impl Args {
         runner.model().sync(&[other])?;
         let first = start.elapsed();
 
-        let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+        let (mut prefill, mut decode, mut joules) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.repeat {
             // A prefix that shares nothing with the prompt, so that all of the prompt is computed.
             runner.model().sync(&[other])?;
@@ -96,13 +99,16 @@ impl Args {
             let start = Instant::now();
             let mut next = self.next(runner.model(), &tokens)?;
             prefill.push(prompt_len as f64 / start.elapsed().as_secs_f64());
+            let meter = EnergyMeter::start(Path::new(POWERCAP));
             let start = Instant::now();
             for _ in 0..generate {
                 tokens.push(next);
                 next = self.next(runner.model(), &tokens)?;
             }
             decode.push(generate as f64 / start.elapsed().as_secs_f64());
+            joules.extend(meter.and_then(|meter| meter.joules()).map(|joules| joules / generate as f64));
         }
+        let joules = (!joules.is_empty()).then(|| median(joules));
         let (prefill, decode) = (median(prefill), median(decode));
         let (rss, dirty) = (memory::peak_resident(), memory::private_dirty());
         let guided = match &schema {
@@ -116,7 +122,7 @@ impl Args {
         let mut out = stdout().lock();
         if self.json {
             let round = |x: f64| (x * 100.0).round() / 100.0;
-            let result = json!({
+            let mut result = json!({
                 "model": source.path(), "how": runner.how(),
                 "prompt": prompt_len, "generate": generate, "repeat": self.repeat, "full_logits": self.full_logits,
                 "load_ms": round(ms(load)), "first_logits_ms": round(ms(first)),
@@ -127,6 +133,9 @@ impl Args {
                 "batches": batches.iter().map(|&(rows, ms)| json!({ "rows": rows, "ms": round(ms) })).collect::<Vec<_>>(),
                 "rss_mb": mb(rss).map(round), "dirty_mb": mb(dirty).map(round),
             });
+            if let Some(joules) = joules {
+                result["joules_per_token"] = json!((joules * 1e4).round() / 1e4);
+            }
             return Ok(writeln!(out, "{result}")?);
         }
         note(&format!("{}, {}, median of {}", source.path().display(), runner.how(), self.repeat));
@@ -136,6 +145,9 @@ impl Args {
         table.row(["first logits".into(), format!("{:.1} ms", ms(first))]);
         table.row([format!("prefill of {prompt_len}"), format!("{prefill:.1} tok/s")]);
         table.row([format!("decode of {generate}"), format!("{decode:.1} tok/s")]);
+        if let Some(joules) = joules {
+            table.row(["energy of decode".into(), format!("{joules:.4} J a token")]);
+        }
         if let Some(Guided { tokens, ms, unguided_ms }) = guided {
             table.row([format!("guided, {tokens} tokens"), format!("{ms:.2} ms each, {unguided_ms:.2} without")]);
         }
