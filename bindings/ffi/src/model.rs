@@ -75,7 +75,7 @@ pub enum MemoryPressure {
 /// An open model. Everything made over it shares its weights.
 #[derive(uniffi::Object)]
 pub struct Model {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     info: ModelInfo,
 }
 

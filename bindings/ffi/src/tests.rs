@@ -3,7 +3,8 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
 use nibble_engine::testing::SyntheticModel;
@@ -11,6 +12,8 @@ use nibble_engine::{CancelToken, Format, LanguageModel, Turn as CpuTurn};
 use nibble_tasks::keyboard::lexicon::Word;
 use tempfile::TempDir;
 
+use crate::model::Sleeper;
+use crate::timeline::{Settings, Timeline};
 use crate::*;
 
 /// A model in a folder of its own.
@@ -187,6 +190,32 @@ fn a_cancel_reaches_a_prefill_under_way() {
     });
     drop(typing);
     assert_eq!(rest(&generate(&session, 4)), Ok(expected), "the cache was rolled back");
+}
+
+#[test]
+fn memory_that_is_asked_for_while_some_is_given_back_comes_too() {
+    let fixture = Fixture::new();
+    let settings = Settings {
+        name: "session",
+        session: nibble_engine::SessionOptions { context: 128, ..Default::default() },
+        context_is_asked_for: true,
+        beside: 0,
+        memory_limit: None,
+        yields_at: MemoryPressure::Moderate,
+    };
+    let made = Arc::new(AtomicUsize::new(0));
+    let itself = Arc::new(OnceLock::<Weak<Timeline<()>>>::new());
+    let (count, again) = (Arc::clone(&made), Arc::clone(&itself));
+    // Making the task anew is a part of giving memory back, under the lock.
+    let fresh = move || {
+        if count.fetch_add(1, Ordering::SeqCst) == 1 {
+            again.get().unwrap().upgrade().unwrap().yield_to(MemoryPressure::Critical);
+        }
+    };
+    let timeline = Timeline::open(&fixture.model.shared, settings, fresh).unwrap();
+    itself.set(Arc::downgrade(&timeline)).unwrap();
+    timeline.run(&CancelToken::default(), |_, ()| Ok(timeline.yield_to(MemoryPressure::Critical))).unwrap();
+    assert_eq!(made.load(Ordering::SeqCst), 3, "opened, given back, and given back again");
 }
 
 #[test]
