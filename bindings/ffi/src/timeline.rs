@@ -11,6 +11,7 @@ use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
 use crate::error::{NibbleError, Result};
 use crate::lock;
 use crate::model::{Memory, MemoryPressure, Shared, Sleeper};
+use crate::session::go_on;
 
 /// A session, and what a task keeps beside it.
 pub(crate) struct Timeline<T> {
@@ -68,9 +69,9 @@ impl<T: Send + 'static> Timeline<T> {
     }
 
     /// The model, unless this is closed.
-    pub fn model(&self) -> Result<nibble_engine::Model> {
+    pub fn model(&self) -> Result<&Shared> {
         self.check_open()?;
-        self.model.open()
+        Ok(&self.model)
     }
 
     /// Runs a request, which `cancel` stops.
@@ -95,9 +96,7 @@ impl<T: Send + 'static> Timeline<T> {
         request: impl FnOnce(&mut Session, &mut T) -> Result<R>,
     ) -> Result<R> {
         self.check_open()?;
-        if cancel.is_cancelled() {
-            return Err(NibbleError::cancelled());
-        }
+        go_on(cancel)?;
         let (session, _) = match &mut state.session {
             Some(session) => session,
             none => none.insert(open_session(&self.model, &self.settings)?),
