@@ -5,6 +5,8 @@
 //! goes on along one of them finds it computed.
 
 use std::{
+    fs::File,
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -20,6 +22,7 @@ use crate::{
     crew::{Crew, Threads},
     head::best_of,
     kv::{MAX_DEPTH, Slot},
+    mmap::MappedFile,
     snapshot,
     threads::Priority,
     transformer::{Row, Transformer, Want, memory_of},
@@ -268,8 +271,21 @@ impl Session {
     /// [`Error::UnfitSnapshot`] for a file that is damaged, of another version, model or format of keys and values, or longer than
     /// the context, [`Error::Io`] for one that cannot be read; the session is as it was.
     pub fn restore(&mut self, path: &Path) -> Result<usize> {
+        self.restore_from(&snapshot::map(path)?, path)
+    }
+
+    /// As [`restore`](Self::restore), from a part of another file: of an app's package, where the snapshot is stored uncompressed.
+    /// `name` is what it is called in errors.
+    ///
+    /// # Errors
+    /// As `restore`; [`Error::UnfitSnapshot`] too where the part is not within the file.
+    pub fn restore_part(&mut self, file: &File, part: Range<u64>, name: &Path) -> Result<usize> {
+        self.restore_from(&snapshot::map_part(file, part, name)?, name)
+    }
+
+    fn restore_from(&mut self, map: &MappedFile, name: &Path) -> Result<usize> {
         let owner = snapshot::Owner::new(&self.model, &self.options);
-        let timeline = snapshot::restore(path, &owner, self.transformer.caches_mut())?;
+        let timeline = snapshot::restore(map, name, &owner, self.transformer.caches_mut())?;
         (self.tokens, self.hidden) = (timeline.tokens, timeline.hidden);
         self.last.clear();
         self.transformer.tree.clear();
