@@ -228,7 +228,7 @@ pub struct Generation {
 enum Text {
     /// Nothing was asked for yet.
     Asked(Begin),
-    Begun(nibble_engine::Generation),
+    Begun(Box<nibble_engine::Generation>),
     Closed,
 }
 
@@ -242,7 +242,7 @@ impl Generation {
         let mut text = lock(&self.text);
         if let Text::Asked(begin) = &*text {
             go_on(&self.cancel)?;
-            *text = Text::Begun(begin(&self.cancel)?);
+            *text = Text::Begun(Box::new(begin(&self.cancel)?));
         }
         let Text::Begun(generation) = &mut *text else { return Err(NibbleError::closed("generation")) };
         if generation.finish().is_some() {
