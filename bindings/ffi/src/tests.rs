@@ -239,7 +239,11 @@ fn memory_that_is_asked_for_while_some_is_given_back_comes_too() {
     };
     let timeline = Timeline::open(&fixture.model.shared, settings, fresh).unwrap();
     itself.set(Arc::downgrade(&timeline)).unwrap();
-    timeline.run(&CancelToken::default(), |_, ()| Ok(timeline.yield_to(MemoryPressure::Critical))).unwrap();
+    let request = |_: &mut nibble_engine::Session, _: &mut ()| {
+        timeline.yield_to(MemoryPressure::Critical);
+        Ok(())
+    };
+    timeline.run(&CancelToken::default(), request).unwrap();
     assert_eq!(made.load(Ordering::SeqCst), 3, "opened, given back, and given back again");
 }
 
