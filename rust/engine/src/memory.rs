@@ -36,7 +36,7 @@ mod tests {
     use nibble_kernels::{Format, KvFormat};
 
     use crate::testing::SyntheticModel;
-    use crate::{Error, LanguageModel, Model, SessionOptions};
+    use crate::{Error, Model, SessionOptions};
 
     #[test]
     fn the_plan_is_what_a_session_reserves() {
@@ -99,6 +99,8 @@ mod tests {
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     #[test]
     fn a_process_short_of_memory_is_told_so_and_goes_on() {
+        use crate::LanguageModel;
+
         if std::env::var_os(SHORT).is_none() {
             // This test again, with addresses for 2 GB.
             let this = "memory::tests::a_process_short_of_memory_is_told_so_and_goes_on";
