@@ -122,7 +122,7 @@ fn every_case_gives_what_is_expected() {
     let runner = Runner { model: open(&file, None).unwrap(), file, folder: folder.path().to_owned() };
     let mut wrong = Vec::new();
     for case in suite["cases"].as_array_mut().expect("a suite has cases") {
-        let found = runner.run(case).unwrap_or_else(|error| json!({ "error": name_of(&error) }));
+        let found = runner.run(case).unwrap_or_else(|error| fault(&error));
         if bless {
             case["expect"] = found;
         } else if case["expect"] != found {
@@ -156,24 +156,24 @@ impl Runner {
                 assert_eq!(self.model.detokenize(tokens.clone())?, text(case, "text"));
                 Ok(json!({ "tokens": tokens }))
             }
-            "generate" => written(&*self.session()?.generate(text(case, "prompt"), sampling(case), stop(case))?),
+            "generate" => written(&self.session()?.generate(text(case, "prompt"), sampling(case), stop(case))),
             "close_json" => Ok(json!({ "closed": close_json(text(case, "text")) })),
             "chat" => {
                 let messages = case["messages"].as_array().expect("messages").iter();
                 let messages = messages.map(|m| message(&text(m, "role"), &text(m, "content"))).collect();
-                written(&*self.session()?.chat(messages, sampling(case), stop(case))?)
+                written(&self.session()?.chat(messages, sampling(case), stop(case)))
             }
             "cancel" => {
                 let session = self.session()?;
                 let generate = || session.generate(text(case, "prompt"), sampling(case), stop(case));
-                let cancelled = generate()?;
+                let cancelled = generate();
                 let mut tokens = Vec::new();
                 for _ in 0..case["after"].as_u64().expect("a number of tokens") {
                     tokens.push(cancelled.next()?.expect("it is cancelled before its end").token);
                 }
                 cancelled.cancel();
                 let error = cancelled.next().expect_err("it was cancelled");
-                let again = written(&*generate()?)?;
+                let again = written(&generate())?;
                 Ok(json!({ "tokens": tokens, "error": name_of(&error), "again": again["tokens"] }))
             }
             "keyboard" => {
@@ -203,7 +203,7 @@ impl Runner {
                     "silence": found.silence.map(silence),
                 }))
             }
-            "draft" => written(&*self.model.replier(0, None)?.draft(chat(case), sampling(case))?),
+            "draft" => written(&self.model.replier(0, None)?.draft(chat(case), sampling(case))),
             "error" => match self.provoke(&text(case, "of")) {
                 Ok(()) => panic!("{}: nothing went wrong", case["name"]),
                 Err(error) => Err(error),
@@ -249,8 +249,7 @@ impl Runner {
 
     fn snapshot(&self, case: &Value) -> Outcome {
         let path = self.folder.join("snapshot").to_str().expect("UTF-8").to_owned();
-        let generate =
-            |session: &Session| written(&*session.generate(text(case, "prompt"), sampling(case), stop(case))?);
+        let generate = |session: &Session| written(&session.generate(text(case, "prompt"), sampling(case), stop(case)));
         let session = self.session()?;
         generate(&session)?;
         session.save_snapshot(path.clone())?;
@@ -305,11 +304,11 @@ impl Runner {
             "closed session" => {
                 let session = self.session()?;
                 session.close();
-                begin(&session).map(drop)
+                begin(&session).next().map(drop)
             }
             "closed generation" => {
                 let session = self.session()?;
-                let generation = begin(&session)?;
+                let generation = begin(&session);
                 generation.close();
                 generation.next().map(drop)
             }
@@ -344,13 +343,13 @@ impl Runner {
             "no chat template" => {
                 let base = open(&self.pack(fs::read(base()).unwrap())?, None)?;
                 let session = base.session(session_options())?;
-                session.chat(vec![message("user", "Hello")], sampling(&empty()), stop(&empty())).map(drop)
+                session.chat(vec![message("user", "Hello")], sampling(&empty()), stop(&empty())).next().map(drop)
             }
             "missing snapshot" => self.session()?.restore_snapshot(self.changed(None)).map(drop),
             "foreign snapshot" => self.session()?.restore_snapshot(self.changed(Some(vec![120; 20_000]))).map(drop),
             "snapshot of another cache" => {
                 let session = self.session()?;
-                written(&*begin(&session)?)?;
+                written(&begin(&session))?;
                 let path = self.changed(None);
                 session.save_snapshot(path.clone())?;
                 let options = SessionOptions { kv_cache: KvCache::Q8, ..session_options() };
@@ -377,10 +376,14 @@ impl Runner {
                 self.model.keyboard(options).map(drop)
             }
             "context overflow" => {
-                self.session()?.generate("word ".repeat(500), sampling(&empty()), stop(&empty()))?.next().map(drop)
+                self.session()?.generate("word ".repeat(500), sampling(&empty()), stop(&empty())).next().map(drop)
             }
             "memory limit" => {
                 self.model.session(SessionOptions { memory_limit: Some(1), ..session_options() }).map(drop)
+            }
+            "tight memory limit" => {
+                let limit = self.model.memory_plan(session_options())?.session - 1;
+                self.model.session(SessionOptions { memory_limit: Some(limit), ..session_options() }).map(drop)
             }
             "memory limit of the model" => {
                 let limit = self.model.memory_plan(session_options())?.session;
@@ -390,15 +393,15 @@ impl Runner {
             }
             "bad sampling" => {
                 let sampling = Sampling { temperature: -1.0, ..sampling(&empty()) };
-                self.session()?.generate("Hello".into(), sampling, stop(&empty())).map(drop)
+                self.session()?.generate("Hello".into(), sampling, stop(&empty())).next().map(drop)
             }
             "bad schema" => {
                 let sampling = Sampling { schema: Some(r#"{"oneOf": []}"#.to_owned()), ..sampling(&empty()) };
-                self.session()?.generate("Hello".into(), sampling, stop(&empty())).map(drop)
+                self.session()?.generate("Hello".into(), sampling, stop(&empty())).next().map(drop)
             }
             "empty stop" => {
                 let stop = Stop { strings: vec![String::new()], ..stop(&empty()) };
-                self.session()?.generate("Hello".into(), sampling(&empty()), stop).map(drop)
+                self.session()?.generate("Hello".into(), sampling(&empty()), stop).next().map(drop)
             }
             "empty context" => self.model.session(SessionOptions { context: 0, ..session_options() }).map(drop),
             "unknown token" => self.model.detokenize(vec![4_000_000_000]).map(drop),
@@ -640,6 +643,15 @@ fn silence(reason: SilenceReason) -> &'static str {
         SilenceReason::Automated => "automated",
         SilenceReason::Language => "language",
     }
+}
+
+/// What is expected of a case that ends with this error.
+fn fault(error: &NibbleError) -> Value {
+    let mut fault = json!({ "error": name_of(error) });
+    if let NibbleError::MemoryLimit { fitting_context, .. } = error {
+        fault["fitting_context"] = json!(fitting_context);
+    }
+    fault
 }
 
 fn name_of(error: &NibbleError) -> &'static str {

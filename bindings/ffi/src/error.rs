@@ -92,16 +92,16 @@ pub enum NibbleError {
         /// Tokens that fit.
         context: u64,
     },
-    /// A session would take more memory than it was allowed.
+    /// A session would take more memory than it was allowed, or than there is.
     #[error("{reason}")]
     MemoryLimit {
         /// What it would take, and what would fit.
         reason: String,
         /// Bytes that it would take.
         needed: u64,
-        /// Bytes that it was allowed.
+        /// Bytes that it was allowed; 0 where it is the system that has no more to give.
         limit: u64,
-        /// A context that fits; `None` where none does, and only a smaller model would.
+        /// A context that fits; `None` where none is known to.
         fitting_context: Option<u64>,
     },
     /// The storage is full, or what a store of models may take of it.
@@ -199,6 +199,7 @@ impl From<Error> for NibbleError {
             Error::ContextOverflow { tokens, context } => {
                 Self::ContextOverflow { reason, tokens: tokens as u64, context: context as u64 }
             }
+            Error::OutOfMemory { needed } => Self::MemoryLimit { reason, needed, limit: 0, fitting_context: None },
             Error::Cancelled => Self::cancelled(),
             Error::KvFormatUnavailable { .. }
             | Error::BadManifestKey

@@ -7,6 +7,7 @@
 //! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
 //! * `packing.rs`, `store.rs` and `download.rs`: model files on the device, before they are opened;
 //! * `power.rs` and `logging.rs`: what the device can spare, and what goes to its log;
+//! * `schemas.rs`: schemas that were compiled;
 //! * `descriptor.rs`: files that the app has open already;
 //! * `latest.rs`: requests of which only the newest matters;
 //! * `error.rs`: everything that can go wrong, as one enum.
@@ -28,6 +29,7 @@ mod model;
 mod packing;
 mod power;
 mod reply;
+mod schemas;
 mod session;
 mod store;
 #[cfg(test)]

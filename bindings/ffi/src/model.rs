@@ -11,6 +11,7 @@ use nibble_engine::{OpenOptions, Verify, from_hexadecimal, hexadecimal};
 use crate::error::{NibbleError, Result};
 use crate::keyboard::{Keyboard, KeyboardOptions};
 use crate::reply::Replier;
+use crate::schemas::Schemas;
 use crate::session::{Session, SessionOptions};
 use crate::{descriptor, lock, logging};
 
@@ -75,7 +76,7 @@ pub enum MemoryPressure {
 /// An open model. Everything made over it shares its weights.
 #[derive(uniffi::Object)]
 pub struct Model {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     info: ModelInfo,
 }
 
@@ -174,6 +175,7 @@ impl Model {
             written: AtomicU64::new(0),
             state: Mutex::new(State::Mapped(model)),
             sleepers: Mutex::default(),
+            schemas: Schemas::default(),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared), info }))
     }
@@ -189,8 +191,7 @@ pub fn memory_plan(path: String, options: SessionOptions) -> Result<MemoryPlan> 
 fn memory_plan_of(model: &nibble_engine::Model, options: &SessionOptions) -> Result<MemoryPlan> {
     let options = options.to_engine()?;
     let plan = model.memory_plan(options.context, options.kv_format);
-    // Its buffers are reserved, not touched.
-    let session = model.session(options)?.memory();
+    let session = model.session_memory(&options)?;
     Ok(MemoryPlan { mapped: plan.mapped, session, kv: plan.kv, kv_per_1000_tokens: plan.kv_per_1000_tokens })
 }
 
@@ -239,6 +240,7 @@ pub(crate) struct Shared {
     written: AtomicU64,
     state: Mutex<State>,
     sleepers: Mutex<Vec<Weak<dyn Sleeper>>>,
+    pub schemas: Schemas,
 }
 
 enum State {
@@ -308,6 +310,7 @@ impl Shared {
     }
 
     fn yield_to(&self, pressure: MemoryPressure) {
+        self.schemas.clear();
         self.each_sleeper(|sleeper| sleeper.yield_to(pressure));
         let mut state = self.state();
         if pressure == MemoryPressure::Critical && matches!(*state, State::Mapped(_)) {
@@ -317,6 +320,7 @@ impl Shared {
 
     fn close(&self) {
         *self.state() = State::Closed;
+        self.schemas.clear();
         self.each_sleeper(|sleeper| sleeper.model_closed());
     }
 

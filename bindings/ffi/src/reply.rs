@@ -59,7 +59,7 @@ pub struct Replies {
 /// Suggests replies.
 #[derive(uniffi::Object)]
 pub struct Replier {
-    timeline: Arc<Timeline<nibble_tasks::Replier>>,
+    pub(crate) timeline: Arc<Timeline<nibble_tasks::Replier>>,
     requests: Latest,
 }
 
@@ -84,13 +84,14 @@ impl Replier {
         })
     }
 
-    /// A reply to the last turn of `chat` in the model's own words, to be edited before it is sent.
-    pub fn draft(&self, chat: Vec<Turn>, sampling: Sampling) -> Result<Arc<Generation>> {
-        let sampling = sampling.into_engine()?;
-        let draft = self.timeline.run(&nibble_engine::CancelToken::default(), |session, replier| {
-            Ok(replier.draft(session, &turns(chat), sampling)?)
-        })?;
-        Ok(Generation::over(&self.timeline, draft))
+    /// A reply to the last turn of `chat` in the model's own words, to be edited before it is sent. Whatever is wrong with the
+    /// arguments is said by the first piece.
+    pub fn draft(&self, chat: Vec<Turn>, sampling: Sampling) -> Arc<Generation> {
+        let (timeline, chat) = (Arc::clone(&self.timeline), turns(chat));
+        Generation::new(&self.timeline, move |cancel| {
+            let sampling = sampling.to_engine(timeline.model()?)?;
+            timeline.run(cancel, |session, replier| Ok(replier.draft(session, &chat, sampling)?))
+        })
     }
 
     /// Stops the request with this ticket.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use nibble_engine::{CancelToken, KvFormat};
 
 use crate::error::{NibbleError, Result};
-use crate::lock;
 use crate::model::{MemoryPressure, Shared};
 use crate::timeline::{Settings, Timeline};
+use crate::{descriptor, lock};
 
 /// How a session is set up.
 #[derive(Clone, Debug, uniffi::Record)]
@@ -142,20 +142,18 @@ pub struct Session {
 
 #[uniffi::export]
 impl Session {
-    /// Goes on with a text.
-    pub fn generate(&self, prompt: String, sampling: Sampling, stop: Stop) -> Result<Arc<Generation>> {
-        let model = self.timeline.model()?;
-        let tokenizer = model.tokenizer();
-        let tokens: Vec<u32> = tokenizer.bos().into_iter().chain(tokenizer.encode(&prompt)).collect();
-        Generation::new(&self.timeline, tokens, sampling, stop)
+    /// Goes on with a text. Whatever is wrong with the arguments is said by the first piece.
+    pub fn generate(&self, prompt: String, sampling: Sampling, stop: Stop) -> Arc<Generation> {
+        self.write(sampling, stop, move |model| {
+            let tokenizer = model.tokenizer();
+            Ok(tokenizer.bos().into_iter().chain(tokenizer.encode(&prompt)).collect())
+        })
     }
 
-    /// Answers the last turn of a chat, by the model's chat template.
-    pub fn chat(&self, messages: Vec<Message>, sampling: Sampling, stop: Stop) -> Result<Arc<Generation>> {
-        let model = self.timeline.model()?;
+    /// Answers the last turn of a chat, by the model's chat template. Whatever is wrong with the arguments is said by the first piece.
+    pub fn chat(&self, messages: Vec<Message>, sampling: Sampling, stop: Stop) -> Arc<Generation> {
         let messages: Vec<_> = messages.into_iter().map(Message::into_engine).collect();
-        let tokens = model.chat(&messages)?;
-        Generation::new(&self.timeline, tokens, sampling, stop)
+        self.write(sampling, stop, move |model| Ok(model.chat(&messages)?))
     }
 
     /// Writes what the session has computed to a file, whole or not at all, so that a long beginning of a text need not be computed
@@ -168,6 +166,15 @@ impl Session {
     /// on from there. Where the file does not fit, the session is as it was.
     pub fn restore_snapshot(&self, path: String) -> Result<u32> {
         self.timeline.run(&CancelToken::default(), |session, ()| Ok(session.restore(Path::new(&path))? as u32))
+    }
+
+    /// As `restore_snapshot`, from a snapshot that lies in an open file, `length` bytes from `offset` on: an asset that an app's package
+    /// holds uncompressed. The descriptor is the caller's, who may close it afterwards.
+    pub fn restore_snapshot_descriptor(&self, descriptor: i32, offset: u64, length: u64) -> Result<u32> {
+        let (file, part) = descriptor::part(descriptor, offset, length)?;
+        self.timeline.run(&CancelToken::default(), |session, ()| {
+            Ok(session.restore_part(&file, part, Path::new(descriptor::NAME))? as u32)
+        })
     }
 
     /// Closes the session and what it writes; what runs ends with an error. Closing twice does nothing.
@@ -188,6 +195,26 @@ impl Session {
         };
         Ok(Arc::new(Self { timeline: Timeline::open(model, settings, || ())? }))
     }
+
+    /// A text that begins with the tokens that `prompt` makes.
+    fn write(
+        &self,
+        sampling: Sampling,
+        stop: Stop,
+        prompt: impl Fn(&nibble_engine::Model) -> Result<Vec<u32>> + Send + 'static,
+    ) -> Arc<Generation> {
+        let timeline = Arc::clone(&self.timeline);
+        Generation::new(&self.timeline, move |cancel| {
+            let model = timeline.model()?;
+            let (sampling, stop) = (sampling.to_engine(model)?, stop.to_engine()?);
+            go_on(cancel)?;
+            let tokens = prompt(&model.open()?)?;
+            if tokens.is_empty() {
+                return Err(nibble_engine::Error::EmptyPrefix.into());
+            }
+            Ok(nibble_engine::Generation::new(tokens, sampling, stop))
+        })
+    }
 }
 
 /// A text under way: computed one piece at a time, when it is asked for.
@@ -195,16 +222,29 @@ impl Session {
 pub struct Generation {
     writer: Arc<dyn Writer>,
     cancel: CancelToken,
-    /// Nothing once it is closed.
-    generation: Mutex<Option<nibble_engine::Generation>>,
+    text: Mutex<Text>,
 }
+
+enum Text {
+    /// Nothing was asked for yet.
+    Asked(Begin),
+    Begun(Box<nibble_engine::Generation>),
+    Closed,
+}
+
+/// Makes what there is before the first piece: a prompt of tokens, a schema. It looks at the token between one and the next.
+type Begin = Box<dyn Fn(&CancelToken) -> Result<nibble_engine::Generation> + Send>;
 
 #[uniffi::export]
 impl Generation {
     /// The next piece; none after the last one.
     pub fn next(&self) -> Result<Option<Piece>> {
-        let mut generation = lock(&self.generation);
-        let generation = generation.as_mut().ok_or_else(|| NibbleError::closed("generation"))?;
+        let mut text = lock(&self.text);
+        if let Text::Asked(begin) = &*text {
+            go_on(&self.cancel)?;
+            *text = Text::Begun(Box::new(begin(&self.cancel)?));
+        }
+        let Text::Begun(generation) = &mut *text else { return Err(NibbleError::closed("generation")) };
         if generation.finish().is_some() {
             return Ok(None);
         }
@@ -214,15 +254,16 @@ impl Generation {
 
     /// Why there is no further piece; none while there is one, and where an error ended the text.
     pub fn finish(&self) -> Option<Finish> {
-        let generation = lock(&self.generation);
-        Some(match generation.as_ref()?.finish()? {
+        let Text::Begun(generation) = &*lock(&self.text) else { return None };
+        Some(match generation.finish()? {
             nibble_engine::Finish::EndOfText => Finish::EndOfText,
             nibble_engine::Finish::MaxTokens => Finish::MaxTokens,
             nibble_engine::Finish::StopString => Finish::StopString,
         })
     }
 
-    /// Stops it, also in the midst of a piece, within the time of one layer. Every `next` from now on is an error.
+    /// Stops it, also in the midst of a piece, within the time of one layer; before the first piece, of tokenising the prompt or of
+    /// compiling the schema. Every `next` from now on is an error.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -230,32 +271,24 @@ impl Generation {
     /// Stops it and forgets its text. Closing twice does nothing.
     pub fn close(&self) {
         self.cancel.cancel();
-        *lock(&self.generation) = None;
+        *lock(&self.text) = Text::Closed;
     }
 }
 
 impl Generation {
-    fn new<T: Send + 'static>(
+    /// A text that `timeline` is to write, and `begin` begins when its first piece is asked for.
+    pub(crate) fn new<T: Send + 'static>(
         timeline: &Arc<Timeline<T>>,
-        tokens: Vec<u32>,
-        sampling: Sampling,
-        stop: Stop,
-    ) -> Result<Arc<Self>> {
-        if tokens.is_empty() {
-            return Err(nibble_engine::Error::EmptyPrefix.into());
-        }
-        let generation = nibble_engine::Generation::new(tokens, sampling.into_engine()?, stop.into_engine()?);
-        Ok(Self::over(timeline, generation))
-    }
-
-    /// A text that `timeline` is to write.
-    pub(crate) fn over<T: Send + 'static>(
-        timeline: &Arc<Timeline<T>>,
-        generation: nibble_engine::Generation,
+        begin: impl Fn(&CancelToken) -> Result<nibble_engine::Generation> + Send + 'static,
     ) -> Arc<Self> {
         let writer = Arc::clone(timeline) as _;
-        Arc::new(Self { writer, cancel: CancelToken::default(), generation: Mutex::new(Some(generation)) })
+        Arc::new(Self { writer, cancel: CancelToken::default(), text: Mutex::new(Text::Asked(Box::new(begin))) })
     }
+}
+
+/// An error once a text is not wanted any more.
+pub(crate) fn go_on(cancel: &CancelToken) -> Result<()> {
+    if cancel.is_cancelled() { Err(NibbleError::cancelled()) } else { Ok(()) }
 }
 
 /// What computes the pieces of a generation: any timeline.
@@ -319,8 +352,8 @@ impl SessionOptions {
 }
 
 impl Sampling {
-    pub(crate) fn into_engine(self) -> Result<nibble_engine::Sampling> {
-        let Self { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window, seed, schema } = self;
+    pub(crate) fn to_engine(&self, model: &Shared) -> Result<nibble_engine::Sampling> {
+        let &Self { temperature, top_k, top_p, min_p, repetition_penalty, repetition_window, seed, ref schema } = self;
         let in_range = |name: &str, value: f32, range: std::ops::RangeInclusive<f32>| {
             if range.contains(&value) {
                 return Ok(value);
@@ -335,16 +368,16 @@ impl Sampling {
             repetition_penalty: in_range("repetition_penalty", repetition_penalty, 0.01..=100.0)?,
             repetition_window: repetition_window as usize,
             seed,
-            schema: schema.as_deref().map(nibble_engine::Schema::new).transpose()?,
+            schema: schema.as_deref().map(|text| model.schemas.get(text)).transpose()?,
         })
     }
 }
 
 impl Stop {
-    fn into_engine(self) -> Result<nibble_engine::Stop> {
+    fn to_engine(&self) -> Result<nibble_engine::Stop> {
         if self.strings.iter().any(String::is_empty) {
             return Err(NibbleError::invalid("a stop string is empty; leave it out"));
         }
-        Ok(nibble_engine::Stop { max_tokens: self.max_tokens.map(|max| max as usize), strings: self.strings })
+        Ok(nibble_engine::Stop { max_tokens: self.max_tokens.map(|max| max as usize), strings: self.strings.clone() })
     }
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
 use nibble_engine::testing::SyntheticModel;
@@ -11,6 +12,8 @@ use nibble_engine::{About, CancelToken, Format, LanguageModel, Licence, Turn as 
 use nibble_tasks::keyboard::lexicon::Word;
 use tempfile::TempDir;
 
+use crate::model::Sleeper;
+use crate::timeline::{Settings, Timeline};
 use crate::*;
 
 /// A model in a folder of its own.
@@ -121,7 +124,7 @@ fn rest(generation: &Generation) -> Result<Vec<u32>, NibbleError> {
 }
 
 fn generate(session: &Session, count: u32) -> Arc<Generation> {
-    session.generate(PROMPT.into(), greedy(), tokens(count)).unwrap()
+    session.generate(PROMPT.into(), greedy(), tokens(count))
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn generations_of_one_session_can_take_turns() {
     let fixture = Fixture::new();
     let session = fixture.session();
     let alone = rest(&generate(&session, 8)).unwrap();
-    let other = session.generate("something else".into(), greedy(), tokens(8)).unwrap();
+    let other = session.generate("something else".into(), greedy(), tokens(8));
     let generation = generate(&session, 8);
     let mut found = Vec::new();
     while let Some(piece) = generation.next().unwrap() {
@@ -176,7 +179,7 @@ fn a_cancel_reaches_a_prefill_under_way() {
     let fixture = Fixture::new();
     let session = fixture.session();
     let expected = rest(&generate(&session, 4)).unwrap();
-    session.generate("other".into(), greedy(), tokens(1)).unwrap().next().unwrap();
+    session.generate("other".into(), greedy(), tokens(1)).next().unwrap();
     let generation = generate(&session, 4);
     // While somebody types, a prefill waits before its next layer: it cannot be over when the cancel comes.
     let typing = CpuTurn::begin(nibble_engine::Priority::Keystroke);
@@ -187,6 +190,61 @@ fn a_cancel_reaches_a_prefill_under_way() {
     });
     drop(typing);
     assert_eq!(rest(&generate(&session, 4)), Ok(expected), "the cache was rolled back");
+}
+
+#[test]
+fn a_cancel_reaches_a_text_that_has_not_begun() {
+    let fixture = Fixture::new();
+    let (session, replier) = (fixture.session(), fixture.model.replier(1, None).unwrap());
+    let turn = Turn { from_me: false, text: "Are you coming?".into() };
+    // Who looked at the schema would say that it is none.
+    let unfit = Sampling { schema: Some("{".into()), ..greedy() };
+    for text in [session.generate(PROMPT.into(), unfit.clone(), tokens(1)), replier.draft(vec![turn.clone()], unfit)] {
+        assert!(matches!(text.next(), Err(NibbleError::SchemaUnfit { .. })));
+        text.cancel();
+        assert_eq!(text.next(), Err(NibbleError::cancelled()));
+    }
+    // A draft begins when the replier is free.
+    let draft = replier.draft(vec![turn], greedy());
+    thread::scope(|scope| {
+        let begin = |_: &mut _, _: &mut _| {
+            let waiting = scope.spawn(|| draft.next());
+            draft.cancel();
+            Ok(waiting)
+        };
+        let waiting = replier.timeline.run(&CancelToken::default(), begin).unwrap();
+        assert_eq!(waiting.join().unwrap(), Err(NibbleError::cancelled()));
+    });
+}
+
+#[test]
+fn memory_that_is_asked_for_while_some_is_given_back_comes_too() {
+    let fixture = Fixture::new();
+    let settings = Settings {
+        name: "session",
+        session: nibble_engine::SessionOptions { context: 128, ..Default::default() },
+        context_is_asked_for: true,
+        beside: 0,
+        memory_limit: None,
+        yields_at: MemoryPressure::Moderate,
+    };
+    let made = Arc::new(AtomicUsize::new(0));
+    let itself = Arc::new(OnceLock::<Weak<Timeline<()>>>::new());
+    let (count, again) = (Arc::clone(&made), Arc::clone(&itself));
+    // Making the task anew is a part of giving memory back, under the lock.
+    let fresh = move || {
+        if count.fetch_add(1, Ordering::SeqCst) == 1 {
+            again.get().unwrap().upgrade().unwrap().yield_to(MemoryPressure::Critical);
+        }
+    };
+    let timeline = Timeline::open(&fixture.model.shared, settings, fresh).unwrap();
+    itself.set(Arc::downgrade(&timeline)).unwrap();
+    let request = |_: &mut nibble_engine::Session, _: &mut ()| {
+        timeline.yield_to(MemoryPressure::Critical);
+        Ok(())
+    };
+    timeline.run(&CancelToken::default(), request).unwrap();
+    assert_eq!(made.load(Ordering::SeqCst), 3, "opened, given back, and given back again");
 }
 
 #[test]
@@ -202,7 +260,7 @@ fn whatever_is_closed_says_so() {
     session.close();
     session.close();
     assert_eq!(generation.next(), Err(closed("session")));
-    assert_eq!(session.generate(PROMPT.into(), greedy(), tokens(1)).err(), Some(closed("session")));
+    assert_eq!(session.generate(PROMPT.into(), greedy(), tokens(1)).next(), Err(closed("session")));
 
     let (keyboard, replier) = (fixture.keyboard(None), fixture.model.replier(1, None).unwrap());
     let ask = |keyboard: &Keyboard| keyboard.suggest(keyboard.ticket(), request("How are ", "y"));
@@ -211,7 +269,7 @@ fn whatever_is_closed_says_so() {
     assert_eq!(ask(&keyboard).err(), Some(closed("keyboard")));
     replier.close();
     assert_eq!(replier.suggest(replier.ticket(), vec![turn.clone()], 3).err(), Some(closed("replier")));
-    assert_eq!(replier.draft(vec![turn], greedy()).err(), Some(closed("replier")));
+    assert_eq!(replier.draft(vec![turn], greedy()).next(), Err(closed("replier")));
 
     let (session, keyboard) = (fixture.session(), fixture.keyboard(None));
     let generation = generate(&session, 8);
@@ -437,7 +495,7 @@ fn arguments_that_cannot_be_are_refused_in_words() {
     let fixture = Fixture::new();
     let session = fixture.session();
     let refused = |sampling, stop| {
-        let outcome = session.generate(PROMPT.into(), sampling, stop).map(drop);
+        let outcome = session.generate(PROMPT.into(), sampling, stop).next();
         assert!(matches!(outcome, Err(NibbleError::InvalidArgument { .. })), "{outcome:?}");
     };
     refused(Sampling { temperature: -1.0, ..greedy() }, tokens(1));
@@ -449,9 +507,9 @@ fn arguments_that_cannot_be_are_refused_in_words() {
     assert!(matches!(nothing, Err(NibbleError::InvalidArgument { .. })), "{nothing:?}");
     let unknown = fixture.model.detokenize(vec![u32::MAX]);
     assert!(matches!(unknown, Err(NibbleError::InvalidArgument { .. })), "{unknown:?}");
-    let chat = session.chat(Vec::new(), greedy(), tokens(1)).map(drop);
+    let chat = session.chat(Vec::new(), greedy(), tokens(1)).next();
     assert!(matches!(chat, Err(NibbleError::NoChatTemplate { .. })), "{chat:?}");
-    let long = session.generate("word ".repeat(500), greedy(), tokens(1)).unwrap().next();
+    let long = session.generate("word ".repeat(500), greedy(), tokens(1)).next();
     assert!(matches!(long, Err(NibbleError::ContextOverflow { context: 128, .. })), "{long:?}");
 }
 
@@ -461,9 +519,10 @@ fn no_error_repeats_what_was_typed() {
     let session = fixture.session();
     let secret = "hunter2 ".repeat(500);
     let errors = [
-        session.generate(secret.clone(), greedy(), tokens(1)).unwrap().next().map(drop),
+        session.generate(secret.clone(), greedy(), tokens(1)).next().map(drop),
         session
             .generate(secret.clone(), greedy(), Stop { max_tokens: None, strings: vec!["".into(), secret] })
+            .next()
             .map(drop),
     ];
     for error in errors.map(Result::unwrap_err) {
@@ -734,7 +793,7 @@ fn many_threads_and_a_close_in_their_midst_give_answers_or_documented_errors() {
                     let outcome = keyboard.suggest(keyboard.ticket(), request(&format!("Line {i} "), typed)).map(drop);
                     let expected = [Ok(()), Err(NibbleError::superseded()), Err(NibbleError::closed("keyboard"))];
                     assert!(expected.contains(&outcome), "{outcome:?}");
-                    let outcome = session.generate(PROMPT.into(), greedy(), tokens(2)).and_then(|text| rest(&text));
+                    let outcome = rest(&session.generate(PROMPT.into(), greedy(), tokens(2)));
                     let closed = outcome == Err(NibbleError::closed("session"));
                     assert!(outcome.is_ok() || closed, "{outcome:?}");
                 }
@@ -877,6 +936,31 @@ fn a_snapshot_saves_what_was_computed() {
     assert!(matches!(restored.restore_snapshot("/nowhere".into()), Err(NibbleError::ModelNotFound { .. })));
     restored.close();
     assert!(matches!(restored.restore_snapshot(path), Err(NibbleError::Closed { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_snapshot_may_lie_in_an_open_file() {
+    use std::os::fd::AsRawFd;
+
+    let fixture = Fixture::new();
+    let (path, package) = ["prompt.snapshot", "package"].map(|name| fixture.folder.path().join(name)).into();
+    let session = fixture.session();
+    let expected = rest(&generate(&session, 6)).unwrap();
+    session.save_snapshot(text(&path)).unwrap();
+    let snapshot = fs::read(&path).unwrap();
+    fs::write(&package, [&b"head?"[..], &snapshot, b"tail"].concat()).unwrap();
+    let file = fs::File::open(&package).unwrap();
+    let restored = fixture.session();
+    let restore = |offset, length| restored.restore_snapshot_descriptor(file.as_raw_fd(), offset, length);
+    let length = snapshot.len() as u64;
+    for (offset, length) in [(0, length), (5, length - 1), (5, length + 1), (5, length + 100), (5, 0)] {
+        assert!(matches!(restore(offset, length), Err(NibbleError::SnapshotUnfit { .. })), "{offset} {length}");
+    }
+    assert!(matches!(restore(u64::MAX, 1), Err(NibbleError::InvalidArgument { .. })));
+    assert_eq!(restore(5, length), restored.restore_snapshot(text(&path)));
+    drop(file);
+    assert_eq!(rest(&generate(&restored, 6)).unwrap(), expected);
 }
 
 #[test]

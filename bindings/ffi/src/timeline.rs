@@ -3,7 +3,7 @@
 //! Callers hand over the whole text at every request, so a session that was dropped is opened anew when it is next needed, and
 //! nothing is lost but its cache. One lock a timeline: several of them run at once over one model.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
@@ -11,6 +11,7 @@ use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
 use crate::error::{NibbleError, Result};
 use crate::lock;
 use crate::model::{Memory, MemoryPressure, Shared, Sleeper};
+use crate::session::go_on;
 
 /// A session, and what a task keeps beside it.
 pub(crate) struct Timeline<T> {
@@ -68,9 +69,9 @@ impl<T: Send + 'static> Timeline<T> {
     }
 
     /// The model, unless this is closed.
-    pub fn model(&self) -> Result<nibble_engine::Model> {
+    pub fn model(&self) -> Result<&Shared> {
         self.check_open()?;
-        self.model.open()
+        Ok(&self.model)
     }
 
     /// Runs a request, which `cancel` stops.
@@ -79,9 +80,8 @@ impl<T: Send + 'static> Timeline<T> {
         *lock(&self.running) = Some(cancel.clone());
         let outcome = self.run_in(&mut state, cancel, request);
         *lock(&self.running) = None;
-        if self.is_closed() || self.sleepy.swap(false, Ordering::SeqCst) {
-            self.sleep(&mut state);
-        }
+        drop(state);
+        self.sleep_if_asked();
         match outcome {
             // Closing is what cancelled it.
             Err(NibbleError::Cancelled { .. }) => self.check_open().and(outcome),
@@ -96,9 +96,7 @@ impl<T: Send + 'static> Timeline<T> {
         request: impl FnOnce(&mut Session, &mut T) -> Result<R>,
     ) -> Result<R> {
         self.check_open()?;
-        if cancel.is_cancelled() {
-            return Err(NibbleError::cancelled());
-        }
+        go_on(cancel)?;
         let (session, _) = match &mut state.session {
             Some(session) => session,
             none => none.insert(open_session(&self.model, &self.settings)?),
@@ -123,10 +121,6 @@ impl<T: Send + 'static> Timeline<T> {
         self.model.check_open()
     }
 
-    fn is_closed(&self) -> bool {
-        self.check_open().is_err()
-    }
-
     fn cancel_running(&self) {
         if let Some(running) = &*lock(&self.running) {
             running.cancel();
@@ -139,9 +133,22 @@ impl<T: Send + 'static> Timeline<T> {
 
     fn sleep_if_idle(&self) {
         self.sleepy.store(true, Ordering::SeqCst);
-        if let Ok(mut state) = self.state.try_lock() {
-            self.sleep(&mut state);
-            self.sleepy.store(false, Ordering::SeqCst);
+        self.sleep_if_asked();
+    }
+
+    /// Gives the memory back where that was asked for. Who finds the state locked leaves it to who holds it, so that one looks again
+    /// when it has unlocked it.
+    fn sleep_if_asked(&self) {
+        loop {
+            // Of one who asks and looks at the lock, and one who unlocks and looks for who asked, one sees the other.
+            fence(Ordering::SeqCst);
+            if !self.sleepy.load(Ordering::SeqCst) {
+                return;
+            }
+            let Ok(mut state) = self.state.try_lock() else { return };
+            if self.sleepy.swap(false, Ordering::SeqCst) {
+                self.sleep(&mut state);
+            }
         }
     }
 
@@ -174,21 +181,21 @@ fn open_session(model: &Arc<Shared>, settings: &Settings) -> Result<(Session, Me
     let Settings { name, session: options, context_is_asked_for, beside, memory_limit, .. } = settings;
     let shared = model;
     let model = shared.open()?;
-    let session = model.session(options.clone())?;
-    let (needed, context) = (session.memory() + beside, options.context);
+    let context = options.context;
+    let needed_for = |context: usize| -> Result<u64> {
+        let options = SessionOptions { context, ..options.clone() };
+        Ok(model.session_memory(&options)?.saturating_add(*beside))
+    };
+    let needed = needed_for(context)?;
     let taken = match memory_limit {
         Some(limit) if needed > *limit => Err(*limit),
         _ => Memory::take(shared, needed),
     };
     let limit = match taken {
-        Ok(memory) => return Ok((session, memory)),
+        Ok(memory) => return Ok((model.session(options.clone())?, memory)),
         Err(limit) => limit,
     };
-    drop(session);
-    let fits = |&context: &usize| {
-        let smaller = SessionOptions { context, ..options.clone() };
-        model.session(smaller).is_ok_and(|session| session.memory() + beside <= limit)
-    };
+    let fits = |&context: &usize| needed_for(context).is_ok_and(|needed| needed <= limit);
     let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
     let mut worthwhile = halves.take_while(|&context| context >= SMALLEST_CONTEXT);
     let fitting_context = if *context_is_asked_for { worthwhile.find(fits) } else { None };

@@ -273,7 +273,7 @@ class Session(_Closing):
     """One timeline over a model. A text that begins as the one before it did is read from where they part."""
 
     def generate(self, prompt: str, **how: Any) -> Generation:
-        """Goes on with a text.
+        """Goes on with a text. What is wrong with the arguments is raised when the first piece is asked for.
 
         `max_tokens`, and `stop`: strings at which the text ends. Sampling is greedy unless said otherwise: `temperature`,
         `top_k` (40), `top_p` (0.95), `min_p` (0.05), `repetition_penalty` (1), `repetition_window` (64), `seed` (0).
@@ -285,7 +285,6 @@ class Session(_Closing):
     def chat(self, messages: Sequence[Message], **how: Any) -> Generation:
         """Answers the last turn of a chat, by the model's chat template; the other arguments are those of `generate`."""
         return Generation(self._native.chat(list(messages), *_sampling_and_stop(**how)))
-
 
     def save_snapshot(self, path: str | os.PathLike[str]) -> None:
         """Writes what the session has computed to a file, so that a long beginning of a text is computed once."""

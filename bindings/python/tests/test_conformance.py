@@ -65,6 +65,8 @@ class Conformance(unittest.TestCase):
             found = getattr(self, case["call"])(case)
         except nibble.NibbleError as error:
             found = {"error": snake(type(error).__name__)}
+            if isinstance(error, nibble.NibbleError.MemoryLimit):
+                found["fitting_context"] = error.fitting_context
         self.assertEqual(found, case["expect"])
 
     def session(self, **options):
@@ -305,7 +307,7 @@ SITUATIONS = {
     "newer file": opened(newer),
     "another model": lambda test: nibble.open(MODEL, source_sha256="0" * 64),
     "closed model": closed(lambda test: nibble.open(MODEL), lambda model: model.tokenize("Hello")),
-    "closed session": closed(lambda test: test.session(), lambda session: session.generate("Hello")),
+    "closed session": closed(lambda test: test.session(), lambda session: next(session.generate("Hello"))),
     "closed generation": closed(lambda test: test.session().generate("Hello"), next),
     "closed keyboard": closed(lambda test: test.model.keyboard(), lambda keyboard: keyboard.suggest("", "h")),
     "closed replier": closed(lambda test: test.model.replier(), lambda replier: replier.suggest([TURN])),
@@ -329,10 +331,11 @@ SITUATIONS = {
     "unnamed language": lambda test: test.model.keyboard(lexicons=[nibble.open_lexicon(WORDS["en"])] * 2),
     "context overflow": lambda test: next(test.session().generate("word " * 500)),
     "memory limit": lambda test: test.session(memory_limit=1),
+    "tight memory limit": lambda test: test.session(memory_limit=test.model.memory_plan(context=256).session - 1),
     "memory limit of the model": two_within_the_limit_of_one,
-    "bad sampling": lambda test: test.session().generate("Hello", temperature=-1.0),
-    "bad schema": lambda test: test.session().generate("Hello", schema={"oneOf": []}),
-    "empty stop": lambda test: test.session().generate("Hello", stop=[""]),
+    "bad sampling": lambda test: next(test.session().generate("Hello", temperature=-1.0)),
+    "bad schema": lambda test: next(test.session().generate("Hello", schema={"oneOf": []})),
+    "empty stop": lambda test: next(test.session().generate("Hello", stop=[""])),
     "empty context": lambda test: test.model.session(context=0),
     "unknown token": lambda test: test.model.detokenize([4_000_000_000]),
 }

@@ -589,6 +589,11 @@ uint64_t uniffi_nibble_ffi_fn_method_session_generate(uint64_t ptr, RustBuffer p
 uint32_t uniffi_nibble_ffi_fn_method_session_restore_snapshot(uint64_t ptr, RustBuffer path, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_RESTORE_SNAPSHOT_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_RESTORE_SNAPSHOT_DESCRIPTOR
+uint32_t uniffi_nibble_ffi_fn_method_session_restore_snapshot_descriptor(uint64_t ptr, int32_t descriptor, uint64_t offset, uint64_t length, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_SAVE_SNAPSHOT
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_SESSION_SAVE_SNAPSHOT
 void uniffi_nibble_ffi_fn_method_session_save_snapshot(uint64_t ptr, RustBuffer path, RustCallStatus *_Nonnull out_status
@@ -1266,6 +1271,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_session_generate(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_RESTORE_SNAPSHOT
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_RESTORE_SNAPSHOT
 uint16_t uniffi_nibble_ffi_checksum_method_session_restore_snapshot(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_RESTORE_SNAPSHOT_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_SESSION_RESTORE_SNAPSHOT_DESCRIPTOR
+uint16_t uniffi_nibble_ffi_checksum_method_session_restore_snapshot_descriptor(void
     
 );
 #endif

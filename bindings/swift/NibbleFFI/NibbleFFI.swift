@@ -797,7 +797,8 @@ public func FfiConverterTypeEmojiList_lower(_ value: EmojiList) -> UInt64 {
 public protocol GenerationProtocol: AnyObject, Sendable {
     
     /**
-     * Stops it, also in the midst of a piece, within the time of one layer. Every `next` from now on is an error.
+     * Stops it, also in the midst of a piece, within the time of one layer; before the first piece, of tokenising the prompt or of
+     * compiling the schema. Every `next` from now on is an error.
      */
     func cancel() 
     
@@ -874,7 +875,8 @@ open class Generation: GenerationProtocol, @unchecked Sendable {
 
     
     /**
-     * Stops it, also in the midst of a piece, within the time of one layer. Every `next` from now on is an error.
+     * Stops it, also in the midst of a piece, within the time of one layer; before the first piece, of tokenising the prompt or of
+     * compiling the schema. Every `next` from now on is an error.
      */
 open func cancel()  {try! rustCall() {
         uniffiCallStatus in
@@ -2331,9 +2333,10 @@ public protocol ReplierProtocol: AnyObject, Sendable {
     func close() 
     
     /**
-     * A reply to the last turn of `chat` in the model's own words, to be edited before it is sent.
+     * A reply to the last turn of `chat` in the model's own words, to be edited before it is sent. Whatever is wrong with the
+     * arguments is said by the first piece.
      */
-    func draft(chat: [Turn], sampling: Sampling) throws  -> Generation
+    func draft(chat: [Turn], sampling: Sampling)  -> Generation
     
     /**
      * Replies to the last turn of `chat`, which is in the order in which it was said.
@@ -2426,10 +2429,11 @@ open func close()  {try! rustCall() {
 }
     
     /**
-     * A reply to the last turn of `chat` in the model's own words, to be edited before it is sent.
+     * A reply to the last turn of `chat` in the model's own words, to be edited before it is sent. Whatever is wrong with the
+     * arguments is said by the first piece.
      */
-open func draft(chat: [Turn], sampling: Sampling)throws  -> Generation  {
-    return try  FfiConverterTypeGeneration_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+open func draft(chat: [Turn], sampling: Sampling) -> Generation  {
+    return try!  FfiConverterTypeGeneration_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_replier_draft(
             self.uniffiCloneHandle(),
@@ -2522,9 +2526,9 @@ public func FfiConverterTypeReplier_lower(_ value: Replier) -> UInt64 {
 public protocol SessionProtocol: AnyObject, Sendable {
     
     /**
-     * Answers the last turn of a chat, by the model's chat template.
+     * Answers the last turn of a chat, by the model's chat template. Whatever is wrong with the arguments is said by the first piece.
      */
-    func chat(messages: [Message], sampling: Sampling, stop: Stop) throws  -> Generation
+    func chat(messages: [Message], sampling: Sampling, stop: Stop)  -> Generation
     
     /**
      * Closes the session and what it writes; what runs ends with an error. Closing twice does nothing.
@@ -2532,15 +2536,21 @@ public protocol SessionProtocol: AnyObject, Sendable {
     func close() 
     
     /**
-     * Goes on with a text.
+     * Goes on with a text. Whatever is wrong with the arguments is said by the first piece.
      */
-    func generate(prompt: String, sampling: Sampling, stop: Stop) throws  -> Generation
+    func generate(prompt: String, sampling: Sampling, stop: Stop)  -> Generation
     
     /**
      * Takes over what a session had computed when the file was written; says how many tokens. A text that begins with them goes
      * on from there. Where the file does not fit, the session is as it was.
      */
     func restoreSnapshot(path: String) throws  -> UInt32
+    
+    /**
+     * As `restore_snapshot`, from a snapshot that lies in an open file, `length` bytes from `offset` on: an asset that an app's package
+     * holds uncompressed. The descriptor is the caller's, who may close it afterwards.
+     */
+    func restoreSnapshotDescriptor(descriptor: Int32, offset: UInt64, length: UInt64) throws  -> UInt32
     
     /**
      * Writes what the session has computed to a file, whole or not at all, so that a long beginning of a text need not be computed
@@ -2606,10 +2616,10 @@ open class Session: SessionProtocol, @unchecked Sendable {
 
     
     /**
-     * Answers the last turn of a chat, by the model's chat template.
+     * Answers the last turn of a chat, by the model's chat template. Whatever is wrong with the arguments is said by the first piece.
      */
-open func chat(messages: [Message], sampling: Sampling, stop: Stop)throws  -> Generation  {
-    return try  FfiConverterTypeGeneration_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+open func chat(messages: [Message], sampling: Sampling, stop: Stop) -> Generation  {
+    return try!  FfiConverterTypeGeneration_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_session_chat(
             self.uniffiCloneHandle(),
@@ -2632,10 +2642,10 @@ open func close()  {try! rustCall() {
 }
     
     /**
-     * Goes on with a text.
+     * Goes on with a text. Whatever is wrong with the arguments is said by the first piece.
      */
-open func generate(prompt: String, sampling: Sampling, stop: Stop)throws  -> Generation  {
-    return try  FfiConverterTypeGeneration_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+open func generate(prompt: String, sampling: Sampling, stop: Stop) -> Generation  {
+    return try!  FfiConverterTypeGeneration_lift(try! rustCall() {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_session_generate(
             self.uniffiCloneHandle(),
@@ -2656,6 +2666,22 @@ open func restoreSnapshot(path: String)throws  -> UInt32  {
     uniffi_nibble_ffi_fn_method_session_restore_snapshot(
             self.uniffiCloneHandle(),
         FfiConverterString.lower(path),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * As `restore_snapshot`, from a snapshot that lies in an open file, `length` bytes from `offset` on: an asset that an app's package
+     * holds uncompressed. The descriptor is the caller's, who may close it afterwards.
+     */
+open func restoreSnapshotDescriptor(descriptor: Int32, offset: UInt64, length: UInt64)throws  -> UInt32  {
+    return try  FfiConverterUInt32.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_session_restore_snapshot_descriptor(
+            self.uniffiCloneHandle(),
+        FfiConverterInt32.lower(descriptor),
+        FfiConverterUInt64.lower(offset),
+        FfiConverterUInt64.lower(length),uniffiCallStatus
     )
 })
 }
@@ -5546,7 +5572,7 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */context: UInt64
     )
     /**
-     * A session would take more memory than it was allowed.
+     * A session would take more memory than it was allowed, or than there is.
      */
     case MemoryLimit(
         /**
@@ -5556,10 +5582,10 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          * Bytes that it would take.
          */needed: UInt64, 
         /**
-         * Bytes that it was allowed.
+         * Bytes that it was allowed; 0 where it is the system that has no more to give.
          */limit: UInt64, 
         /**
-         * A context that fits; `None` where none does, and only a smaller model would.
+         * A context that fits; `None` where none is known to.
          */fittingContext: UInt64?
     )
     /**
@@ -7029,7 +7055,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_replier_close() != 39988) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_replier_draft() != 59675) {
+    if (uniffi_nibble_ffi_checksum_method_replier_draft() != 8186) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_replier_suggest() != 57387) {
@@ -7038,7 +7064,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_replier_ticket() != 61768) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_generation_cancel() != 25681) {
+    if (uniffi_nibble_ffi_checksum_method_generation_cancel() != 15644) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_generation_close() != 37025) {
@@ -7050,16 +7076,19 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_generation_next() != 43309) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_session_chat() != 24112) {
+    if (uniffi_nibble_ffi_checksum_method_session_chat() != 13093) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_session_close() != 33676) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_session_generate() != 51370) {
+    if (uniffi_nibble_ffi_checksum_method_session_generate() != 56165) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_session_restore_snapshot() != 8218) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_session_restore_snapshot_descriptor() != 6370) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_session_save_snapshot() != 57035) {

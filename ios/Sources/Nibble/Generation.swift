@@ -162,7 +162,7 @@ private final class Writer: Sendable {
             return begun
         }
         let native = try begin()
-        // Cancelled or closed while it began?
+        // Cancelled or closed before it was there?
         let isCancelled = try state.withLock { state in
             try checkOpen(&state)
             state.native = native

@@ -30,8 +30,8 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     case manifestOlder(reason: String)
     /// The text, of so many `tokens`, does not fit the session's `context`.
     case contextOverflow(reason: String, tokens: Int, context: Int)
-    /// What was to be opened would write to `needed` bytes, and `limit` are allowed. `fittingContext` is a context that
-    /// fits; `nil` where none does, and only a smaller model would.
+    /// What was to be opened would write to `needed` bytes, and `limit` are allowed, which is 0 where the system itself has no more to give.
+    /// `fittingContext` is a context that fits; `nil` where none is known to.
     case memoryLimit(reason: String, needed: Int, limit: Int, fittingContext: Int?)
     /// The snapshot is damaged, or belongs to another model, version or kind of session. The session is as it was before.
     case snapshotUnfit(reason: String)

@@ -55,6 +55,22 @@ public final class Session: Sendable {
         try await queue.call { [native] in Int(try native.restoreSnapshot(path: path(of: url))) }
     }
 
+    /// Takes over a snapshot that lies in an open file: uncompressed in an archive of the app's own, or where only a descriptor leads.
+    ///
+    /// - Parameters:
+    ///   - descriptor: Of the open file. It stays the caller's, who may close it when this returns.
+    ///   - offset: Where the snapshot begins, in bytes.
+    ///   - length: How long it is, in bytes.
+    /// - Returns: How many tokens were restored.
+    /// - Throws: as ``restoreSnapshot(from:)``; ``NibbleError/io(reason:)`` where the descriptor is not open.
+    @discardableResult public func restoreSnapshot(descriptor: Int32, offset: Int = 0, length: Int) async throws -> Int {
+        try await queue.call { [native] in
+            Int(
+                try native.restoreSnapshotDescriptor(
+                    descriptor: descriptor, offset: unsigned(offset, "offset"), length: unsigned(length, "length")))
+        }
+    }
+
     /// Closes the session and what it writes, and returns at once: what runs ends with ``NibbleError/closed(reason:)``.
     /// Closing twice does nothing. A session that nothing refers to any more closes by itself.
     public func close() {

@@ -41,7 +41,7 @@ final class ApiTests: XCTestCase {
     }
 
     func testATextUnderASchemaIsDecodedAlsoWhileItIsWritten() async throws {
-        struct Note: Decodable {
+        struct Note: Decodable, Equatable {
             let mood: String
             let tags: [String]?
         }
@@ -52,21 +52,28 @@ final class ApiTests: XCTestCase {
         let session = try await openModel().session()
         let note = try await session.generate(prompt, sampling: Sampling(schema: schema)).decode(Note.self)
         XCTAssertEqual(note.tags?.count, 2)
-        var text = ""
         var partials: [Note] = []
-        for try await piece in session.generate(prompt, sampling: Sampling(schema: schema)) {
-            text += piece.text
-            guard let partial = closeJSON(text) else { continue }
-            if let note = try? JSONDecoder().decode(Note.self, from: Data(partial.utf8)) { partials.append(note) }
-        }
+        let written = session.generate(prompt, sampling: Sampling(schema: schema))
+        // Without a mood there is no note yet.
+        for try await partial in written.partials(of: Note.self) { partials.append(partial) }
         XCTAssertNil(partials.first?.tags)
-        XCTAssertEqual(partials.last?.tags, note.tags)
+        XCTAssertEqual(partials.last, note)
+        XCTAssertTrue(zip(partials, partials.dropFirst()).allSatisfy { $0 != $1 }, "one was told twice")
         let cut = session.generate(prompt, sampling: Sampling(schema: schema), stop: Stop(maxTokens: 3))
         do {
             _ = try await cut.decode(Note.self)
             XCTFail("it is whole")
         } catch is DecodingError {}
         XCTAssertEqual(cut.finish, .maxTokens)
+        for try await partial in session.generate(prompt, sampling: Sampling(schema: schema), stop: Stop(maxTokens: 3))
+            .partials(of: Note.self) where partial.tags != nil
+        {
+            XCTFail("it is cut")
+        }
+        do {
+            for try await _ in session.generate(prompt, sampling: Sampling(schema: schema)).partials(of: [Note].self) {}
+            XCTFail("it is no list")
+        } catch is DecodingError {}
     }
 
     func testSessionsOfOneModelComputeBesideEachOther() async throws {

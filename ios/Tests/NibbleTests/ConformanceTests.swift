@@ -16,7 +16,11 @@ final class ConformanceTests: XCTestCase {
             do {
                 found = try await runner.run(test)
             } catch let error as NibbleError {
-                found = .object(["error": .string(suiteName(of: error))])
+                var fault = ["error": JSON.string(suiteName(of: error))]
+                if case .memoryLimit(_, _, _, let fitting) = error {
+                    fault["fitting_context"] = fitting.map(JSON.int) ?? .null
+                }
+                found = .object(fault)
             }
             let name = try test.text("name")
             XCTAssertNotEqual(test["expect"], .null, "\(name): nothing is expected")
@@ -289,6 +293,9 @@ private struct Runner {
         case "context overflow":
             _ = try await session().generate(String(repeating: "word ", count: 500)).text()
         case "memory limit": _ = try await model.session(Session.Options(context: 256, memoryLimit: 1))
+        case "tight memory limit":
+            let limit = try await model.memoryPlan(Session.Options(context: 256)).session - 1
+            _ = try await model.session(Session.Options(context: 256, memoryLimit: limit))
         case "memory limit of the model":
             let options = Session.Options(context: 256)
             let limit = try await model.memoryPlan(options).session

@@ -264,6 +264,20 @@ final class FilesTests: XCTestCase {
         XCTAssertGreaterThanOrEqual(tokens, 20)
         let text = try await other.generate(beginning + " then", stop: Stop(maxTokens: 8)).text()
         XCTAssertEqual(text, whole)
+
+        // One that lies within another file.
+        let package = at("package")
+        let snapshot = try Data(contentsOf: file)
+        try (Data("head".utf8) + snapshot + Data("tail".utf8)).write(to: package)
+        let descriptor = open(package.path, O_RDONLY)
+        let third = try await model.session()
+        await assertFails("snapshotUnfit") { try await third.restoreSnapshot(descriptor: descriptor, length: snapshot.count) }
+        await assertFails("invalidArgument") { try await third.restoreSnapshot(descriptor: descriptor, offset: -1, length: 1) }
+        let restored = try await third.restoreSnapshot(descriptor: descriptor, offset: 4, length: snapshot.count)
+        XCTAssertEqual(restored, tokens)
+        close(descriptor)
+        let again = try await third.generate(beginning + " then", stop: Stop(maxTokens: 8)).text()
+        XCTAssertEqual(again, whole)
     }
 
     func testASnapshotThatDoesNotFitChangesNothing() async throws {

@@ -1,6 +1,6 @@
 //! The word list and the layout of a keyboard, as options of the commands that have one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nibble_tasks::keyboard::emoji::Emoji;
@@ -52,22 +52,44 @@ impl WordArgs {
 
     /// The same with other weights.
     pub fn keyboard_with(&self, weights: Weights) -> Result<Keyboard> {
-        let options = Options { offensive: self.offensive, weights, ..Options::messages(&self.languages()?) };
+        let learner = self.learned.as_deref().map(open_learned).transpose()?;
+        self.keyboard_of(weights, &self.languages()?, self.lexicons()?, learner)
+    }
+
+    /// A keyboard with those of these words that can be read. What cannot is named on standard error, stays as it is and is done
+    /// without: a person who types has a keyboard all the same.
+    pub fn keyboard_that_works(&self) -> Result<Keyboard> {
+        let lexicons: Vec<_> = self.files()?.iter().map(|path| if_readable(open_list(path))).collect();
+        let mut languages = self.languages()?;
+        if languages.len() == lexicons.len() && languages.len() > 1 {
+            let mut readable = lexicons.iter().map(Option::is_some);
+            languages.retain(|_| readable.next().unwrap_or(true));
+        }
+        let learner = self.learned.as_deref().and_then(|path| if_readable(open_learned(path)));
+        self.keyboard_of(Weights::default(), &languages, lexicons.into_iter().flatten().collect(), learner)
+    }
+
+    fn keyboard_of(
+        &self,
+        weights: Weights,
+        languages: &[&str],
+        lexicons: Vec<Arc<Lexicon>>,
+        learner: Option<Learner>,
+    ) -> Result<Keyboard> {
+        let options = Options { offensive: self.offensive, weights, ..Options::messages(languages) };
         let mut keyboard = Keyboard::new(options);
-        let lexicons = self.lexicons()?;
         if !lexicons.is_empty() {
             keyboard = keyboard.with_lexicons(lexicons, self.layout()?);
         }
-        match &self.learned {
-            Some(path) => Ok(keyboard.with_learner(Learner::open(path, None).map_err(failed)?)),
-            None => Ok(keyboard),
-        }
+        Ok(match learner {
+            Some(learner) => keyboard.with_learner(learner),
+            None => keyboard,
+        })
     }
 
     /// The word lists; none if there are to be none, or the default one was never pulled.
     pub fn lexicons(&self) -> Result<Vec<Arc<Lexicon>>> {
-        let open = |path: &PathBuf| Lexicon::open(path).map(Arc::new).map_err(failed);
-        self.files()?.iter().map(open).collect()
+        self.files()?.iter().map(|path| open_list(path)).collect()
     }
 
     /// The languages of the primers.
@@ -137,6 +159,19 @@ impl WordArgs {
 /// The language of a word list. One of somebody's own is taken for English as far as nobody says otherwise.
 fn language_of(list: &str) -> &str {
     list.rsplit('-').next().filter(|name| !primer(name).is_empty()).unwrap_or(DEFAULT)
+}
+
+fn open_list(path: &Path) -> Result<Arc<Lexicon>> {
+    Lexicon::open(path).map(Arc::new).map_err(failed)
+}
+
+fn open_learned(path: &Path) -> Result<Learner> {
+    Learner::open(path, None).map_err(failed)
+}
+
+/// What was opened; else it is said why not.
+fn if_readable<T>(opened: Result<T>) -> Option<T> {
+    opened.inspect_err(|why| note(&format!("{why}\ntyping goes on without it"))).ok()
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

@@ -40,7 +40,7 @@ fn what_was_made_is_checked_with_the_public_key_alone() {
         assert!(err.starts_with("error: ") && err.contains(why) && err.lines().count() == 1, "{args}: {err}");
     };
     let other = manifest(&place, "key other").0;
-    refused(&format!("check model --manifest made --public-key {other}").trim_end(), "none of the given keys");
+    refused(format!("check model --manifest made --public-key {other}").trim_end(), "none of the given keys");
     refused(&format!("check made --manifest made --public-key {public}"), "instead of 5000000");
     refused(&format!("check model --manifest model --public-key {public}"), "cannot use the manifest");
     let mut changed = model;

@@ -207,13 +207,40 @@ fn a_killed_keyboard_has_kept_what_it_confirmed() {
 }
 
 #[test]
-fn a_damaged_file_of_learned_words_is_named_and_left_as_it_is() {
+fn typing_goes_on_without_a_damaged_file_which_is_named_and_left_as_it_is() {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("learned");
-    fs::write(&file, "this is no store").unwrap();
-    let error = fails(&nibble(&["keyboard", "--jsonl", "--learned", file.to_str().unwrap()]).output().unwrap());
-    assert!(error.contains("learned") && error.contains("Delete it"), "{error}");
-    assert_eq!(fs::read(&file).unwrap(), b"this is no store");
+    let damaged = |name: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, "this is no store").unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let (learned, list) = (damaged("learned"), damaged("words.fst"));
+    let lines = [
+        object!({ "context": "See you ", "typed": "tomor" }),
+        object!({ "context": "See you ", "typed": "tomorow" }),
+        object!({ "event": "committed", "context": "See you ", "word": "Zorblatt" }),
+    ];
+    let type_with = |lexicon: &str| {
+        let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+        let output =
+            feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", lexicon, "--learned", &learned]), text.as_bytes());
+        let answers: Vec<Value> = success(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(words(&answers[0]).contains(&"tomorrow".to_owned()), "the model is there: {answers:?}");
+        assert_eq!(answers[2]["words"], 1, "it is learned until the end");
+        (answers[1]["autocorrect"].clone(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (autocorrect, said) = type_with("en");
+    assert_eq!(autocorrect, "tomorrow");
+    assert!(said.contains("learned") && said.contains("goes on without it") && !said.contains("words.fst"), "{said}");
+    let (autocorrect, said) = type_with(&list);
+    assert_eq!(autocorrect, Value::Null, "nobody knows the words");
+    assert!(said.contains("words.fst") && said.contains("learned"), "{said}");
+    let (autocorrect, _) = type_with(&format!("{list},en"));
+    assert_eq!(autocorrect, "tomorrow", "the other list is there");
+    for file in [&learned, &list] {
+        assert_eq!(fs::read(file).unwrap(), b"this is no store");
+    }
 }
 
 /// Of each (context, typed, meant): what was typed, what the keyboard answers, and what was meant.
@@ -352,6 +379,7 @@ fn words_addresses_and_code_are_never_changed() {
         ("what is ", "its"),
         ("I will ask ", "Micheal"),
         ("of the ", "will"),
+        ("dat is ", "kot"),
     ];
     for (answer, (_, typed)) in keyboard_answers(&cases).iter().zip(cases) {
         assert_eq!(answer["autocorrect"], Value::Null, "{typed}");

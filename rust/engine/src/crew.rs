@@ -31,7 +31,7 @@ impl Threads {
     }
 
     /// The threads that a pool needs.
-    fn most(self) -> usize {
+    pub(crate) fn most(self) -> usize {
         self.prefill.max(self.decode)
     }
 }

@@ -171,6 +171,14 @@ pub enum Error {
         /// Elements of a head.
         head_dim: usize,
     },
+    /// The system has no room for a session.
+    #[error(
+        "the session takes {needed} bytes, and the system does not give that much; open it with a smaller context, or close others"
+    )]
+    OutOfMemory {
+        /// Bytes that the session takes.
+        needed: u64,
+    },
     /// A call was stopped through its cancel token; the session is at its last whole token.
     #[error("cancelled")]
     Cancelled,

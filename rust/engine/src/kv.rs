@@ -9,6 +9,7 @@ use std::ops::Range;
 use arrayvec::ArrayVec;
 use nibble_kernels::{KvFormat, Segments};
 
+use crate::mmap::zeros;
 use crate::{Config, SessionOptions, TokenId};
 
 /// What one row of a batch may see.
@@ -37,9 +38,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// An empty tree with the memory for so many nodes, each with a hidden state of `width` numbers.
-    pub fn new(nodes: usize, width: usize) -> Self {
-        Self { width, hidden: Vec::with_capacity(nodes * width), ..Self::default() }
+    /// An empty tree with the memory for so many nodes, each with a hidden state of `width` numbers; `None` where there is not
+    /// that much.
+    pub fn new(nodes: usize, width: usize) -> Option<Self> {
+        let mut hidden = Vec::new();
+        hidden.try_reserve_exact(nodes.checked_mul(width)?).ok()?;
+        Some(Self { width, hidden, ..Self::default() })
     }
 
     /// Bytes that the hidden states take when the tree is full.
@@ -161,9 +165,14 @@ impl Shape {
         self.format.row(self.head_dim).unwrap_or(self.head_dim)
     }
 
+    /// Elements of the keys, and as many of the values.
+    fn elements(&self) -> usize {
+        self.kept().saturating_add(self.nodes).saturating_mul(self.heads * self.row())
+    }
+
     /// Bytes of all rows.
     pub fn memory(&self) -> usize {
-        2 * size_of::<u16>() * self.heads * (self.kept() + self.nodes) * self.row()
+        self.elements().saturating_mul(2 * size_of::<u16>())
     }
 }
 
@@ -224,9 +233,15 @@ pub(crate) enum Half {
 }
 
 impl LayerCache {
-    pub fn new(shape: Shape) -> Self {
-        let rows = || vec![0; shape.heads * (shape.kept() + shape.nodes) * shape.row()];
-        Self { keys: rows(), values: rows(), shape, oldest: 0 }
+    /// An empty cache; `None` where there is no memory for it.
+    pub fn new(shape: Shape) -> Option<Self> {
+        let (keys, values) = (zeros(shape.elements())?, zeros(shape.elements())?);
+        Some(Self { keys, values, shape, oldest: 0 })
+    }
+
+    /// Bytes that are reserved.
+    pub fn memory(&self) -> usize {
+        size_of_val(&self.keys[..]) + size_of_val(&self.values[..])
     }
 
     pub fn shape(&self) -> &Shape {
@@ -392,7 +407,7 @@ mod tests {
 
     /// A layer whose key rows hold their own number, so that segments show which rows they are.
     fn numbered(context: usize, nodes: usize, window: Option<usize>) -> LayerCache {
-        let mut cache = LayerCache::new(shape(context, nodes, window));
+        let mut cache = LayerCache::new(shape(context, nodes, window)).unwrap();
         (0..context).for_each(|position| write(&mut cache, Slot::Prefix(position), position));
         (0..nodes).for_each(|node| write(&mut cache, Slot::Node(node), context + node));
         cache
@@ -445,9 +460,10 @@ mod tests {
     #[test]
     fn a_sliding_layer_goes_round_its_memory() {
         let (window, tree) = (5, Tree::default());
-        let mut cache = LayerCache::new(shape(2000, 0, Some(window)));
+        let mut cache = LayerCache::new(shape(2000, 0, Some(window))).unwrap();
         assert_eq!(cache.shape.kept(), window + SLACK);
-        assert!(cache.shape.memory() < shape(2000, 0, None).memory() / 7);
+        assert_eq!(cache.memory(), cache.shape.memory());
+        assert!(cache.memory() < shape(2000, 0, None).memory() / 7);
         for chunk in (0..2000).step_by(4) {
             (chunk..chunk + 4).for_each(|position| write(&mut cache, Slot::Prefix(position), position));
             let slots = [0, 1, 2, 3].map(|i| Slot::Prefix(chunk + i));

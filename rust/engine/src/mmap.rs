@@ -1,7 +1,8 @@
-//! Files mapped read-only, and the tables that live in them.
+//! Files mapped read-only, the tables that live in them, and memory that the system has yet to give.
 //!
 //! The one module of model files with `unsafe` in it: everything above sees slices.
 
+use std::alloc::{Layout, alloc_zeroed};
 use std::any::Any;
 use std::fs::File;
 use std::marker::PhantomData;
@@ -126,6 +127,21 @@ fn whole(mapped: &MappedFile, path: &Path) -> Result<Table<u8>> {
     })
 }
 
+/// `len` zeros, of which only what is written to takes memory; `None` where the system has no room for them.
+pub(crate) fn zeros<T: Plain>(len: usize) -> Option<Vec<T>> {
+    let layout = Layout::array::<T>(len).ok()?;
+    if layout.size() == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: the layout has a size.
+    let start = unsafe { alloc_zeroed(layout) }.cast::<T>();
+    if start.is_null() {
+        return None;
+    }
+    // SAFETY: the allocator that a `Vec` uses gave these bytes for an array of `len` items just now, and zeros are values of `T`.
+    Some(unsafe { Vec::from_raw_parts(start, len, len) })
+}
+
 /// Types of which every bit pattern is a value.
 ///
 /// # Safety
@@ -133,6 +149,8 @@ fn whole(mapped: &MappedFile, path: &Path) -> Result<Table<u8>> {
 pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 // SAFETY: every bit pattern is a `u8`.
 unsafe impl Plain for u8 {}
+// SAFETY: every bit pattern is a `u16`.
+unsafe impl Plain for u16 {}
 // SAFETY: every bit pattern is a `u32`.
 unsafe impl Plain for u32 {}
 // SAFETY: every bit pattern is an `f32`.
@@ -236,6 +254,14 @@ mod tests {
             let error = MappedFile::part(file.as_file(), file.path(), part).err().unwrap().to_string();
             assert!(error.contains("is not within its 400000 bytes"), "{error}");
         }
+    }
+
+    #[test]
+    fn zeros_are_given_or_refused() {
+        assert_eq!(zeros::<u16>(3), Some(vec![0; 3]));
+        assert_eq!(zeros::<f32>(0), Some(Vec::new()));
+        assert_eq!(zeros::<f32>(isize::MAX as usize / 4), None, "more than there is of addresses");
+        assert_eq!(zeros::<f32>(usize::MAX), None, "more than can be counted");
     }
 
     #[test]

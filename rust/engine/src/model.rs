@@ -183,10 +183,20 @@ impl Model {
         MemoryPlan::new(&self.0.config, self.0.length, context, kv_format)
     }
 
+    /// Bytes that a session with these options writes to at most, as [`Session::memory`] has them once it is open. Nothing is
+    /// reserved.
+    ///
+    /// # Errors
+    /// As [`Model::session`], but for [`Error::OutOfMemory`].
+    pub fn session_memory(&self, options: &SessionOptions) -> Result<u64> {
+        Session::memory_needed(self, options)
+    }
+
     /// A new timeline over this model. Sessions share the weights and nothing else; each has its own cache and threads.
     ///
     /// # Errors
-    /// [`Error::TierUnavailable`](crate::Error::TierUnavailable) when the options force kernels that this CPU cannot run.
+    /// [`Error::TierUnavailable`] when the options force kernels that this CPU cannot run, [`Error::KvFormatUnavailable`] when they
+    /// ask for keys and values in Q8_0 that the heads do not divide into, [`Error::OutOfMemory`] when the system has no room for it.
     pub fn session(&self, options: SessionOptions) -> Result<Session> {
         Session::new(self.clone(), options)
     }

@@ -1,6 +1,7 @@
 //! The angles of rotary position embedding (Su et al. 2021, arXiv 2104.09864) for the rows of a batch.
 
 use crate::Config;
+use crate::mmap::zeros;
 
 /// Cosines and sines for every row of a batch and every base that the model's layers use.
 pub(crate) struct Rotations {
@@ -17,20 +18,19 @@ struct Rotation {
 }
 
 impl Rotations {
-    /// Room for `rows` rows. `factors`, `[pairs]`, divide the frequencies of every base where the model file has them.
-    pub fn new(config: &Config, factors: Option<&[f32]>, rows: usize) -> Self {
+    /// Room for `rows` rows; `None` where there is no memory for them. `factors`, `[pairs]`, divide the frequencies of every base
+    /// where the model file has them.
+    pub fn new(config: &Config, factors: Option<&[f32]>, rows: usize) -> Option<Self> {
         let pairs = config.rope_dimensions / 2;
-        let rotation = |rope: &crate::config::Rope| Rotation {
-            frequencies: (0..pairs)
-                .map(|i| {
-                    let frequency = f64::from(rope.base).powf(-(i as f64) / pairs as f64) / f64::from(rope.scale);
-                    frequency / factors.map_or(1.0, |factors| f64::from(factors[i]))
-                })
-                .collect(),
-            cos: vec![0.0; rows * pairs],
-            sin: vec![0.0; rows * pairs],
+        let rotation = |rope: &crate::config::Rope| {
+            let frequency = |i: usize| {
+                let frequency = f64::from(rope.base).powf(-(i as f64) / pairs as f64) / f64::from(rope.scale);
+                frequency / factors.map_or(1.0, |factors| f64::from(factors[i]))
+            };
+            let angles = || zeros(rows.checked_mul(pairs)?);
+            Some(Rotation { frequencies: (0..pairs).map(frequency).collect(), cos: angles()?, sin: angles()? })
         };
-        Self { bases: config.ropes.iter().map(rotation).collect(), pairs }
+        Some(Self { bases: config.ropes.iter().map(rotation).collect::<Option<_>>()?, pairs })
     }
 
     /// Bytes of the angles of the largest batch.

@@ -5,6 +5,8 @@
 //! goes on along one of them finds it computed.
 
 use std::{
+    fs::File,
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -20,9 +22,10 @@ use crate::{
     crew::{Crew, Threads},
     head::best_of,
     kv::{MAX_DEPTH, Slot},
+    mmap::MappedFile,
     snapshot,
     threads::Priority,
-    transformer::{Row, Transformer, Want},
+    transformer::{Row, Transformer, Want, memory_of},
     turns::{self, Turn},
 };
 
@@ -122,8 +125,16 @@ pub struct Session {
     cancel: CancelToken,
 }
 
-impl Session {
-    pub(crate) fn new(model: Model, mut options: SessionOptions) -> Result<Self> {
+/// What the options of a session come to, over a model and on this machine.
+struct Setup {
+    options: SessionOptions,
+    kernels: &'static Kernels,
+    cores: Cores,
+    threads: Threads,
+}
+
+impl Setup {
+    fn new(model: &Model, mut options: SessionOptions) -> Result<Self> {
         let config = model.config();
         options.context = options.context.clamp(1, config.context_length);
         options.prefill_chunk = options.prefill_chunk.clamp(1, options.context);
@@ -137,12 +148,31 @@ impl Session {
         let cores = Cores::here();
         let threads = match (options.threads, options.priority) {
             (0, Priority::Background) => Threads::both(1),
-            (0, Priority::Interactive | Priority::Keystroke) => calibration::recall(&model, &cores, kernels.tier())
+            (0, Priority::Interactive | Priority::Keystroke) => calibration::recall(model, &cores, kernels.tier())
                 .unwrap_or_else(|| default_threads(config, cores.count)),
             (threads, _) => Threads::both(threads),
         };
-        let crew = Crew::new(kernels, threads, cores.placement(options.priority), model.length());
-        let transformer = Transformer::new(&model, crew, &options);
+        Ok(Self { options, kernels, cores, threads })
+    }
+
+    /// As [`Session::memory`], before there is a session.
+    fn memory(&self, config: &Config) -> u64 {
+        memory_of(config, &self.options, self.threads.most()).saturating_add(logits_of(config))
+    }
+}
+
+/// Bytes of the logits of one position.
+fn logits_of(config: &Config) -> u64 {
+    (size_of::<f32>() * config.vocabulary) as u64
+}
+
+impl Session {
+    pub(crate) fn new(model: Model, options: SessionOptions) -> Result<Self> {
+        let setup = Setup::new(&model, options)?;
+        let needed = setup.memory(model.config());
+        let Setup { options, kernels, cores, threads } = setup;
+        let crew = || Crew::new(kernels, threads, cores.placement(options.priority), model.length());
+        let transformer = Transformer::new(&model, &options, crew).ok_or(Error::OutOfMemory { needed })?;
         Ok(Self {
             model,
             transformer,
@@ -157,11 +187,16 @@ impl Session {
         })
     }
 
+    /// As [`Model::session_memory`].
+    pub(crate) fn memory_needed(model: &Model, options: &SessionOptions) -> Result<u64> {
+        Ok(Setup::new(model, options.clone())?.memory(model.config()))
+    }
+
     /// Bytes that this session writes to at most: its KV cache when context and tree are full, the buffers of the
     /// largest batch, and the logits of one position. Each further row of a [`grow`](LanguageModel::grow) whose
     /// logits are kept adds four bytes per token of the vocabulary.
     pub fn memory(&self) -> u64 {
-        (self.transformer.memory() + size_of::<f32>() * self.model.config().vocabulary) as u64
+        self.transformer.memory() as u64 + logits_of(self.model.config())
     }
 
     /// The model that this session runs.
@@ -236,8 +271,21 @@ impl Session {
     /// [`Error::UnfitSnapshot`] for a file that is damaged, of another version, model or format of keys and values, or longer than
     /// the context, [`Error::Io`] for one that cannot be read; the session is as it was.
     pub fn restore(&mut self, path: &Path) -> Result<usize> {
+        self.restore_from(&snapshot::map(path)?, path)
+    }
+
+    /// As [`restore`](Self::restore), from a part of another file: of an app's package, where the snapshot is stored uncompressed.
+    /// `name` is what it is called in errors.
+    ///
+    /// # Errors
+    /// As `restore`; [`Error::UnfitSnapshot`] too where the part is not within the file.
+    pub fn restore_part(&mut self, file: &File, part: Range<u64>, name: &Path) -> Result<usize> {
+        self.restore_from(&snapshot::map_part(file, part, name)?, name)
+    }
+
+    fn restore_from(&mut self, map: &MappedFile, name: &Path) -> Result<usize> {
         let owner = snapshot::Owner::new(&self.model, &self.options);
-        let timeline = snapshot::restore(path, &owner, self.transformer.caches_mut())?;
+        let timeline = snapshot::restore(map, name, &owner, self.transformer.caches_mut())?;
         (self.tokens, self.hidden) = (timeline.tokens, timeline.hidden);
         self.last.clear();
         self.transformer.tree.clear();

@@ -12,6 +12,7 @@
 //! over before all of it was checked.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use nibble_kernels::KvFormat;
@@ -115,11 +116,23 @@ impl Writer {
     }
 }
 
-/// Reads the snapshot at `path` into `caches`, which are written to only if it fits.
-pub(crate) fn restore(path: &Path, owner: &Owner, caches: &mut [LayerCache]) -> Result<Timeline> {
+/// Maps the snapshot at `path`.
+pub(crate) fn map(path: &Path) -> Result<MappedFile> {
     let file = File::open(path).map_err(|source| Error::Io { doing: "open", path: path.to_owned(), source })?;
-    let map = MappedFile::new(&file, path)?;
-    read(&map, owner, caches).map_err(|why| Error::UnfitSnapshot { path: path.to_owned(), why })
+    MappedFile::new(&file, path)
+}
+
+/// Maps the snapshot that is a part of another file.
+pub(crate) fn map_part(file: &File, part: Range<u64>, name: &Path) -> Result<MappedFile> {
+    MappedFile::part(file, name, part).map_err(|error| match error {
+        Error::BadModelFile { path, why } => Error::UnfitSnapshot { path, why },
+        error => error,
+    })
+}
+
+/// Reads a snapshot, which is called `name` in errors, into `caches`, which are written to only if it fits.
+pub(crate) fn restore(map: &MappedFile, name: &Path, owner: &Owner, caches: &mut [LayerCache]) -> Result<Timeline> {
+    read(map, owner, caches).map_err(|why| Error::UnfitSnapshot { path: name.to_owned(), why })
 }
 
 /// As [`restore`]; says in words what does not fit.

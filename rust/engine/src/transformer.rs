@@ -17,6 +17,7 @@ use crate::{
     crew::{Crew, MAX_SHARES, Quantized, Threads},
     head::{self, Candidate, Head},
     kv::{self, Half, LayerCache, MAX_DEPTH, MAX_TOGETHER, Slot, Tree},
+    mmap::zeros,
     rope::Rotations,
     threads::{MAX_THREADS, Priority},
     turns,
@@ -69,37 +70,63 @@ struct Buffers {
     scratch: Vec<Vec<f32>>,
 }
 
+/// Numbers that attention needs for each thread.
+fn scratch_of(c: &Config, options: &SessionOptions) -> usize {
+    let together = options.prefill_chunk.min(MAX_TOGETHER);
+    Attention::scratch(together, c.heads / c.kv_heads, c.head_dim, options.context.saturating_add(MAX_DEPTH))
+}
+
+/// Bytes of the widest input of a batch, quantized, of `width` numbers in all.
+fn quantized_of(width: usize) -> usize {
+    Activations::bytes(ActivationKind::Q8, 1, width)
+}
+
+/// What [`Transformer::memory`] will be, on `threads` threads.
+pub(crate) fn memory_of(c: &Config, options: &SessionOptions, threads: usize) -> u64 {
+    let (attended, keys) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+    let rotations = c.ropes.len() * 2 * (c.rope_dimensions / 2);
+    let row = 3 * c.embedding + 2 * attended + 2 * keys + 2 * c.feed_forward + rotations;
+    let caches = c.layers.iter().map(|layer| kv::Shape::new(c, options, layer.window).memory() as u64);
+    let rows = options.prefill_chunk;
+    let floats = (rows as u64)
+        .saturating_mul(row as u64)
+        .saturating_add((options.max_nodes as u64).saturating_mul(c.embedding as u64))
+        .saturating_add((scratch_of(c, options) as u64).saturating_mul(threads.clamp(1, MAX_THREADS) as u64));
+    let quantized = quantized_of(rows.saturating_mul(attended.max(c.feed_forward).max(c.embedding))) as u64;
+    caches.fold(floats.saturating_mul(4), u64::saturating_add).saturating_add(quantized)
+}
+
 impl Transformer {
-    pub fn new(model: &Model, crew: Crew, options: &SessionOptions) -> Self {
+    /// Reserves the memory and starts `crew`; `None` where there is not that much memory.
+    pub fn new(model: &Model, options: &SessionOptions, crew: impl FnOnce() -> Crew) -> Option<Self> {
         let c = model.config();
         let rows = options.prefill_chunk;
         let layers = c.layers.iter().map(|layer| LayerCache::new(kv::Shape::new(c, options, layer.window)));
-        let buffer = |width: usize| vec![0.0; rows * width];
-        let together = rows.min(MAX_TOGETHER);
-        let scratch = Attention::scratch(together, c.heads / c.kv_heads, c.head_dim, options.context + MAX_DEPTH);
-        Self {
-            layers: layers.collect(),
-            tree: Tree::new(options.max_nodes, c.embedding),
+        let buffer = |width: usize| zeros(rows.checked_mul(width)?);
+        let mut room_of_rows = Vec::new();
+        room_of_rows.try_reserve_exact(rows).ok()?;
+        Some(Self {
+            layers: layers.collect::<Option<_>>()?,
+            tree: Tree::new(options.max_nodes, c.embedding)?,
             buffers: Buffers {
-                rows: Vec::with_capacity(rows),
-                rotations: Rotations::new(c, model.weights().rope_factors(), rows),
-                x: buffer(c.embedding),
-                branch: buffer(c.embedding),
-                normed: buffer(c.embedding),
-                q: buffer(c.heads * c.head_dim),
-                k: buffer(c.kv_heads * c.head_dim),
-                v: buffer(c.kv_heads * c.head_dim),
-                attended: buffer(c.heads * c.head_dim),
-                gate: buffer(c.feed_forward),
-                up: buffer(c.feed_forward),
+                rows: room_of_rows,
+                rotations: Rotations::new(c, model.weights().rope_factors(), rows)?,
+                x: buffer(c.embedding)?,
+                branch: buffer(c.embedding)?,
+                normed: buffer(c.embedding)?,
+                q: buffer(c.heads * c.head_dim)?,
+                k: buffer(c.kv_heads * c.head_dim)?,
+                v: buffer(c.kv_heads * c.head_dim)?,
+                attended: buffer(c.heads * c.head_dim)?,
+                gate: buffer(c.feed_forward)?,
+                up: buffer(c.feed_forward)?,
                 quantized: Quantized::default(),
-                // One by one: a clone would touch the memory.
-                scratch: (0..MAX_THREADS).map(|_| vec![0.0; scratch]).collect(),
+                scratch: (0..MAX_THREADS).map(|_| zeros(scratch_of(c, options))).collect::<Option<_>>()?,
             },
-            crew,
+            crew: crew(),
             head: Head::default(),
             priority: options.priority,
-        }
+        })
     }
 
     /// Bytes that the caches, when they are full, and the buffers of the largest batch take.
@@ -108,9 +135,8 @@ impl Transformer {
         let scratch = b.scratch.iter().take(self.crew.pool.size());
         let floats =
             [&b.x, &b.branch, &b.normed, &b.q, &b.k, &b.v, &b.attended, &b.gate, &b.up].into_iter().chain(scratch);
-        let widest = b.attended.len().max(b.gate.len()).max(b.x.len());
-        let quantized = Activations::bytes(ActivationKind::Q8, 1, widest.next_multiple_of(32));
-        let caches: usize = self.layers.iter().map(|layer| layer.shape().memory()).sum();
+        let quantized = quantized_of(b.attended.len().max(b.gate.len()).max(b.x.len()));
+        let caches: usize = self.layers.iter().map(LayerCache::memory).sum();
         caches + self.tree.memory() + 4 * floats.map(Vec::len).sum::<usize>() + b.rotations.memory() + quantized
     }
 

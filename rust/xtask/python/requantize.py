@@ -12,16 +12,18 @@ import sys
 
 import llama_cpp
 
+import progress
+
 
 @llama_cpp.llama_log_callback
-def progress(level, text, user_data):
+def log(level, text, user_data):
     """Of all that llama.cpp tells about every tensor, which one of how many it is at."""
     if at := re.match(rb"\[ *(\d+)/ *(\d+)\]", text):
-        print(f"\rquantizing tensor {int(at[1])} of {int(at[2])}", end="", file=sys.stderr)
+        progress.show(f"quantizing tensor {int(at[1])} of {int(at[2])}")
 
 
 def main():
-    llama_cpp.llama_log_set(progress, None)
+    llama_cpp.llama_log_set(log, None)
     source, form, target = sys.argv[1:]
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{form}")
@@ -30,7 +32,7 @@ def main():
     part = f"{target}.part"
     if llama_cpp.llama_model_quantize(source.encode(), part.encode(), ctypes.byref(params)) != 0:
         raise SystemExit(f"llama.cpp cannot quantize {source}")
-    print(file=sys.stderr)
+    progress.end()
     os.replace(part, target)
 
 

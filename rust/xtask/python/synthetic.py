@@ -15,6 +15,8 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 
+import progress
+
 # Layers, width, feed-forward width, heads, heads for keys and values, width of a head, tokens; the published configurations.
 SHAPES = {
     "llama-1b": ("llama", "llama-bpe", 16, 2048, 8192, 32, 8, 64, 128256),
@@ -161,8 +163,8 @@ def main():
         data = values(random, dimensions, kind, name)
         writer.write_tensor_data(data)
         done += data.nbytes
-        print(f"\rwriting {os.path.basename(target)}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end="", file=sys.stderr)
-    print(file=sys.stderr)
+        progress.show(f"writing {os.path.basename(target)}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+    progress.end()
     writer.close()
     os.replace(part, target)
 

@@ -1,13 +1,16 @@
 //! `cargo xtask arm-report`: what the kernels take on a phone's processor, as far as it can be told without one.
 //!
 //! Instructions are counted. Cycles are those that LLVM's models of the processors give the blocks of instructions that ran,
-//! each as if it were repeated. Tokens per second are what cycles and memory allow at best: nothing waits, and nothing but
-//! matrix products takes time.
+//! each as if it were repeated. Tokens per second are what cycles, memory and barriers allow at best: nothing but matrix products
+//! takes time.
+
+mod phones;
 
 use crate::counts::{self, Count, Counts, FORMATS, PROMPT};
 use crate::setup::{self, LINUX, Need};
 use crate::shell::{self, Result, root};
 use crate::table;
+use phones::CORES;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -31,37 +34,6 @@ const LLVM: u32 = 17;
 /// Blocks with a smaller share of a kernel's instructions are left out of the cycles: ends of loops, calls.
 const SMALL: f64 = 0.005;
 
-/// A kind of phone: its big cores, of which two work, and the rate at which they read memory together.
-struct Phone {
-    name: &'static str,
-    processor: &'static str,
-    tier: &'static str,
-    gigahertz: f64,
-    gigabytes: f64,
-}
-
-const CORES: f64 = 2.0;
-
-const PHONES: [Phone; 3] = [
-    Phone { name: "flagship", processor: "neoverse-v2", tier: "neon-i8mm", gigahertz: 3.2, gigabytes: 50.0 },
-    Phone { name: "upper middle", processor: "neoverse-n2", tier: "neon-i8mm", gigahertz: 2.6, gigabytes: 28.0 },
-    Phone { name: "Cortex-A76", processor: "neoverse-n1", tier: "neon-dot", gigahertz: 2.2, gigabytes: 11.0 },
-];
-
-/// A model: its bytes, the multiplications of a token in its layers and their format, and those of its Q8_0 head.
-struct Model {
-    name: &'static str,
-    bytes: f64,
-    format: &'static str,
-    layers: f64,
-    head: f64,
-}
-
-const MODELS: [Model; 2] = [
-    Model { name: "SmolLM2-135M Q4_1", bytes: 98e6, format: "Q4_1", layers: 106e6, head: 28e6 },
-    Model { name: "Gemma-3-270M Q4_K_M", bytes: 253e6, format: "Q5_0", layers: 100e6, head: 168e6 },
-];
-
 /// Counts, compares with what is reachable, and predicts.
 pub fn run(options: &Options) -> Result<()> {
     let unmet = setup::ensure(&NEEDS);
@@ -70,7 +42,10 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let counts = counts::measure()?;
     println!("\nInstructions per 256 multiplications, by tier and tokens\n\n{}", counts::render(&counts));
-    println!("The same beside what is reachable\n\n{}", table::render(&comparison(&counts, &Counts::reachable()?)));
+    println!(
+        "The same without prefetches, beside what is reachable\n\n{}",
+        table::render(&comparison(&counts, &Counts::reachable()?))
+    );
     let cycles = match tools() {
         Ok(tools) => {
             let cycles = Cycles::of(&tools, &counts)?;
@@ -83,13 +58,14 @@ pub fn run(options: &Options) -> Result<()> {
         }
     };
     println!(
-        "Tokens per second at best, on {CORES} big cores\n\n{}",
-        table::render(&predictions(&counts, cycles.as_ref()))
+        "Tokens per second at best, on {CORES} big cores, all logits\n\n{}",
+        table::render(&phones::predictions(&counts, cycles.as_ref()))
     );
+    println!("What others have published, tokens per second, CPU\n\n{}", table::render(&phones::published()));
     if options.write { counts::write(&counts) } else { Ok(()) }
 }
 
-/// For each format the counts that have a reachable figure, and that figure.
+/// For each format the counts, without prefetches, that have a reachable figure, and that figure.
 fn comparison(counts: &[Count], reachable: &Counts) -> Vec<Vec<String>> {
     let columns = [
         ("GEMV neon-dot", "neon-dot", 1),
@@ -99,7 +75,7 @@ fn comparison(counts: &[Count], reachable: &Counts) -> Vec<Vec<String>> {
     let heading = std::iter::once("format").chain(columns.iter().flat_map(|(name, ..)| [*name, "reachable"]));
     let row = |format: &str| {
         let cells = columns.iter().flat_map(|&(name, tier, tokens)| {
-            let now = find(counts, format, tier, tokens).map(|(_, count)| count.instructions());
+            let now = find(counts, format, tier, tokens).map(|(_, count)| count.arithmetic());
             let number = |number: Option<f64>, digits| number.map_or("-".to_owned(), |n| format!("{n:.digits$}"));
             [number(now, 1), number(reachable.at(format, name), 0)]
         });
@@ -241,40 +217,6 @@ fn simulate(tools: &Tools, processor: &str, code: &str, regions: usize) -> Resul
     }
 }
 
-/// Decode and prefill of each model on each phone: a token takes as long as its cycles or its bytes, whichever is longer.
-fn predictions(counts: &[Count], cycles: Option<&Cycles>) -> Vec<Vec<String>> {
-    let heading = ["model", "phone", "decode", "limited by", "prefill", "limited by"].map(str::to_owned).to_vec();
-    let mut rows = vec![heading];
-    for model in MODELS {
-        for phone in PHONES {
-            let seconds = |format: &str, tokens: usize, multiplications: f64| {
-                let (count, _) = find(counts, format, phone.tier, tokens)?;
-                let cycles = cycles?.at(phone.processor, count) * multiplications / 256.0;
-                Some(cycles / (phone.gigahertz * 1e9 * CORES))
-            };
-            let reading = model.bytes / (phone.gigabytes * 1e9);
-            let layers = seconds(model.format, 1, model.layers);
-            let decode = layers.zip(seconds("Q8_0", 1, model.head)).map(|(layers, head)| layers + head);
-            // The head is computed for the last token alone.
-            let prefill = seconds(model.format, PROMPT, model.layers);
-            let mut row = vec![model.name.to_owned(), phone.name.to_owned()];
-            row.extend(prediction(reading, decode));
-            // Without cycles nothing would be said: memory does not limit a prefill.
-            let unknown = ["-", "-"].map(str::to_owned);
-            row.extend(prefill.map_or(unknown, |prefill| prediction(reading / PROMPT as f64, Some(prefill))));
-            rows.push(row);
-        }
-    }
-    rows
-}
-
-/// Tokens per second, and what keeps them from being more; no cycles, no limit by them.
-fn prediction(reading: f64, computing: Option<f64>) -> [String; 2] {
-    let longest = reading.max(computing.unwrap_or(0.0));
-    let limit = if longest == reading { "memory" } else { "cycles" };
-    [format!("{:.0}", 1.0 / longest), limit.to_owned()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,19 +226,5 @@ mod tests {
         assert_eq!(llvm_version("Debian LLVM version 14.0.6\n  Optimized build."), Some(14));
         assert_eq!(llvm_version("LLVM (http://llvm.org/):\n  LLVM version 19.1.7\n"), Some(19));
         assert_eq!(llvm_version("clang"), None);
-    }
-
-    #[test]
-    fn the_longer_of_reading_and_computing_counts() {
-        assert_eq!(prediction(0.01, Some(0.02)), ["50", "cycles"]);
-        assert_eq!(prediction(0.01, Some(0.005)), ["100", "memory"]);
-        assert_eq!(prediction(0.01, None), ["100", "memory"]);
-    }
-
-    #[test]
-    fn without_cycles_memory_sets_the_limit() {
-        let rows = predictions(&[], None);
-        assert_eq!(rows.len(), 1 + MODELS.len() * PHONES.len());
-        assert_eq!(rows[1][2..], ["510", "memory", "-", "-"]);
     }
 }

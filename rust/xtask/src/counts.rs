@@ -66,6 +66,22 @@ impl Count {
     pub fn instructions(&self) -> f64 {
         self.blocks.iter().map(|block| block.runs * block.words.len() as f64).sum()
     }
+
+    /// Those of them that only ask for what is needed later.
+    fn prefetches(&self) -> f64 {
+        let prefetches = |block: &Block| block.words.iter().filter(|&&word| is_prefetch(word)).count() as f64;
+        self.blocks.iter().map(|block| block.runs * prefetches(block)).sum()
+    }
+
+    /// What is to be held against [`Counts::reachable`], which is without prefetches.
+    pub fn arithmetic(&self) -> f64 {
+        self.instructions() - self.prefetches()
+    }
+}
+
+/// `PRFM` with an immediate offset (Arm Architecture Reference Manual, C6.2).
+fn is_prefetch(word: u32) -> bool {
+    word & 0xffc0_0000 == 0xf980_0000
 }
 
 /// The counts of every kernel.
@@ -298,6 +314,14 @@ mod tests {
         let grown = complaint(&of_length(103), Some(100.0)).unwrap();
         assert!(grown.contains("Q4_0 on neon-dot, 4 token(s)") && grown.contains("100.0 before"), "{grown}");
         assert!(complaint(&of_length(1), None).unwrap().contains("has no count"));
+    }
+
+    #[test]
+    fn prefetches_are_no_arithmetic() {
+        // prfm pldl1keep, [x8, #3072]; ldp q19, q20, [x8]
+        let block = Block { words: vec![0xf986_0100, 0xad40_5113], runs: 3.0 };
+        let count = Count { kernel: KERNEL, blocks: vec![block] };
+        assert_eq!((count.instructions(), count.arithmetic()), (6.0, 3.0));
     }
 
     #[test]

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 /// Packages and their versions.
 const REQUIREMENTS: &str = "rust/xtask/python/requirements.txt";
 
+/// llama.cpp is built for this processor, but without AMX, with which version 0.3.36 ends by SIGSEGV, and which is a matrix unit that no
+/// phone has.
+const WITHOUT_AMX: &str = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16";
+
 #[derive(clap::Args)]
 pub struct Python {
     /// A Python that has the packages of rust/xtask/python/requirements.txt; without it, one is set up under target/
@@ -32,7 +36,12 @@ fn set_up() -> Result<PathBuf> {
     }
     println!("setting up Python with llama.cpp in {}; building it takes some ten minutes", folder.display());
     shell::run(shell::command(system()?).args(["-m", "venv", "--clear"]).arg(&folder))?;
-    shell::run(shell::command(&interpreter).args(["-m", "pip", "install", "--requirement"]).arg(&wanted))?;
+    let mut install = shell::command(&interpreter);
+    install.args(["-m", "pip", "install", "--requirement"]).arg(&wanted);
+    if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        install.envs([("CFLAGS", WITHOUT_AMX), ("CXXFLAGS", WITHOUT_AMX)]);
+    }
+    shell::run(&mut install)?;
     fs::copy(&wanted, &installed).map_err(|error| format!("writing {}: {error}", installed.display()))?;
     Ok(interpreter)
 }

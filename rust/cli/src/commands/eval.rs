@@ -12,7 +12,9 @@ use std::time::Duration;
 use nibble_engine::SplitMix64;
 use nibble_tasks::keyboard::Keyboard;
 use nibble_tasks::keyboard::baseline::Baseline;
-use nibble_tasks::keyboard::evaluation::{Change, Evaluation, Message, Modelled, Predictor, Share, Typist};
+use nibble_tasks::keyboard::evaluation::{
+    Change, Corrections, Evaluation, GatePoint, Message, Modelled, Predictor, Share, Typist, precision_at,
+};
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::noise::Noise;
@@ -47,14 +49,16 @@ enum Task {
 FILE is a text file with a message a line, or JSON lines with a chat each: {\"turns\": [{\"who\", \"text\"}]}. Of a chat
 every turn is a message, typed after the turns before it.
 
-next word       the word is first, or among three, before its first letter is typed
+next word       the word is first, or among three, before its first letter is typed; behind a word: without the first word of
+                each message, of which the kebbie protocol does not ask
 completion      it is among three after so many letters, of the words that were not complete by then; with an error: after
                 three touches that do not spell how it begins
 autocorrection  every word is typed to its end by somebody who errs, and a space: of the words that are changed, the share
                 that become what was meant; of those with an error, the share that is mended; of those without, the
                 share that is changed
 keys saved      share of keys, where a word is taken as soon as that saves one
-first paint     what is there at once; refined: the answer that replaces it, measured from the same key
+first paint     what is there at once; refined: the answer that replaces it, measured from the same key; a strip with nothing
+                on it is no first paint without a forward pass
 calibration     mean distance of the probability that the first word claims from how often it is right
 memory          of the whole process, private and written to, when the last message was typed; where the system tells
 
@@ -124,6 +128,9 @@ struct KeyboardArgs {
     #[command(flatten)]
     model: ModelArgs,
 }
+
+/// At this recall the precision of autocorrection is told too, whatever odds the gate asks for.
+const RECALL: f64 = 0.65;
 
 /// What was found on the messages of one file.
 struct Found {
@@ -364,15 +371,25 @@ fn print(out: &mut dyn Write, found: &[Found], changes: bool) -> Result<()> {
         row("messages / words", format!("{} / {}", e.messages, e.next_word_top1.of));
         row("next word, first", share(e.next_word_top1));
         row("next word, among three", share(e.next_word_top3));
+        row("the same behind a word, as kebbie asks", e.next_word_behind.map(share).join(" / "));
         for (letters, &found) in (1..).zip(&e.completion_top3) {
             row(&format!("completion after {letters}, among three"), share(found));
         }
         if e.corrections.wrong + e.corrections.right > 0 {
             row("completion after 3 with an error, among three", share(e.noisy_top3));
             row("words with an error / without", format!("{} / {}", e.corrections.wrong, e.corrections.right));
-            row("autocorrection, precision", percent(e.corrections.precision()));
-            row("autocorrection, recall", percent(e.corrections.recall()));
-            row("words changed that were right", format!("{:.2} %", e.corrections.false_changes() * 100.0));
+            let kinds = [
+                ("of all words", &e.corrections, e.gate_curve()),
+                ("of words in the dictionary", &e.listed, e.gate_curve_of_listed()),
+            ];
+            for (kind, counts, curve) in kinds {
+                let of = |what: &str| format!("{what}, {kind}");
+                row(&of("autocorrection, precision"), percent(counts.precision()));
+                row(&of("autocorrection, recall"), percent(counts.recall()));
+                let at = precision_at(&curve, RECALL).map_or("not reached".to_owned(), percent);
+                row(&of(&format!("precision at recall {}", percent(RECALL))), at);
+                row(&of("changed that were right"), format!("{:.2} %", counts.false_changes() * 100.0));
+            }
         }
         row("keys saved", percent(e.keystroke_savings()));
         row("calibration error", format!("{:.3}", e.calibration_error()));
@@ -382,6 +399,7 @@ fn print(out: &mut dyn Write, found: &[Found], changes: bool) -> Result<()> {
         row("the word among that", share(e.shown_right));
         row("forward passes a key", format!("{:.2}", e.forward_passes as f64 / e.refined.len().max(1) as f64));
         row("first paint without one", share(e.instant));
+        row("first paint with nothing on it", share(e.blank));
         if let Some(memory) = memory {
             row("memory", bytes(*memory));
         }
@@ -464,15 +482,9 @@ fn figures(e: &Evaluation) -> Value {
         "next_word_top3": round(e.next_word_top3.ratio()),
         "completion_top3": e.completion_top3.map(|share| round(share.ratio())),
         "noisy_completion_top3": round(e.noisy_top3.ratio()),
-        "autocorrection": {
-            "precision": round(e.corrections.precision()), "recall": round(e.corrections.recall()),
-            "false_changes": round(e.corrections.false_changes()),
-            "wrong": e.corrections.wrong, "mended": e.corrections.mended, "missed": e.corrections.missed,
-            "right": e.corrections.right, "spoiled": e.corrections.spoiled,
-            "wrong_changes": e.wrong_changes().map(|change| json!({
-                "typed": change.typed, "word": change.word, "meant": change.meant, "odds": round(change.odds),
-            })).collect::<Vec<_>>(),
-        },
+        "next_word_behind_top1": round(e.next_word_behind[0].ratio()),
+        "next_word_behind_top3": round(e.next_word_behind[1].ratio()),
+        "autocorrection": autocorrection(e),
         "keystroke_savings": round(e.keystroke_savings()),
         "shown": round(e.shown.ratio()),
         "shown_right": round(e.shown_right.ratio()),
@@ -484,7 +496,31 @@ fn figures(e: &Evaluation) -> Value {
         "refined_micros": times(&e.refined),
         "forward_passes_per_key": round(e.forward_passes as f64 / e.refined.len().max(1) as f64),
         "first_paint_without_pass": round(e.instant.ratio()),
+        "first_paint_blank": round(e.blank.ratio()),
     })
+}
+
+/// What autocorrection did to all words, and to those in the dictionary.
+fn autocorrection(e: &Evaluation) -> Value {
+    let counts = |counts: &Corrections, curve: &[GatePoint]| {
+        json!({
+            "precision": round(counts.precision()), "recall": round(counts.recall()),
+            "precision_at_recall_65": precision_at(curve, RECALL).map(round),
+            "false_changes": round(counts.false_changes()),
+            "wrong": counts.wrong, "mended": counts.mended, "missed": counts.missed,
+            "right": counts.right, "spoiled": counts.spoiled,
+        })
+    };
+    let mut all = counts(&e.corrections, &e.gate_curve());
+    all["listed"] = counts(&e.listed, &e.gate_curve_of_listed());
+    let change = |change: &Change| {
+        json!({
+            "typed": change.typed, "word": change.word, "meant": change.meant, "odds": round(change.odds),
+            "listed": change.listed,
+        })
+    };
+    all["wrong_changes"] = e.wrong_changes().map(change).collect();
+    all
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ emoji        how many are wanted for the word typed, or for the last one before 
              answer has any. Fetch them: nibble pull emoji-en
 ahead        true asks for several words, typed among them, which are right about as often as not; null where there are none
 
-Every answer is flushed at once.
+Every answer is flushed at once. A word list or a file of learned words that is damaged is named on standard error and left as it is;
+typing goes on without it, and what is learned meanwhile is kept until the end.
 
 Examples:
   echo '{\"context\": \"See you \", \"typed\": \"tomor\"}' | nibble keyboard --jsonl
@@ -159,7 +160,7 @@ impl Args {
     /// Runs the command.
     pub fn run(self) -> Result<()> {
         let mut runner = self.model.open()?;
-        let mut keyboard = self.words.keyboard()?;
+        let mut keyboard = self.words.keyboard_that_works()?;
         if keyboard.learner().is_none() {
             keyboard = keyboard.with_learner(Learner::new());
         }

@@ -121,6 +121,46 @@ fn any_schema_gives_json_that_meets_it() {
         .unwrap();
 }
 
+/// Threads that an app has from its system may have half a megabyte.
+#[test]
+fn a_text_is_guided_on_a_small_stack() {
+    let model = session().model().clone();
+    let write = move || {
+        let options = SessionOptions { threads: 1, context: 4096, ..SessionOptions::default() };
+        let mut session = model.session(options).unwrap();
+        let (mut whole, mut cut) = (0, 0);
+        for schema in crate::schema::tests::immense().iter().filter_map(|text| Schema::new(text).ok()) {
+            for sampling in [Sampling::default(), warm(1)] {
+                let sampling = Sampling { schema: Some(schema.clone()), ..sampling };
+                let stop = Stop { max_tokens: Some(300), strings: Vec::new() };
+                let mut generation = crate::Generation::new(vec![0, 40], sampling, stop);
+                loop {
+                    match generation.next(&mut session) {
+                        Some(Ok(_)) => {}
+                        Some(Err(Error::UnfitSchema { fault: SchemaFault::TooComplex, .. })) => break,
+                        Some(Err(error)) => panic!("{error}"),
+                        None => break,
+                    }
+                }
+                whole += usize::from(generation.finish() == Some(Finish::EndOfText));
+                cut += usize::from(generation.finish() == Some(Finish::MaxTokens));
+            }
+        }
+        let recursive = r##"{"anyOf": [{"type": "null"}, {"type": "array", "items": {"$ref": "#"}}]}"##;
+        let mut guide = Guide::new(&Schema::new(recursive).unwrap());
+        let mut deep = 0;
+        while deep < 20_000 && guide.accept(b"[").is_ok() {
+            deep += 1;
+        }
+        let mut tokens = Vec::new();
+        let _ = guide.all(session.vocabulary(), &mut tokens);
+        (whole, cut, deep)
+    };
+    let worker = std::thread::Builder::new().stack_size(256 << 10).spawn(write).unwrap();
+    let (whole, cut, deep) = worker.join().unwrap();
+    assert!(whole > 0 && cut > 4 && deep > 100, "{whole} whole, {cut} cut, {deep} levels");
+}
+
 #[test]
 fn a_limit_cuts_a_text_and_says_so() {
     let schema = json!({ "type": "array", "items": { "type": "string", "minLength": 9 }, "minItems": 3 });

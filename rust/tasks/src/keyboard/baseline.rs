@@ -75,6 +75,10 @@ impl Predictor for Baseline {
     fn glance(&mut self, query: &Query) -> Result<Suggestions> {
         self.suggest(query)
     }
+
+    fn is_listed(&self, words: &str) -> bool {
+        self.speller.languages().has_listed(words)
+    }
 }
 
 impl Counts {

@@ -54,13 +54,9 @@ pub(super) fn blend(
     }
     let share = habits.share(said);
     let mix = |model: f64, own: f64| ((1.0 - share) * (model - masses.all).exp() + share * own).ln() + masses.all;
-    // A word that is there in several cases is the person's in the best of them alone.
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| b.word.cmp(&a.word)));
-    let mut seen = std::collections::HashSet::new();
     for candidate in candidates {
-        let word = text::folded_word(&candidate.word);
-        let own = habits.probability(said, &word);
-        candidate.score = mix(candidate.score, if seen.insert(word) { own } else { 0.0 });
+        let own = habits.probability(said, &text::folded_word(&candidate.word));
+        candidate.score = mix(candidate.score, own);
     }
     mix(masses.typed, habits.mass(said, &prefix))
 }

@@ -1,14 +1,23 @@
 //! How good a keyboard is: what a person would have seen who typed given messages letter by letter.
 //!
-//! Measures follow the field: next word and completion as the share of words among the first one or three suggestions (the
-//! kebbie protocol's `next_word_prediction` and `auto_completion`; letters are typed without errors here, and every word is asked
-//! after each of its first letters, not after a random number of them), and keystroke savings with three suggestions, taken as
-//! soon as taking one saves a key. Case does not count.
+//! Measures follow the field: next word and completion as the share of words among the first one or three suggestions, and keystroke
+//! savings with three suggestions, taken as soon as taking one saves a key. A [`Typist`] errs as `noise.rs` says. Completion after an
+//! error is asked after three touches that do not spell the beginning of the word. The odds of every change that was weighed are
+//! kept, so that one run shows what the gate would do if it asked for others.
 //!
-//! A [`Typist`] errs as `noise.rs` says. Completion after an error is asked after three touches that do not spell the beginning of the
-//! word. For autocorrection (the protocol's `auto_correction`) precision is stricter than there: a change that gives another wrong
-//! word counts against it. The odds of every change that was weighed are kept, so that one run shows what the gate would do if it
-//! asked for others.
+//! Where the kebbie protocol (version 0.5) has a measure, this differs from it:
+//!
+//! * all of it: the context is the text as it was written, where the protocol takes marks out; all of a message is typed, where it
+//!   stops at 256 characters; case and the kind of apostrophe do not count, where the protocol asks for both;
+//! * words: runs of letters, digits, apostrophes and hyphens with a letter among them; the protocol's end at white space and
+//!   . , : ; ! ? ~ " and brackets, and may be numbers or hold other marks;
+//! * `next_word_prediction`: the first word of a message counts; the protocol asks behind a word alone, and so does
+//!   [`next_word_behind`](Evaluation::next_word_behind);
+//! * `auto_completion`: letters are typed without errors, or three touches have one; every word is asked after each of its first
+//!   letters, not after a random number of them;
+//! * `auto_correction`: what a space puts in is what counts, not the first suggestion; precision is stricter: a change that gives
+//!   another wrong word counts against it. Words that are not plain letters are not typed; in the protocol they have no errors;
+//! * `swipe_resolution`: none.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +27,7 @@ use super::gate::is_worth_showing;
 use super::layout::Layout;
 use super::learning::Learner;
 use super::noise::Noise;
+use super::text::{is_joiner, is_word};
 use super::weights::Weights;
 use super::{Contender, Keyboard, Kind, Query, Suggestion, Suggestions, spelling};
 
@@ -52,6 +62,9 @@ pub trait Predictor {
     /// # Errors
     /// As [`suggest`](Self::suggest).
     fn glance(&mut self, query: &Query) -> Result<Suggestions>;
+
+    /// Whether a dictionary has all of `words`, so that they are no error of the text's own.
+    fn is_listed(&self, words: &str) -> bool;
 }
 
 /// A keyboard with its model.
@@ -69,6 +82,10 @@ impl Predictor for Modelled<'_> {
 
     fn glance(&mut self, query: &Query) -> Result<Suggestions> {
         self.keyboard.glance(self.model, query)
+    }
+
+    fn is_listed(&self, words: &str) -> bool {
+        self.keyboard.speller.as_ref().is_some_and(|speller| speller.languages().has_listed(words))
     }
 }
 
@@ -104,6 +121,19 @@ pub struct Corrections {
 }
 
 impl Corrections {
+    /// Counts a word, of which is told whether it was `typed` as it was `meant`, whether it is `put` so in the end, and whether it was
+    /// changed.
+    fn count(&mut self, typed: bool, put: bool, changed: bool) {
+        if typed {
+            self.right += 1;
+            self.spoiled += usize::from(!put);
+        } else {
+            self.wrong += 1;
+            self.mended += usize::from(put);
+            self.missed += usize::from(changed && !put);
+        }
+    }
+
     /// The share of the changes that were right.
     pub fn precision(self) -> f64 {
         self.mended as f64 / (self.mended + self.missed + self.spoiled).max(1) as f64
@@ -139,6 +169,8 @@ pub struct Change {
     pub meant: String,
     /// As [`Contender::odds`].
     pub odds: f64,
+    /// Whether a dictionary has the word that was meant.
+    pub listed: bool,
 }
 
 impl Change {
@@ -157,6 +189,24 @@ pub struct GatePoint {
     pub precision: f64,
     /// As [`Corrections::recall`].
     pub recall: f64,
+}
+
+/// The points of a gate at which these changes are made, one after the other, to mend so many errors.
+fn curve(mut changes: Vec<&Change>, wrong: usize) -> Vec<GatePoint> {
+    changes.sort_by(|a, b| b.odds.total_cmp(&a.odds));
+    let mut made = Share::default();
+    let mut curve = vec![GatePoint { odds: f64::INFINITY, precision: 1.0, recall: 0.0 }];
+    for even in changes.chunk_by(|a, b| a.odds == b.odds) {
+        even.iter().for_each(|change| made.count(change.is_right()));
+        let recall = made.hits as f64 / wrong.max(1) as f64;
+        curve.push(GatePoint { odds: even[0].odds, precision: made.ratio(), recall });
+    }
+    curve
+}
+
+/// The precision where a gate that opens along `curve` first mends so large a share of the errors; none if it never does.
+pub fn precision_at(curve: &[GatePoint], recall: f64) -> Option<f64> {
+    curve.iter().find(|point| point.recall >= recall).map(|point| point.precision)
 }
 
 /// A share of cases.
@@ -198,12 +248,16 @@ pub struct Evaluation {
     pub next_word_top1: Share,
     /// It was among three.
     pub next_word_top3: Share,
+    /// The same two of the words that stand behind another one of the message, as the kebbie protocol asks.
+    pub next_word_behind: [Share; 2],
     /// It was among three after 1, 2, ... of its letters; only words that were not complete by then count.
     pub completion_top3: [Share; LETTERS],
     /// It is among three after three touches with an error among them; only words of four letters and more count.
     pub noisy_top3: Share,
     /// Words that were typed to their end by a person who errs.
     pub corrections: Corrections,
+    /// Of those, the words that a dictionary has: of the others nobody knows whether they are right.
+    pub listed: Corrections,
     /// The changes of those words that were weighed, whether they were made or not.
     pub changes: Vec<Change>,
     /// Keystrokes after which something was worth showing, and how often the word was among that.
@@ -222,8 +276,10 @@ pub struct Evaluation {
     pub refined: Vec<Duration>,
     /// Forward passes of the model, for all keystrokes.
     pub forward_passes: usize,
-    /// Keystrokes whose first paint took none.
+    /// Keystrokes whose first paint took none, and had something on it.
     pub instant: Share,
+    /// Keystrokes whose first paint had nothing on it.
+    pub blank: Share,
 }
 
 impl Evaluation {
@@ -254,16 +310,12 @@ impl Evaluation {
 
     /// What autocorrection would be with a gate that asks for other odds, from infinite ones down to any: the recall only grows.
     pub fn gate_curve(&self) -> Vec<GatePoint> {
-        let mut changes = self.changes.clone();
-        changes.sort_by(|a, b| b.odds.total_cmp(&a.odds));
-        let mut made = Share::default();
-        let mut curve = vec![GatePoint { odds: f64::INFINITY, precision: 1.0, recall: 0.0 }];
-        for even in changes.chunk_by(|a, b| a.odds == b.odds) {
-            even.iter().for_each(|change| made.count(change.is_right()));
-            let recall = made.hits as f64 / self.corrections.wrong.max(1) as f64;
-            curve.push(GatePoint { odds: even[0].odds, precision: made.ratio(), recall });
-        }
-        curve
+        curve(self.changes.iter().collect(), self.corrections.wrong)
+    }
+
+    /// The same of the words that a dictionary has.
+    pub fn gate_curve_of_listed(&self) -> Vec<GatePoint> {
+        curve(self.changes.iter().filter(|change| change.listed).collect(), self.listed.wrong)
     }
 
     /// Types a message and counts.
@@ -275,7 +327,7 @@ impl Evaluation {
         let keys = message.text.chars().count();
         self.keys_without += keys;
         self.keys_with += keys;
-        for Spot { before, word, spaced } in words(&message.text) {
+        for (place, Spot { before, word, spaced }) in words(&message.text).enumerate() {
             let context = message.before(before);
             let mut saved = None;
             let length = word.chars().count();
@@ -290,6 +342,10 @@ impl Evaluation {
                     0 => {
                         self.next_word_top1.count(rank == Some(0));
                         self.next_word_top3.count(rank.is_some());
+                        if place > 0 {
+                            self.next_word_behind[0].count(rank == Some(0));
+                            self.next_word_behind[1].count(rank.is_some());
+                        }
                     }
                     1..=LETTERS => self.completion_top3[letters - 1].count(rank.is_some()),
                     _ => {}
@@ -310,9 +366,13 @@ impl Evaluation {
     /// As [`add`](Self::add).
     pub fn add_errors(&mut self, predictor: &mut dyn Predictor, message: &Message, typist: &mut Typist) -> Result<()> {
         let Typist { layout, noise, chance, times } = typist;
-        for Spot { before, word, .. } in
-            words(&message.text).filter(|spot| spelling::is_plain(&spot.word.to_lowercase()))
-        {
+        let is_plain = |spot: &Spot| spelling::is_plain(&spot.word.to_lowercase());
+        let mut spots = words(&message.text).peekable();
+        while let Some(spot) = spots.next() {
+            let Spot { before, word, spaced } = spot;
+            if !is_plain(&spot) {
+                continue;
+            }
             let context = message.before(before);
             if word.chars().count() > NOISY {
                 for _ in 0..*times {
@@ -322,27 +382,26 @@ impl Evaluation {
                     self.noisy_top3.count(answer.suggestions.iter().any(|suggestion| same(&suggestion.word, word)));
                 }
             }
+            let next =
+                spots.peek().filter(|next| spaced && is_plain(next) && next.follows(&spot)).map(|next| next.word);
             for _ in 0..*times {
-                let typing = noise.type_word(word, layout, chance);
+                let (typing, meant) = noise.type_to_space(word, next, layout, chance);
                 let query = Query { context: &context, typed: &typing.typed, touches: &typing.touches, top: STRIP };
                 let Suggestions { autocorrect, contender, .. } = predictor.suggest(&query)?;
-                self.changes.extend(contender.map(|Contender { word: put, odds }| Change {
-                    typed: typing.typed.clone(),
-                    word: put,
-                    meant: word.to_owned(),
-                    odds,
-                }));
-                let meant = same(autocorrect.as_ref().unwrap_or(&typing.typed), word);
-                let changed = autocorrect.is_some();
-                let counts = &mut self.corrections;
-                if same(&typing.typed, word) {
-                    counts.right += 1;
-                    counts.spoiled += usize::from(!meant);
-                } else {
-                    counts.wrong += 1;
-                    counts.mended += usize::from(meant);
-                    counts.missed += usize::from(changed && !meant);
+                let listed = predictor.is_listed(&meant);
+                let (typed, changed) = (same(&typing.typed, &meant), autocorrect.is_some());
+                let put = same(autocorrect.as_ref().unwrap_or(&typing.typed), &meant);
+                self.corrections.count(typed, put, changed);
+                if listed {
+                    self.listed.count(typed, put, changed);
                 }
+                self.changes.extend(contender.map(|Contender { word, odds }| Change {
+                    typed: typing.typed,
+                    word,
+                    meant,
+                    odds,
+                    listed,
+                }));
             }
         }
         Ok(())
@@ -356,7 +415,8 @@ impl Evaluation {
         let answer = predictor.suggest(query)?;
         self.refined.push(start.elapsed());
         self.forward_passes += glance.forward_passes + answer.forward_passes;
-        self.instant.count(glance.forward_passes == 0);
+        self.instant.count(glance.forward_passes == 0 && !glance.suggestions.is_empty());
+        self.blank.count(glance.suggestions.is_empty());
         let worth =
             |suggestion: &&Suggestion| suggestion.kind != Kind::Literal && is_worth_showing(suggestion, query.typed);
         let shown: Vec<&Suggestion> = answer.suggestions.iter().filter(worth).collect();
@@ -404,11 +464,18 @@ struct Spot<'a> {
     spaced: bool,
 }
 
-/// The words of a message: runs without whitespace, without the punctuation around them, that have a letter.
+impl Spot<'_> {
+    /// Whether nothing but a space is between `earlier` and this word.
+    fn follows(&self, earlier: &Self) -> bool {
+        self.before.len() == earlier.before.len() + earlier.word.len() + 1
+    }
+}
+
+/// The words of a message, cut as [`text::cut`] does, as far as they have a letter.
 fn words(text: &str) -> impl Iterator<Item = Spot<'_>> {
     let offset = |part: &str| part.as_ptr() as usize - text.as_ptr() as usize;
-    text.split_whitespace().filter_map(move |run| {
-        let word = run.trim_matches(|c: char| !c.is_alphanumeric());
+    text.split(|c| !is_word(c) && !is_joiner(c)).filter_map(move |run| {
+        let word = run.trim_matches(is_joiner);
         let start = offset(word);
         let spaced = text[start + word.len()..].starts_with(' ');
         word.contains(char::is_alphabetic).then(|| Spot { before: &text[..start], word, spaced })
@@ -426,8 +493,8 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::keyboard::Options;
     use crate::keyboard::lexicon::{Lexicon, Word};
+    use crate::keyboard::{Options, text};
     use crate::testing::Fake;
 
     #[test]
@@ -451,6 +518,22 @@ mod tests {
     }
 
     #[test]
+    fn words_end_where_the_keyboard_begins_another() {
+        let text = "See her.I said yes,Anyone (well-known) don’t/won't 'quote' ab@c.de 6.30pm rock-'n'-roll I go";
+        for spot in words(text) {
+            let cut = text::cut(&text[..spot.before.len() + spot.word.len()]);
+            assert_eq!(&cut.typed[cut.word..], spot.word);
+        }
+        let found: Vec<_> = words(text).map(|spot| spot.word).collect();
+        let expected = "See her I said yes Anyone well-known don’t won't quote ab c de 30pm rock-'n'-roll I go";
+        assert_eq!(found, expected.split(' ').collect::<Vec<_>>());
+        let spots: Vec<_> = words("a b. c  d").collect();
+        let follow: Vec<_> = spots.windows(2).map(|pair| pair[1].follows(&pair[0])).collect();
+        assert_eq!(follow, [true, false, false]);
+        assert_eq!(spots.iter().map(|spot| spot.spaced).collect::<Vec<_>>(), [true, false, true, false]);
+    }
+
+    #[test]
     fn case_and_apostrophes_do_not_count() {
         assert!(same("I'm", "i’m") && same("Été", "été") && !same("its", "it's"));
     }
@@ -463,11 +546,16 @@ mod tests {
         let keyboard = Keyboard::new(Options::exact());
         evaluation.add(&mut Modelled { keyboard, model: &mut model }, &message).unwrap();
         assert_eq!((evaluation.messages, evaluation.next_word_top3.of), (1, 3));
+        assert_eq!(evaluation.next_word_behind.map(|share| share.of), [2; 2], "none stands before the first");
         // Letters after which a word was not complete: one of each, a second of two, a third of one.
         assert_eq!(evaluation.completion_top3.map(|share| share.of), [3, 2, 1, 0]);
         assert_eq!(evaluation.keys_without, 12);
         assert_eq!(evaluation.first_paint.len(), evaluation.refined.len());
-        assert_eq!(evaluation.instant.of, evaluation.refined.len());
+        assert_eq!([evaluation.instant.of, evaluation.blank.of], [evaluation.refined.len(); 2]);
+        assert!(
+            evaluation.instant.hits + evaluation.blank.hits <= evaluation.instant.of,
+            "a strip is one or the other"
+        );
 
         // The same by hand.
         let mut saved = 0;
@@ -498,8 +586,7 @@ mod tests {
             evaluation.add_errors(&mut predictor, &message, &mut typist).unwrap();
             (evaluation.noisy_top3, evaluation.corrections)
         };
-        let careful = Noise { sigma: 0.0, transposition: 0.0, omission: 0.0, doubling: 0.0, omission_of_joiner: 0.0 };
-        let (noisy, corrections) = count(careful, 1);
+        let (noisy, corrections) = count(Noise::none(), 1);
         assert_eq!((noisy.of, corrections), (0, Corrections { right: 60, ..Corrections::default() }));
         let careless = Noise { sigma: 0.4, ..Noise::default() };
         let (noisy, corrections) = count(careless.clone(), 1);
@@ -530,10 +617,23 @@ mod tests {
         let last = curve.last().unwrap();
         assert_eq!(last.recall, right as f64 / done.wrong as f64, "in the end all is");
         assert_eq!(last.precision, right as f64 / evaluation.changes.len() as f64);
+        assert_eq!(
+            precision_at(&curve, last.recall),
+            curve.iter().find(|p| p.recall == last.recall).map(|p| p.precision)
+        );
+        assert_eq!((precision_at(&curve, 0.0), precision_at(&curve, last.recall + 0.01)), (Some(1.0), None));
         let used = curve.iter().rfind(|point| point.odds >= ODDS_IN_USE).unwrap();
         assert_eq!((used.precision, used.recall), (done.precision(), done.recall()));
         assert!(used.recall < last.recall, "it asks for more than any odds");
         assert_eq!(Evaluation::default().gate_curve(), curve[..1]);
+
+        // "abba" and "baba", which no dictionary has, may be errors of the text.
+        let (all, listed) = (evaluation.corrections, evaluation.listed);
+        assert!(listed.right + listed.wrong == 3 * 40 && listed.wrong < all.wrong && listed.right < all.right);
+        let meant: Vec<_> = evaluation.changes.iter().filter(|change| change.listed).map(|c| &c.meant[..]).collect();
+        assert!(!meant.is_empty() && meant.iter().all(|word| ["bat", "vat", "cab"].contains(word)), "{meant:?}");
+        let used = evaluation.gate_curve_of_listed().into_iter().rfind(|point| point.odds >= ODDS_IN_USE).unwrap();
+        assert_eq!((used.precision, used.recall), (listed.precision(), listed.recall()));
     }
 
     #[test]

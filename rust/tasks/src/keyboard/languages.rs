@@ -108,6 +108,11 @@ impl Languages {
         self.best(word, |cost| cost)
     }
 
+    /// Whether a dictionary has each of these words, which spaces are between.
+    pub fn has_listed(&self, words: &str) -> bool {
+        words.split(' ').all(|word| self.get(word).is_some_and(|word| word.listed))
+    }
+
     fn best(&self, word: &str, more: impl Fn(u16) -> u16) -> Option<Word> {
         let known = self.each().filter_map(|(list, cost)| Some((list.get(word)?, more(cost))));
         known

@@ -148,6 +148,13 @@ impl Layout {
         nearest.expect("a layout has letters")
     }
 
+    /// A letter key's character, each as probable as the others where `chance` is any number from 0 to 1.
+    pub(super) fn letter(&self, chance: f32) -> char {
+        let mut letters: Vec<char> = self.keys.keys().copied().filter(|key| key.is_alphabetic()).collect();
+        letters.sort_unstable();
+        letters[((chance * letters.len() as f32) as usize).min(letters.len() - 1)]
+    }
+
     /// Where a person aims who types `character`.
     pub fn centre(&self, character: char) -> Option<Point> {
         self.key(character).map(Key::centre)

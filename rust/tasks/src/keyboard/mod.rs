@@ -57,7 +57,8 @@ pub mod typing;
 pub mod weights;
 mod window;
 
-use std::collections::HashSet;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use nibble_engine::{LanguageModel, Result};
@@ -76,6 +77,8 @@ use table::WordTable;
 use tree::{Open, Spelled, Start, Target, Tree};
 use weights::Weights;
 use window::Window;
+
+use crate::logits::log_add;
 
 /// How far a [`Keyboard`] looks.
 #[derive(Clone, Debug)]
@@ -362,7 +365,7 @@ impl Keyboard {
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
         let mut spent = false;
-        let (mut candidates, open, mass) = loop {
+        let (open, mass) = loop {
             let mass = place.tree.mass(model, table, target);
             let mut exact: Vec<Candidate> = place.tree.exact(target).map(|s| Candidate::new(s, &self.rates)).collect();
             keep_best(&mut exact, query.top, may);
@@ -372,7 +375,7 @@ impl Keyboard {
             answer.proven = open.batch.is_empty();
             let one_more = exact.is_empty() && batches > 0 && !spent;
             if answer.proven || place.batches >= batches && !one_more {
-                break (exact, open, mass);
+                break (open, mass);
             }
             if place.refresh(model, table)? {
                 answer.forward_passes += 1;
@@ -380,12 +383,14 @@ impl Keyboard {
             }
             let batch = &open.batch[..open.batch.len().min(model.room())];
             if batch.is_empty() {
-                break (exact, open, mass);
+                break (open, mass);
             }
             place.expand(model, table, batch, &mut self.rates)?;
             spent = true;
             answer.forward_passes += 1;
         };
+        let spelled = place.tree.exact(target);
+        let mut candidates: Vec<Candidate> = spelled.map(|spelled| Candidate::new(spelled, &self.rates)).collect();
         let mut guesses: Vec<(Candidate, Open)> = open
             .seen
             .iter()
@@ -396,6 +401,7 @@ impl Keyboard {
         // Twice as many as are shown: some differ by case alone.
         let alive = guesses.into_iter().filter(|(_, open)| place.tree.leads_on(model, open, target));
         candidates.extend(alive.take(2 * query.top).map(|(candidate, _)| candidate));
+        let mut candidates = sum_forms(candidates);
         keep_best(&mut candidates, query.top, may);
 
         let all = place.mass_of_gap(model, table);
@@ -606,12 +612,33 @@ fn touches_of(query: &Query, typed: &str) -> Vec<Touch> {
     typed.chars().enumerate().map(|(i, letter)| Touch::new(letter, point(i))).collect()
 }
 
-/// Sorts the candidates, best first, and keeps the `top` of those that `may` be shown, one for each word whatever its case.
+/// Sorts the candidates, best first, and keeps the `top` of those that `may` be shown, one for each word whatever its form.
 fn keep_best(candidates: &mut Vec<Candidate>, top: usize, may: impl Fn(&str) -> bool) {
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
+    candidates.sort_by(best_first);
     let mut seen = HashSet::new();
-    candidates
-        .retain(|candidate| seen.len() < top && may(&candidate.word) && seen.insert(candidate.word.to_lowercase()));
+    candidates.retain(|candidate| {
+        seen.len() < top && may(&candidate.word) && seen.insert(text::folded_word(&candidate.word))
+    });
+}
+
+/// One candidate a word, in the form that is the most probable, with the probability of all forms: the cases in which it may be
+/// written, and the apostrophes.
+fn sum_forms(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    candidates.sort_by(best_first);
+    let mut words: Vec<Candidate> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for candidate in candidates {
+        let place = *places.entry(text::folded_word(&candidate.word)).or_insert(words.len());
+        match words.get_mut(place) {
+            Some(word) => word.score = log_add(word.score, candidate.score),
+            None => words.push(candidate),
+        }
+    }
+    words
+}
+
+fn best_first(a: &Candidate, b: &Candidate) -> Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word))
 }
 
 /// Words have a letter, and do not end in the middle; but what was typed is never hidden.

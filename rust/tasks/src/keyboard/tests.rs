@@ -161,6 +161,20 @@ fn best_first_finds_what_an_exhaustive_search_finds() {
 }
 
 #[test]
+fn the_forms_of_a_word_are_one_on_the_strip() {
+    let candidate = |word: &str, share: f64| Candidate { word: word.to_owned(), score: share.ln(), exact: true };
+    let forms = [("Him", 0.25), ("don’t", 0.125), ("the", 0.1875), ("don't", 0.0625), ("The", 0.125)];
+    let mut found = sum_forms(forms.map(|(word, share)| candidate(word, share)).into());
+    keep_best(&mut found, 2, |_| true);
+    let found: Vec<_> = found.iter().map(|word| (word.word.as_str(), word.score.exp())).collect();
+    assert!(found[0].0 == "the" && (found[0].1 - 0.3125).abs() < 1e-12, "more than either alone: {found:?}");
+    assert_eq!(found[1].0, "Him");
+    let mut apart = sum_forms([("don’t", 0.125), ("don't", 0.0625)].map(|(word, share)| candidate(word, share)).into());
+    keep_best(&mut apart, 3, |_| true);
+    assert_eq!(apart.iter().map(|word| word.word.as_str()).collect::<Vec<_>>(), ["don’t"], "one place for one word");
+}
+
+#[test]
 fn typing_narrows_and_changes_nothing_else() {
     for seed in 0..4 {
         let mut fake = Fake::new(seed);

@@ -225,7 +225,7 @@ mod tests {
         e.corrections = Corrections { wrong: 4, mended: 2, missed: 1, right: 9, spoiled: 0 };
         let change = |(odds, word): (f64, &str)| {
             let (typed, meant) = ("teh".to_owned(), "the".to_owned());
-            Change { typed, word: word.to_owned(), meant, odds }
+            Change { typed, word: word.to_owned(), meant, odds, listed: true }
         };
         e.changes = [(5.0, "the"), (4.0, "tea"), (3.5, "the"), (1.0, "the")].map(change).into();
         e

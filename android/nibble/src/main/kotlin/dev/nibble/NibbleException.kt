@@ -51,9 +51,9 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
     ) : NibbleException(message)
 
     /**
-     * What was to be opened would take [needed] bytes and may take [limit].
+     * What was to be opened would take [needed] bytes and may take [limit], which is 0 where the system itself has no more to give.
      *
-     * @property fittingContext a context that fits; `null` where none does, and only a smaller model would.
+     * @property fittingContext a context that fits; `null` where none is known to.
      */
     public class MemoryLimit internal constructor(
         message: String,

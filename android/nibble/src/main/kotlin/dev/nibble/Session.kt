@@ -60,6 +60,18 @@ public class Session internal constructor(native: NativeSession) : AutoCloseable
      */
     public suspend fun restoreSnapshot(path: String): Int = handle.call { restoreSnapshot(path) }.toInt()
 
+    /**
+     * Takes up the snapshot that lies in an open file, [length] bytes from [offset] on: an asset that an app's package holds uncompressed
+     * (`noCompress += "snapshot"`), as `restoreSnapshotAsset` of `dev.nibble.android` does. [descriptor] stays the caller's, who may close
+     * it when this has returned. Throws what restoring from a path does.
+     *
+     * @throws NibbleException.Io if the descriptor is not open.
+     */
+    public suspend fun restoreSnapshot(descriptor: Int, offset: Long, length: Long): Int {
+        val part = offset.toNative("offset") to length.toNative("length")
+        return handle.call { restoreSnapshotDescriptor(descriptor, part.first, part.second) }.toInt()
+    }
+
     /** Closes the session; texts under way end with [NibbleException.Closed]. It waits for nothing. */
     override fun close(): Unit = handle.close()
 }

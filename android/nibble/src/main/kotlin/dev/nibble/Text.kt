@@ -69,21 +69,48 @@ public data class Stop(
  * The beginning of a JSON text as a whole one, so that it can be decoded while the rest is being written: what is open is closed, and
  * what is not certain yet is left out, such as a number at the end and a name without its value. `null` while nothing is certain.
  *
- *     session.chat(messages, Sampling(schema = schema))
- *         .runningFold("") { text, piece -> text + piece.text }
- *         .mapNotNull(::closeJson)
+ * [partials] does that for every piece of a text.
  */
 public fun closeJson(text: String): String? = loaded { nativeCloseJson(text) }
+
+/**
+ * What a text under a [Sampling.schema] is so far, whenever that has changed, by [decode], which is given what [closeJson] makes of it:
+ *
+ *     session.chat(messages, Sampling(schema = schema)).partials { Json.decodeFromString<PartialNote>(it) }
+ *
+ * A beginning that does not decode, because a field that has to be there has not come yet, is left out. Where the text ended with
+ * [Finish.END_OF_TEXT] the last value is that of all of it, and what [decode] throws then is thrown. Where a limit has cut it, the last value
+ * is what there was until then.
+ */
+public fun <T> Flow<Piece>.partials(decode: (String) -> T): Flow<T> = flow {
+    val text = StringBuilder()
+    var decoded: String? = null
+    collect { piece ->
+        text.append(piece.text)
+        val whole = piece.finish == Finish.END_OF_TEXT
+        val json = if (whole) text.toString() else closeJson(text.toString())
+        if (json != null && json != decoded) {
+            val value = try {
+                decode(json)
+            } catch (error: Exception) {
+                if (whole) throw error
+                return@collect
+            }
+            decoded = json
+            emit(value)
+        }
+    }
+}
 
 /** Collects the whole text. */
 public suspend fun Flow<Piece>.text(): String =
     fold(StringBuilder()) { text, piece -> text.append(piece.text) }.toString()
 
-/** The text that [begin] starts on the object behind [writer], one piece for each that is asked for. */
+/** The text that [begin] makes of the object behind [writer], one piece for each that is asked for. It begins with the first. */
 internal fun <N : Disposable> pieces(writer: Handle<N>, begin: N.() -> NativeGeneration): Flow<Piece> = flow {
     // A generation ends with a cancel: its own close would wait for the piece under way.
     fun handle(native: NativeGeneration) = Handle("generation", native, writer.lane) { cancel() }
-    writer.call(discard = { it.close() }) { handle(begin()) }.use { generation ->
+    writer.now { handle(begin()) }.use { generation ->
         do {
             val piece = generation.call(stop = { cancel() }) { nextPiece() }
             emit(piece)

@@ -18,21 +18,26 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
 import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.async
+import kotlinx.coroutines.cancel
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.asFlow
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.collectLatest
 import kotlinx.coroutines.flow.first
-import kotlinx.coroutines.flow.mapNotNull
 import kotlinx.coroutines.flow.onEach
-import kotlinx.coroutines.flow.runningFold
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.job
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 import kotlinx.coroutines.yield
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonObject
@@ -74,11 +79,18 @@ class ApiTest {
             val flow = session.generate(PROMPT, Sampling(schema = schema))
             val note = Json.parseToJsonElement(flow.text()).jsonObject
             assertEquals(listOf("mood", "tags"), note.keys.toList())
-            val partials = flow.runningFold("") { text, piece -> text + piece.text }.mapNotNull(::closeJson).toList()
-            assertEquals(JsonObject(emptyMap()), Json.parseToJsonElement(partials.first()))
-            assertEquals(note, Json.parseToJsonElement(partials.last()))
-            val cut = session.generate(PROMPT, Sampling(schema = schema), Stop(maxTokens = 3)).toList()
-            assertEquals(Finish.MAX_TOKENS, cut.last().finish)
+            val partials = flow.partials { Json.parseToJsonElement(it) }.toList()
+            assertEquals(JsonObject(emptyMap()), partials.first())
+            assertEquals(note, partials.last())
+            assertEquals(partials.distinct(), partials)
+            // What does not decode yet is left out, and what never does is said at the end.
+            val decodable = flow.partials { Json.parseToJsonElement(it).jsonObject.getValue("mood") }.toList()
+            assertEquals(note["mood"], decodable.last())
+            assertEquals(partials.size, decodable.size + 1, "without the empty object")
+            assertFailsWith<NoSuchElementException> { flow.partials { Json.parseToJsonElement(it).jsonObject.getValue("name") }.toList() }
+            val limited = session.generate(PROMPT, Sampling(schema = schema), Stop(maxTokens = 3))
+            assertEquals(Finish.MAX_TOKENS, limited.toList().last().finish)
+            assertEquals(emptyList(), limited.partials { Json.parseToJsonElement(it).jsonObject.getValue("name") }.toList())
         }
     }
 
@@ -259,6 +271,27 @@ class ApiTest {
     }
 
     @Test
+    fun `what goes with a scope is closed when its last coroutine has ended`() = runBlocking {
+        val mappings = TestModel.mappings()
+        val scope = CoroutineScope(Job())
+        val model = Nibble.open(TestModel.path, unchecked).closeWith(scope)
+        val session = model.session(small).closeWith(scope)
+        val gate = CompletableDeferred<Unit>()
+        val last = scope.launch(start = CoroutineStart.UNDISPATCHED) { withContext(NonCancellable) { gate.await() } }
+        scope.cancel()
+        assertEquals(6, session.generate(PROMPT, stop = Stop(maxTokens = 6)).toList().size, "a coroutine is still at work")
+        gate.complete(Unit)
+        last.join()
+        scope.coroutineContext.job.join()
+        assertFailsWith<NibbleException.Closed> { session.generate(PROMPT).first() }
+        assertFailsWith<NibbleException.Closed> { model.tokenize("a") }
+        session.close()
+        val late = Nibble.open(TestModel.path, unchecked).closeWith(scope)
+        assertFailsWith<NibbleException.Closed>("the scope is over") { late.tokenize("a") }
+        assertEquals(mappings, TestModel.mappings())
+    }
+
+    @Test
     fun `a model takes with it all that was made over it`() = runBlocking {
         val mappings = TestModel.mappings()
         val model = Nibble.open(TestModel.path, unchecked)
@@ -428,7 +461,7 @@ class ApiTest {
         fun log(level: LogLevel): String {
             val log = folder.resolve("$level").toFile()
             val models = folder.resolve("models-$level").toString()
-            val command = javaCommand("dev.nibble.WithLogKt", level.name, source.path, models, "hunter2 ".repeat(10))
+            val command = javaCommand("dev.nibble.WithLogKt", level.name, source.path, models, "hunter hunter2 ".repeat(5))
             val process = ProcessBuilder(command).redirectOutput(log).redirectErrorStream(true).start()
             val status = process.waitFor()
             return log.readText().also { assertEquals(0, status, it) }
@@ -437,7 +470,7 @@ class ApiTest {
         assertEquals("", log(LogLevel.WARN))
         val all = log(LogLevel.DEBUG)
         assertTrue("Nibble INFO: removing the model first" in all, all)
-        assertTrue("hunter2" !in all)
+        assertTrue("hunter" !in all)
     }
 
     @Test

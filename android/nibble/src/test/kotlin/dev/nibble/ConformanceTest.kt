@@ -51,7 +51,10 @@ class ConformanceTest {
         try {
             run(case)
         } catch (error: NibbleException) {
-            buildJsonObject { put("error", error.name) }
+            buildJsonObject {
+                put("error", error.name)
+                if (error is NibbleException.MemoryLimit) put("fitting_context", JsonPrimitive(error.fittingContext))
+            }
         }
     }
 
@@ -246,6 +249,10 @@ class ConformanceTest {
             "unnamed language" -> Nibble.openLexicon(words("en").path).use { model.keyboard(KeyboardOptions(lexicons = listOf(it, it))) }
             "context overflow" -> session().use { it.generate("word ".repeat(500)).first() }
             "memory limit" -> session(SessionOptions(context = CONTEXT, memoryLimit = 1))
+            "tight memory limit" -> {
+                val options = SessionOptions(context = CONTEXT)
+                session(options.copy(memoryLimit = model.memoryPlan(options).session - 1))
+            }
             "memory limit of the model" -> {
                 val options = SessionOptions(context = CONTEXT)
                 val limit = model.memoryPlan(options).session

@@ -1,4 +1,4 @@
-// Models, word lists and emoji lists out of an app's package: an asset is mapped where it lies, and not copied.
+// Models, word lists, emoji lists and snapshots out of an app's package: an asset is mapped where it lies, and not copied.
 package dev.nibble.android
 
 import android.content.res.AssetFileDescriptor
@@ -9,6 +9,7 @@ import dev.nibble.Model
 import dev.nibble.ModelOptions
 import dev.nibble.Nibble
 import dev.nibble.NibbleException
+import dev.nibble.Session
 import java.io.Closeable
 import java.io.FileNotFoundException
 import java.io.IOException
@@ -61,6 +62,20 @@ public suspend fun Nibble.openEmojiAsset(assets: AssetManager, name: String): Em
 /** Opens the emoji list behind [asset], as [open] does a model. */
 public suspend fun Nibble.openEmoji(asset: AssetFileDescriptor): EmojiList =
     openEmoji(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength())
+
+/**
+ * Takes up the snapshot that is the asset [name], so that a long system prompt is computed before the app is shipped, and on no phone:
+ * `noCompress += "snapshot"`. It has to be of the same model, by [Session.saveSnapshot]. Returns the number of tokens.
+ *
+ * @throws NibbleException.InvalidArgument if it is compressed.
+ * @throws NibbleException.ModelNotFound if there is no such asset. Besides, what restoring from a path throws.
+ */
+public suspend fun Session.restoreSnapshotAsset(assets: AssetManager, name: String): Int =
+    withContext(Dispatchers.IO) { descriptor(name, assets::openFd, assets::open) }.use { restoreSnapshot(it) }
+
+/** Takes up the snapshot behind [asset], as [open] does a model. */
+public suspend fun Session.restoreSnapshot(asset: AssetFileDescriptor): Int =
+    restoreSnapshot(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength())
 
 private fun AssetFileDescriptor.knownLength(): Long {
     val declared = declaredLength

@@ -25,7 +25,11 @@ import dev.nibble.ModelOptions
 import dev.nibble.Nibble
 import dev.nibble.NibbleException
 import dev.nibble.PowerState
+import dev.nibble.Session
+import dev.nibble.SessionOptions
+import dev.nibble.Stop
 import dev.nibble.TestModel
+import dev.nibble.text
 import java.io.Closeable
 import java.io.File
 import java.io.FileNotFoundException
@@ -167,6 +171,27 @@ class AndroidTest {
         assertContains(cut.message!!, "in the open file")
         assertFailsWith<NibbleException.LexiconUnfit> { Nibble.openLexicon(asset(0, UNKNOWN_LENGTH)) }
         assertEquals(0, Function.getFunction("c", "close").invokeInt(arrayOf(number)))
+    }
+
+    @Test
+    fun `a snapshot may be an asset`(@TempDir folder: File) = runBlocking {
+        val (snapshot, file) = folder.resolve("prompt.snapshot") to folder.resolve("package")
+        val options = SessionOptions(context = 64, threads = 1)
+        suspend fun Session.write() = generate("The capital of France is", stop = Stop(maxTokens = 6)).text()
+        val expected = TestModel.shared.session(options).use { session ->
+            session.write().also { session.saveSnapshot(snapshot.path) }
+        }
+        file.writeBytes("head".toByteArray() + snapshot.readBytes() + "tail".toByteArray())
+        val number = Function.getFunction("c", "open").invokeInt(arrayOf(file.path, 0))
+        fun asset(offset: Long, declared: Long) = AssetFileDescriptor(Descriptor(number, file.length()), offset, declared)
+        TestModel.shared.session(options).use { session ->
+            val cut = assertFailsWith<NibbleException.SnapshotUnfit> { session.restoreSnapshot(asset(4, 1_000)) }
+            assertContains(cut.message!!, "in the open file")
+            assertFailsWith<NibbleException.InvalidArgument> { session.restoreSnapshot(number, -4, 1_000) }
+            assertTrue(session.restoreSnapshot(asset(4, snapshot.length())) >= 5)
+            assertEquals(0, Function.getFunction("c", "close").invokeInt(arrayOf(number)))
+            assertEquals(expected, session.write())
+        }
     }
 
     @Test
