@@ -1,5 +1,6 @@
 //! Packed models in a folder of the app.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -9,7 +10,9 @@ use nibble_engine::{DownloadOptions, Manifest, from_hexadecimal, hexadecimal};
 use crate::download::Download;
 use crate::error::{NibbleError, Result};
 use crate::logging;
+use crate::model::memory_plan;
 use crate::packing::{Packing, Target};
+use crate::session::SessionOptions;
 
 /// A model of a store.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -52,6 +55,17 @@ impl ModelStore {
             last_used: model.last_used.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
         });
         Ok(models.collect())
+    }
+
+    /// The models that this version can read and of which a session with these options writes to at most `limit` bytes, the largest
+    /// first.
+    pub fn fitting(&self, options: SessionOptions, limit: u64) -> Result<Vec<InstalledModel>> {
+        // What is wrong with the options is no fault of the models.
+        options.to_engine()?;
+        let mut models = self.installed()?;
+        models.retain(|model| memory_plan(model.path.clone(), options.clone()).is_ok_and(|plan| plan.session <= limit));
+        models.sort_by_key(|model| Reverse(model.bytes));
+        Ok(models)
     }
 
     /// Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name

@@ -1,5 +1,6 @@
 //! The surface as the languages above use it, on a small random model.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -905,6 +906,14 @@ fn a_store_holds_what_was_installed() {
     assert_eq!(copied.path, store.path("copied".into()).unwrap());
     assert!(copied.last_used > 1_700_000_000);
     Model::open(copied.path.clone(), options()).unwrap();
+    let options = session_options();
+    let needed = memory_plan(copied.path.clone(), options.clone()).unwrap().session;
+    let fitting = |limit| store.fitting(options.clone(), limit).unwrap();
+    let names = |models: &[InstalledModel]| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
+    assert!(names(&fitting(u64::MAX)).len() == 2 && fitting(u64::MAX).is_sorted_by_key(|model| Reverse(model.bytes)));
+    assert!(names(&fitting(needed)).contains(&"copied".into()) && !names(&fitting(needed - 1)).contains(&"copied".into()));
+    let nonsense = SessionOptions { context: 0, ..options.clone() };
+    assert!(matches!(store.fitting(nonsense, u64::MAX), Err(NibbleError::InvalidArgument { .. })));
     store.remove("copied".into()).unwrap();
     assert_eq!(store.installed().unwrap().len(), 1);
 

@@ -484,6 +484,10 @@ class ModelStore:
         """All models, the last used first."""
         return self._native.installed()
 
+    def fitting(self, limit: int, **session: Any) -> list[InstalledModel]:
+        """The models of which a session with such options writes to at most `limit` bytes, the largest first."""
+        return self._native.fitting(_session_options(**session), limit)
+
     def install(
         self,
         name: str,

@@ -38,6 +38,8 @@ class Files(unittest.TestCase):
         store.install("small", MODEL, progress=seen.append)
         self.assertGreater(len(seen), 0)
         [installed] = store.installed()
+        needed = nibble.memory_plan(installed.path).session
+        self.assertEqual((store.fitting(needed), store.fitting(needed - 1)), ([installed], []))
         self.assertEqual((installed.name, installed.path), ("small", store.path("small")))
         with nibble.open(store.path("small"), check_weights=False) as model:
             self.assertEqual(model.info.source_sha256, installed.source_sha256)

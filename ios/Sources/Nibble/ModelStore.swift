@@ -40,6 +40,15 @@ public final class ModelStore: Sendable {
         try await DispatchQueue.nibble.call { [native] in try native.installed().map(InstalledModel.init) }
     }
 
+    /// The models of which a session with these options writes to at most so many bytes, the largest first: what to open instead
+    /// when ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)`` has no `fittingContext`. What this version of Nibble
+    /// cannot read is left out.
+    public func fitting(_ limit: Int, options: Session.Options = Session.Options()) async throws -> [InstalledModel] {
+        try await DispatchQueue.nibble.call { [native] in
+            try native.fitting(options: options.native(), limit: unsigned(limit, "limit")).map(InstalledModel.init)
+        }
+    }
+
     /// Installs a model under a name. Under one in use it is an upgrade: the old model serves until the new one is whole,
     /// and whoever has it open keeps it. (Where ``Model/MemoryPressure/critical`` pressure made that give up its mapping, its next
     /// call ends with ``NibbleError/modelDamaged(reason:)``: open the model anew.)

@@ -155,6 +155,10 @@ final class FilesTests: XCTestCase {
         try await store.install("copy", from: packed, sourceSHA256: old.info.sourceSHA256).finish()
         let both = try await store.installed()
         XCTAssertEqual(Set(both.map(\.name)), ["tiny", "copy"])
+        let needed = try await Model.memoryPlan(contentsOf: packed).session
+        let (fitting, none) = (try await store.fitting(needed), try await store.fitting(needed - 1))
+        XCTAssertEqual(Set(fitting.map(\.name)), ["tiny", "copy"])
+        XCTAssertEqual(none, [])
 
         // Removing what is not there does nothing.
         for _ in 0..<2 { try await store.remove("tiny") }

@@ -65,8 +65,3 @@ pub fn install(wheel: &Path, folder: &Path) -> Result<PathBuf> {
     shell::run(pip.arg(wheel))?;
     Ok(python)
 }
-
-/// Whether the version of the package is that of the crates.
-pub fn has_our_version() -> Result<bool> {
-    shell::has_our_version(&format!("{SOURCES}/pyproject.toml"), "\nversion = \"", "\"")
-}

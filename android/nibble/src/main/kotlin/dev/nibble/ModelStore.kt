@@ -19,6 +19,15 @@ public class ModelStore private constructor(native: NativeModelStore) : AutoClos
     public suspend fun installed(): List<InstalledModel> = handle.call { installed() }.map { it.toPublic() }
 
     /**
+     * The models of which a session with these [options] writes to at most [limit] bytes, the largest first: what to open instead when
+     * [NibbleException.MemoryLimit] has no `fittingContext`. What this version of Nibble cannot read is left out.
+     */
+    public suspend fun fitting(limit: Long, options: SessionOptions = SessionOptions()): List<InstalledModel> {
+        val (most, native) = limit.toNative("limit") to options.toNative()
+        return handle.call { fitting(native, most) }.map { it.toPublic() }
+    }
+
+    /**
      * Installs the model in [source], a GGUF file, which is packed, or a packed file, which is checked and copied. Where [name] is taken
      * this is its upgrade: the old file serves until the new one is whole, and whoever has it open keeps it. If the quota is exceeded
      * then, the models that were not used for the longest go; until it is whole the storage holds them all. The flow is as that of

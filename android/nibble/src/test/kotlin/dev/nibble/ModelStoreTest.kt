@@ -49,6 +49,9 @@ class ModelStoreTest {
                 assertEquals(model.path, store.path(name))
             }
             store.open("words").use { assertEquals("Random", it.info.name) }
+            val needed = Nibble.memoryPlan(store.path("words")).session
+            assertEquals(setOf("words", "copy"), store.fitting(needed).map { it.name }.toSet())
+            assertEquals(emptyList(), store.fitting(needed - 1))
             store.remove("copy")
             assertEquals(listOf("words"), store.installed().map { it.name })
             assertFailsWith<NibbleException.ModelNotFound> { store.path("copy") }
