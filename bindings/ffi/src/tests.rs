@@ -911,7 +911,9 @@ fn a_store_holds_what_was_installed() {
     let fitting = |limit| store.fitting(options.clone(), limit).unwrap();
     let names = |models: &[InstalledModel]| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
     assert!(names(&fitting(u64::MAX)).len() == 2 && fitting(u64::MAX).is_sorted_by_key(|model| Reverse(model.bytes)));
-    assert!(names(&fitting(needed)).contains(&"copied".into()) && !names(&fitting(needed - 1)).contains(&"copied".into()));
+    assert!(
+        names(&fitting(needed)).contains(&"copied".into()) && !names(&fitting(needed - 1)).contains(&"copied".into())
+    );
     let nonsense = SessionOptions { context: 0, ..options.clone() };
     assert!(matches!(store.fitting(nonsense, u64::MAX), Err(NibbleError::InvalidArgument { .. })));
     store.remove("copied".into()).unwrap();

@@ -60,7 +60,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     // The lock file names the versions of our own crates too.
     shell::run(shell::cargo().args(["update", "--quiet", "--offline", "--workspace"]))?;
-    println!("Now: give what is unreleased in CHANGELOG.md its heading, run `cargo xtask test`, commit, `cargo xtask dist`.");
+    println!(
+        "Now: give what is unreleased in CHANGELOG.md its heading, run `cargo xtask test`, commit, `cargo xtask dist`."
+    );
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where what the wheel is made of lies, and what of it is copied as it is.
-const SOURCES: &str = "bindings/python";
 const AS_THEY_ARE: [(&str, &str); 5] = [
     ("bindings/python/pyproject.toml", "pyproject.toml"),
     ("bindings/python/backend.py", "backend.py"),
