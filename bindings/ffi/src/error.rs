@@ -64,6 +64,24 @@ pub enum NibbleError {
         /// Which file, and what is wrong with it.
         reason: String,
     },
+    /// The manifest is no manifest, or of a later version of the format.
+    #[error("{reason}")]
+    ManifestUnfit {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The manifest is signed with none of the given keys, or was changed since. What it names is not to be used.
+    #[error("{reason}")]
+    ManifestUntrusted {
+        /// That it is.
+        reason: String,
+    },
+    /// The manifest is older than the one that the model was last installed from.
+    #[error("{reason}")]
+    ManifestOlder {
+        /// Which sequence numbers they have.
+        reason: String,
+    },
     /// The text does not fit the session's context.
     #[error("{reason}")]
     ContextOverflow {
@@ -170,6 +188,13 @@ impl From<Error> for NibbleError {
             Error::UnfitSnapshot { .. } => Self::SnapshotUnfit { reason },
             Error::UnfitSchema { .. } => Self::SchemaUnfit { reason },
             Error::OverQuota { .. } => Self::StorageFull { reason },
+            Error::BadManifest { .. } | Error::ManifestVersion { .. } => Self::ManifestUnfit { reason },
+            Error::UntrustedManifest => Self::ManifestUntrusted { reason },
+            Error::OlderManifest { .. } => Self::ManifestOlder { reason },
+            Error::TooLittleMemory { needed, memory } => {
+                Self::MemoryLimit { reason, needed, limit: memory, fitting_context: None }
+            }
+            Error::DamagedChunk { .. } | Error::OtherFile { .. } => Self::ModelDamaged { reason },
             Error::NoChatTemplate => Self::NoChatTemplate { reason },
             Error::ContextOverflow { tokens, context } => {
                 Self::ContextOverflow { reason, tokens: tokens as u64, context: context as u64 }
@@ -177,6 +202,9 @@ impl From<Error> for NibbleError {
             Error::OutOfMemory { needed } => Self::MemoryLimit { reason, needed, limit: 0, fitting_context: None },
             Error::Cancelled => Self::cancelled(),
             Error::KvFormatUnavailable { .. }
+            | Error::BadManifestKey
+            | Error::MisplacedBytes { .. }
+            | Error::IncompleteDownload { .. }
             | Error::BadModelName { .. }
             | Error::EmptySession
             | Error::NotUtf8 { .. }

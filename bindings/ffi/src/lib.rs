@@ -5,7 +5,7 @@
 //! * `lexicon.rs` and `emoji.rs`: words for a keyboard, and what they call to mind; `learned.rs`: those of the person; `typing.rs`: a
 //!   text field while it is typed in;
 //! * `timeline.rs`: the engine's session behind each of these, which comes and goes with the memory that there is;
-//! * `packing.rs` and `store.rs`: model files on the device, before they are opened;
+//! * `packing.rs`, `store.rs` and `download.rs`: model files on the device, before they are opened;
 //! * `power.rs` and `logging.rs`: what the device can spare, and what goes to its log;
 //! * `schemas.rs`: schemas that were compiled;
 //! * `descriptor.rs`: files that the app has open already;
@@ -17,6 +17,7 @@
 #![allow(unsafe_code, reason = "uniffi exports functions under names that the linker sees")]
 
 mod descriptor;
+mod download;
 mod emoji;
 mod error;
 mod keyboard;
@@ -38,6 +39,7 @@ mod typing;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use download::{ByteRange, Download, Manifest};
 pub use emoji::EmojiList;
 pub use error::NibbleError;
 pub use keyboard::{

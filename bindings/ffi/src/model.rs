@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use nibble_engine::{OpenOptions, Verify, hexadecimal};
+use nibble_engine::{OpenOptions, Verify, from_hexadecimal, hexadecimal};
 
 use crate::error::{NibbleError, Result};
 use crate::keyboard::{Keyboard, KeyboardOptions};
@@ -208,10 +208,7 @@ fn info(model: &nibble_engine::Model) -> ModelInfo {
 
 /// A SHA-256 that was given in hexadecimal.
 pub(crate) fn sha256(text: &str) -> Result<[u8; 32]> {
-    let bytes: Option<Vec<u8>> =
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
+    from_hexadecimal(text)
         .ok_or_else(|| NibbleError::invalid("source_sha256 is no SHA-256: give 64 hexadecimal digits"))
 }
 

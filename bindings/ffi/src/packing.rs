@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use nibble_engine::{CancelToken, ModelStore};
+use nibble_engine::{CancelToken, Download, ModelStore};
 
 use crate::error::Result;
 use crate::{lock, logging, model};
@@ -32,6 +32,7 @@ pub struct Packing {
 pub(crate) enum Target {
     File(PathBuf),
     Store(ModelStore, String),
+    Download(Arc<Mutex<Download>>),
 }
 
 #[uniffi::export]
@@ -54,6 +55,9 @@ impl Packing {
             }
             Target::Store(store, name) => {
                 store.install(name, &self.source, self.source_sha256, &mut progress)?;
+            }
+            Target::Download(download) => {
+                lock(download).install(&mut progress)?;
             }
         }
         Ok(())

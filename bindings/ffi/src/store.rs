@@ -1,14 +1,18 @@
 //! Packed models in a folder of the app.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use nibble_engine::hexadecimal;
+use nibble_engine::{DownloadOptions, Manifest, from_hexadecimal, hexadecimal};
 
-use crate::error::Result;
+use crate::download::Download;
+use crate::error::{NibbleError, Result};
 use crate::logging;
+use crate::model::memory_plan;
 use crate::packing::{Packing, Target};
+use crate::session::SessionOptions;
 
 /// A model of a store.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
@@ -53,10 +57,42 @@ impl ModelStore {
         Ok(models.collect())
     }
 
+    /// The models that this version can read and of which a session with these options writes to at most `limit` bytes, the largest
+    /// first.
+    pub fn fitting(&self, options: SessionOptions, limit: u64) -> Result<Vec<InstalledModel>> {
+        // What is wrong with the options is no fault of the models.
+        options.to_engine()?;
+        let mut models = self.installed()?;
+        models.retain(|model| memory_plan(model.path.clone(), options.clone()).is_ok_and(|plan| plan.session <= limit));
+        models.sort_by_key(|model| Reverse(model.bytes));
+        Ok(models)
+    }
+
     /// Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
     /// serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
     pub fn install(&self, name: String, source: String, source_sha256: Option<String>) -> Result<Arc<Packing>> {
         Packing::to(Target::Store(self.0.clone(), name), source, source_sha256)
+    }
+
+    /// Begins to download the model of a signed manifest, or goes on with it. One of `public_keys`, in hexadecimal, must have signed it.
+    /// `allow_older` takes one with a lower sequence number than what was last installed. `memory`: bytes that the device has; none asks
+    /// the system, where it tells.
+    pub fn download(
+        &self,
+        manifest: Vec<u8>,
+        public_keys: Vec<String>,
+        allow_older: bool,
+        memory: Option<u64>,
+    ) -> Result<Arc<Download>> {
+        let keys: Option<Vec<_>> = public_keys.iter().map(|key| from_hexadecimal(key)).collect();
+        let keys = keys.ok_or_else(|| NibbleError::invalid("a public key has 64 hexadecimal digits"))?;
+        let manifest = Manifest::verify(&manifest, &keys)?;
+        Ok(Download::new(self.0.download(manifest, DownloadOptions { allow_older, memory })?))
+    }
+
+    /// Puts the model back that the last download of `name` took the place of.
+    pub fn rollback(&self, name: String) -> Result<()> {
+        Ok(self.0.rollback(&name)?)
     }
 
     /// The file of the model called `name`, to be opened; it counts as used now.

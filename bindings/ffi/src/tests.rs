@@ -1,5 +1,6 @@
 //! The surface as the languages above use it, on a small random model.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 
 use nibble_engine::testing::SyntheticModel;
-use nibble_engine::{CancelToken, Format, LanguageModel, Turn as CpuTurn};
+use nibble_engine::{About, CancelToken, Format, LanguageModel, Licence, Turn as CpuTurn};
 use nibble_tasks::keyboard::lexicon::Word;
 use tempfile::TempDir;
 
@@ -843,6 +844,54 @@ fn a_packing_is_watched_stopped_and_run_again() {
 }
 
 #[test]
+fn a_signed_model_is_downloaded_installed_and_rolled_back() {
+    let fixture = Fixture::new();
+    let store = ModelStore::open(text(&fixture.folder.path().join("models")), None).unwrap();
+    let keys = || vec![nibble_engine::hexadecimal(&nibble_engine::public_key(&[7; 32]))];
+    let publish = |sequence, minimum_memory| {
+        let path = gguf(&fixture, sequence);
+        let licence = Licence { name: "CC0-1.0".into(), url: None };
+        let about = About { name: "words".into(), sequence, licence, minimum_memory };
+        let manifest = nibble_engine::Manifest::of_file(path.as_ref(), about, 30_000).unwrap();
+        (manifest.sign(&[7; 32]).into_bytes(), fs::read(path).unwrap())
+    };
+    let begin = |manifest: &[u8]| store.download(manifest.to_vec(), keys(), false, None);
+    for sequence in [1, 2] {
+        let (manifest, content) = publish(sequence, 1000);
+        let download = begin(&manifest).unwrap();
+        assert_eq!((download.manifest().name.as_str(), download.manifest().sequence), ("words", sequence));
+        let end = download.manifest().length;
+        assert_eq!(download.missing(), [ByteRange { start: 0, end }]);
+        download.write(0, content[..30_000].to_vec()).unwrap();
+        let wrong = download.write(30_000, vec![0; content.len() - 30_000]);
+        assert!(matches!(wrong, Err(NibbleError::ModelDamaged { .. })));
+        let early = download.install().unwrap().run();
+        assert!(matches!(early, Err(NibbleError::InvalidArgument { .. })));
+        drop(download);
+        let download = begin(&manifest).unwrap();
+        assert_eq!(download.missing(), [ByteRange { start: 30_000, end }]);
+        download.write(30_000, content[30_000..].to_vec()).unwrap();
+        download.install().unwrap().run().unwrap();
+        assert_eq!(store.installed().unwrap()[0].source_sha256.as_ref(), Some(&download.manifest().sha256));
+    }
+    let newer = store.installed().unwrap();
+    store.rollback("words".into()).unwrap();
+    assert_ne!(store.installed().unwrap()[0].source_sha256, newer[0].source_sha256);
+    assert!(matches!(store.rollback("words".into()), Err(NibbleError::ModelNotFound { .. })));
+
+    let (manifest, _) = publish(1, 1000);
+    assert!(matches!(begin(&manifest), Err(NibbleError::ManifestOlder { .. })));
+    store.download(manifest.clone(), keys(), true, None).unwrap().discard().unwrap();
+    assert!(matches!(begin(b"{}"), Err(NibbleError::ManifestUnfit { .. })));
+    let untrusted = store.download(manifest.clone(), Vec::new(), true, None);
+    assert!(matches!(untrusted, Err(NibbleError::ManifestUntrusted { .. })));
+    let bad_key = store.download(manifest, vec!["abc".into()], true, None);
+    assert!(matches!(bad_key, Err(NibbleError::InvalidArgument { .. })));
+    let refused = store.download(publish(3, 1000).0, keys(), false, Some(999));
+    assert!(matches!(refused, Err(NibbleError::MemoryLimit { needed: 1000, limit: 999, .. })));
+}
+
+#[test]
 fn a_store_holds_what_was_installed() {
     let fixture = Fixture::new();
     let folder = fixture.folder.path().join("models");
@@ -857,6 +906,16 @@ fn a_store_holds_what_was_installed() {
     assert_eq!(copied.path, store.path("copied".into()).unwrap());
     assert!(copied.last_used > 1_700_000_000);
     Model::open(copied.path.clone(), options()).unwrap();
+    let options = session_options();
+    let needed = memory_plan(copied.path.clone(), options.clone()).unwrap().session;
+    let fitting = |limit| store.fitting(options.clone(), limit).unwrap();
+    let names = |models: &[InstalledModel]| models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
+    assert!(names(&fitting(u64::MAX)).len() == 2 && fitting(u64::MAX).is_sorted_by_key(|model| Reverse(model.bytes)));
+    assert!(
+        names(&fitting(needed)).contains(&"copied".into()) && !names(&fitting(needed - 1)).contains(&"copied".into())
+    );
+    let nonsense = SessionOptions { context: 0, ..options.clone() };
+    assert!(matches!(store.fitting(nonsense, u64::MAX), Err(NibbleError::InvalidArgument { .. })));
     store.remove("copied".into()).unwrap();
     assert_eq!(store.installed().unwrap().len(), 1);
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from . import _ffi
 from ._ffi import (
+    ByteRange,
     Edit,
     Field,
     Finish,
@@ -30,6 +31,7 @@ from ._ffi import (
     KvCache,
     LearnedWord,
     LogLevel,
+    Manifest,
     MemoryPlan,
     MemoryPressure,
     Message,
@@ -55,6 +57,8 @@ from ._ffi import (
 )
 
 __all__ = [
+    "ByteRange",
+    "Download",
     "Edit",
     "EmojiList",
     "Field",
@@ -68,6 +72,7 @@ __all__ = [
     "LearnedWords",
     "Lexicon",
     "LogLevel",
+    "Manifest",
     "MemoryPlan",
     "MemoryPressure",
     "Message",
@@ -479,6 +484,10 @@ class ModelStore:
         """All models, the last used first."""
         return self._native.installed()
 
+    def fitting(self, limit: int, **session: Any) -> list[InstalledModel]:
+        """The models of which a session with such options writes to at most `limit` bytes, the largest first."""
+        return self._native.fitting(_session_options(**session), limit)
+
     def install(
         self,
         name: str,
@@ -490,6 +499,22 @@ class ModelStore:
         """Packs a GGUF, or checks and copies a packed file. The model that has the name serves until this one is whole."""
         _run(self._native.install(name, os.fspath(source), source_sha256), progress)
 
+    def download(
+        self, manifest: bytes, *, public_keys: Sequence[str], allow_older: bool = False, memory: int | None = None
+    ) -> Download:
+        """Begins to download the model of a signed manifest, as `nibble manifest make` writes it, or goes on with it.
+
+        One of `public_keys`, in hexadecimal, must have signed it. `allow_older` takes one with a lower sequence number than what
+        was last installed. `memory`: bytes that the device has; None asks the system, where it tells.
+
+        `NibbleError.ManifestUntrusted`, `ManifestUnfit`, `ManifestOlder`, and `MemoryLimit` where there is too little of it.
+        """
+        return Download(self._native.download(manifest, list(public_keys), allow_older, memory))
+
+    def rollback(self, name: str) -> None:
+        """Puts the model back that the last download of `name` took the place of. `NibbleError.ModelNotFound` where there is none."""
+        self._native.rollback(name)
+
     def path(self, name: str) -> str:
         """The file of a model, to be opened; it counts as used now."""
         return self._native.path(name)
@@ -497,6 +522,37 @@ class ModelStore:
     def remove(self, name: str) -> None:
         """Removes a model. Who has it open keeps it."""
         self._native.remove(name)
+
+
+class Download:
+    """A model file on its way into a store, which the caller fetches. It can be gone on with after whatever ended it."""
+
+    def __init__(self, native: _ffi.Download) -> None:
+        self._native = native
+
+    @property
+    def manifest(self) -> Manifest:
+        """What is being fetched."""
+        return self._native.manifest()
+
+    def missing(self) -> list[ByteRange]:
+        """Which bytes of the file are still to be written, in their order."""
+        return self._native.missing()
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Takes bytes of the file that begin at `offset`, where something is missing or a chunk begins.
+
+        `NibbleError.ModelDamaged` where a chunk is whole with them and wrong: it is missing again.
+        """
+        self._native.write(offset, data)
+
+    def install(self, *, progress: Callable[[PackProgress], object] | None = None) -> None:
+        """Installs what is whole, under the name of its manifest. The model that has the name is kept for `ModelStore.rollback`."""
+        _run(self._native.install(), progress)
+
+    def discard(self) -> None:
+        """Removes what was downloaded."""
+        self._native.discard()
 
 
 def _run(packing: _ffi.Packing, progress: Callable[[PackProgress], object] | None) -> None:

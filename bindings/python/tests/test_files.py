@@ -8,6 +8,7 @@ import unittest
 import nibble
 
 MODEL = os.environ["NIBBLE_TEST_MODEL"]
+CONFORMANCE = pathlib.Path(__file__).parents[3] / "tests/conformance"
 
 
 class Files(unittest.TestCase):
@@ -37,6 +38,8 @@ class Files(unittest.TestCase):
         store.install("small", MODEL, progress=seen.append)
         self.assertGreater(len(seen), 0)
         [installed] = store.installed()
+        needed = nibble.memory_plan(installed.path).session
+        self.assertEqual((store.fitting(needed), store.fitting(needed - 1)), ([installed], []))
         self.assertEqual((installed.name, installed.path), ("small", store.path("small")))
         with nibble.open(store.path("small"), check_weights=False) as model:
             self.assertEqual(model.info.source_sha256, installed.source_sha256)
@@ -46,6 +49,35 @@ class Files(unittest.TestCase):
             store.path("small")
         with self.assertRaises(nibble.NibbleError.StorageFull):
             nibble.ModelStore(self.folder / "models", quota=1000).install("small", MODEL)
+
+    def test_a_signed_model_is_downloaded_after_a_break_and_installed(self):
+        store = nibble.ModelStore(self.folder / "models")
+        content = (CONFORMANCE / "base.gguf").read_bytes()
+        manifest = (CONFORMANCE / "base.manifest.json").read_bytes()
+        keys = [(CONFORMANCE / "base.public-key").read_text().strip()]
+        download = store.download(manifest, public_keys=keys)
+        self.assertEqual((download.manifest.name, download.manifest.length), ("base", len(content)))
+        with self.assertRaises(nibble.NibbleError.InvalidArgument):
+            download.install()
+        with self.assertRaises(nibble.NibbleError.ModelDamaged):
+            download.write(0, bytes(len(content)))
+        download.write(0, content[:5000])
+        self.assertEqual([(r.start, r.end) for r in download.missing()], [(5000, len(content))])
+        # What was not a whole chunk is gone when the download is.
+        del download
+        download = store.download(manifest, public_keys=keys)
+        for missing in download.missing():
+            download.write(missing.start, content[missing.start : missing.end])
+        download.install()
+        self.assertEqual(store.installed()[0].source_sha256, download.manifest.sha256)
+        with self.assertRaises(nibble.NibbleError.ModelNotFound):
+            store.rollback("base")
+        with self.assertRaises(nibble.NibbleError.ManifestUntrusted):
+            store.download(manifest, public_keys=[])
+        with self.assertRaises(nibble.NibbleError.ManifestUnfit):
+            store.download(b"{}", public_keys=keys)
+        with self.assertRaises(nibble.NibbleError.MemoryLimit):
+            store.download(manifest, public_keys=keys, memory=999)
 
     def test_what_is_no_gguf_is_not_packed(self):
         source, target = self.folder / "source.gguf", self.folder / "target.nibble"

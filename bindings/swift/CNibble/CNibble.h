@@ -243,6 +243,41 @@ typedef void (*UniffiForeignFutureCompleteVoid)(uint64_t, UniffiForeignFutureRes
     );
 
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_DOWNLOAD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_DOWNLOAD
+uint64_t uniffi_nibble_ffi_fn_clone_download(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_DOWNLOAD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_DOWNLOAD
+void uniffi_nibble_ffi_fn_free_download(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_DISCARD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_DISCARD
+void uniffi_nibble_ffi_fn_method_download_discard(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_INSTALL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_INSTALL
+uint64_t uniffi_nibble_ffi_fn_method_download_install(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_MANIFEST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_MANIFEST
+RustBuffer uniffi_nibble_ffi_fn_method_download_manifest(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_MISSING
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_MISSING
+RustBuffer uniffi_nibble_ffi_fn_method_download_missing(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_WRITE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_DOWNLOAD_WRITE
+void uniffi_nibble_ffi_fn_method_download_write(uint64_t ptr, uint64_t offset, RustBuffer bytes, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_EMOJILIST
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_EMOJILIST
 uint64_t uniffi_nibble_ffi_fn_clone_emojilist(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -614,6 +649,16 @@ void uniffi_nibble_ffi_fn_free_modelstore(uint64_t handle, RustCallStatus *_Nonn
 uint64_t uniffi_nibble_ffi_fn_constructor_modelstore_open(RustBuffer directory, RustBuffer quota, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_DOWNLOAD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_DOWNLOAD
+uint64_t uniffi_nibble_ffi_fn_method_modelstore_download(uint64_t ptr, RustBuffer manifest, RustBuffer public_keys, int8_t allow_older, RustBuffer memory, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_FITTING
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_FITTING
+RustBuffer uniffi_nibble_ffi_fn_method_modelstore_fitting(uint64_t ptr, RustBuffer options, uint64_t limit, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_INSTALL
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_INSTALL
 uint64_t uniffi_nibble_ffi_fn_method_modelstore_install(uint64_t ptr, RustBuffer name, RustBuffer source, RustBuffer source_sha256, RustCallStatus *_Nonnull out_status
@@ -632,6 +677,11 @@ RustBuffer uniffi_nibble_ffi_fn_method_modelstore_path(uint64_t ptr, RustBuffer 
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_REMOVE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_REMOVE
 void uniffi_nibble_ffi_fn_method_modelstore_remove(uint64_t ptr, RustBuffer name, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_ROLLBACK
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODELSTORE_ROLLBACK
+void uniffi_nibble_ffi_fn_method_modelstore_rollback(uint64_t ptr, RustBuffer name, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_TYPINGSESSION
@@ -1022,6 +1072,36 @@ uint16_t uniffi_nibble_ffi_checksum_func_close_json(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_DISCARD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_DISCARD
+uint16_t uniffi_nibble_ffi_checksum_method_download_discard(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_INSTALL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_INSTALL
+uint16_t uniffi_nibble_ffi_checksum_method_download_install(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_MANIFEST
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_MANIFEST
+uint16_t uniffi_nibble_ffi_checksum_method_download_manifest(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_MISSING
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_MISSING
+uint16_t uniffi_nibble_ffi_checksum_method_download_missing(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_WRITE
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_DOWNLOAD_WRITE
+uint16_t uniffi_nibble_ffi_checksum_method_download_write(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_EMOJILIST_SUGGEST
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_EMOJILIST_SUGGEST
 uint16_t uniffi_nibble_ffi_checksum_method_emojilist_suggest(void
@@ -1286,6 +1366,18 @@ uint16_t uniffi_nibble_ffi_checksum_method_session_save_snapshot(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_DOWNLOAD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_DOWNLOAD
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_download(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_FITTING
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_FITTING
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_fitting(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_INSTALL
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_INSTALL
 uint16_t uniffi_nibble_ffi_checksum_method_modelstore_install(void
@@ -1307,6 +1399,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_modelstore_path(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_REMOVE
 uint16_t uniffi_nibble_ffi_checksum_method_modelstore_remove(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_ROLLBACK
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODELSTORE_ROLLBACK
+uint16_t uniffi_nibble_ffi_checksum_method_modelstore_rollback(void
     
 );
 #endif

@@ -634,6 +634,207 @@ fileprivate struct FfiConverterData: FfiConverterRustBuffer {
 
 
 /**
+ * A model file on its way into a store. Let go, it can be gone on with.
+ */
+public protocol DownloadProtocol: AnyObject, Sendable {
+    
+    /**
+     * Removes what was downloaded.
+     */
+    func discard() throws 
+    
+    /**
+     * Will install what is whole, under the name of its manifest. The model that has the name serves until then, and is kept for
+     * rolling back.
+     */
+    func install() throws  -> Packing
+    
+    /**
+     * What is being fetched.
+     */
+    func manifest()  -> Manifest
+    
+    /**
+     * Which bytes of the file are still to be written, in their order.
+     */
+    func missing()  -> [ByteRange]
+    
+    /**
+     * Takes bytes of the file that begin at `offset`, where something is missing or a chunk begins. Where a chunk is whole with them and
+     * wrong, that is an error, and it is missing again.
+     */
+    func write(offset: UInt64, bytes: Data) throws 
+    
+}
+/**
+ * A model file on its way into a store. Let go, it can be gone on with.
+ */
+open class Download: DownloadProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_download(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_download(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Removes what was downloaded.
+     */
+open func discard()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_download_discard(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Will install what is whole, under the name of its manifest. The model that has the name serves until then, and is kept for
+     * rolling back.
+     */
+open func install()throws  -> Packing  {
+    return try  FfiConverterTypePacking_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_download_install(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * What is being fetched.
+     */
+open func manifest() -> Manifest  {
+    return try!  FfiConverterTypeManifest_lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_download_manifest(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Which bytes of the file are still to be written, in their order.
+     */
+open func missing() -> [ByteRange]  {
+    return try!  FfiConverterSequenceTypeByteRange.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_download_missing(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * Takes bytes of the file that begin at `offset`, where something is missing or a chunk begins. Where a chunk is whole with them and
+     * wrong, that is an error, and it is missing again.
+     */
+open func write(offset: UInt64, bytes: Data)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_download_write(
+            self.uniffiCloneHandle(),
+        FfiConverterUInt64.lower(offset),
+        FfiConverterData.lower(bytes),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeDownload: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Download
+
+    public static func lift(_ handle: UInt64) throws -> Download {
+        return Download(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Download) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Download {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Download, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDownload_lift(_ handle: UInt64) throws -> Download {
+    return try FfiConverterTypeDownload.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeDownload_lower(_ value: Download) -> UInt64 {
+    return FfiConverterTypeDownload.lower(value)
+}
+
+
+
+
+
+
+/**
  * The emoji of a language's words.
  */
 public protocol EmojiListProtocol: AnyObject, Sendable {
@@ -1947,6 +2148,19 @@ public func FfiConverterTypeModel_lower(_ value: Model) -> UInt64 {
 public protocol ModelStoreProtocol: AnyObject, Sendable {
     
     /**
+     * Begins to download the model of a signed manifest, or goes on with it. One of `public_keys`, in hexadecimal, must have signed it.
+     * `allow_older` takes one with a lower sequence number than what was last installed. `memory`: bytes that the device has; none asks
+     * the system, where it tells.
+     */
+    func download(manifest: Data, publicKeys: [String], allowOlder: Bool, memory: UInt64?) throws  -> Download
+    
+    /**
+     * The models that this version can read and of which a session with these options writes to at most `limit` bytes, the largest
+     * first.
+     */
+    func fitting(options: SessionOptions, limit: UInt64) throws  -> [InstalledModel]
+    
+    /**
      * Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
      * serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
      */
@@ -1966,6 +2180,11 @@ public protocol ModelStoreProtocol: AnyObject, Sendable {
      * Removes a model. Who has it open keeps it. Removing what is not there does nothing.
      */
     func remove(name: String) throws 
+    
+    /**
+     * Puts the model back that the last download of `name` took the place of.
+     */
+    func rollback(name: String) throws 
     
 }
 /**
@@ -2040,6 +2259,39 @@ public static func `open`(directory: String, quota: UInt64?)throws  -> ModelStor
 
     
     /**
+     * Begins to download the model of a signed manifest, or goes on with it. One of `public_keys`, in hexadecimal, must have signed it.
+     * `allow_older` takes one with a lower sequence number than what was last installed. `memory`: bytes that the device has; none asks
+     * the system, where it tells.
+     */
+open func download(manifest: Data, publicKeys: [String], allowOlder: Bool, memory: UInt64?)throws  -> Download  {
+    return try  FfiConverterTypeDownload_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_download(
+            self.uniffiCloneHandle(),
+        FfiConverterData.lower(manifest),
+        FfiConverterSequenceString.lower(publicKeys),
+        FfiConverterBool.lower(allowOlder),
+        FfiConverterOptionUInt64.lower(memory),uniffiCallStatus
+    )
+})
+}
+    
+    /**
+     * The models that this version can read and of which a session with these options writes to at most `limit` bytes, the largest
+     * first.
+     */
+open func fitting(options: SessionOptions, limit: UInt64)throws  -> [InstalledModel]  {
+    return try  FfiConverterSequenceTypeInstalledModel.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_fitting(
+            self.uniffiCloneHandle(),
+        FfiConverterTypeSessionOptions_lower(options),
+        FfiConverterUInt64.lower(limit),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * Will install the model file at `source` as `name`: packs a GGUF, or checks and copies a packed file. A model that has the name
      * serves until this one is whole, and is then replaced. With `source_sha256`, only the model with that source.
      */
@@ -2086,6 +2338,18 @@ open func path(name: String)throws  -> String  {
 open func remove(name: String)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_method_modelstore_remove(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(name),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Puts the model back that the last download of `name` took the place of.
+     */
+open func rollback(name: String)throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_modelstore_rollback(
             self.uniffiCloneHandle(),
         FfiConverterString.lower(name),uniffiCallStatus
     )
@@ -3049,6 +3313,75 @@ public func FfiConverterTypeTypingSession_lower(_ value: TypingSession) -> UInt6
 
 
 /**
+ * Some bytes of a file.
+ */
+public struct ByteRange: Equatable, Hashable {
+    /**
+     * The first.
+     */
+    public var start: UInt64
+    /**
+     * What follows the last.
+     */
+    public var end: UInt64
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * The first.
+         */start: UInt64, 
+        /**
+         * What follows the last.
+         */end: UInt64) {
+        self.start = start
+        self.end = end
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension ByteRange: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeByteRange: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> ByteRange {
+        return
+            try ByteRange(
+                start: FfiConverterUInt64.read(from: &buf), 
+                end: FfiConverterUInt64.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: ByteRange, into buf: inout [UInt8]) {
+        FfiConverterUInt64.write(value.start, into: &buf)
+        FfiConverterUInt64.write(value.end, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeByteRange_lift(_ buf: RustBuffer) throws -> ByteRange {
+    return try FfiConverterTypeByteRange.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeByteRange_lower(_ value: ByteRange) -> RustBuffer {
+    return FfiConverterTypeByteRange.lower(value)
+}
+
+
+/**
  * What is to be done to the text at the cursor. Where text is selected, the selection goes too.
  */
 public struct Edit: Equatable, Hashable {
@@ -3605,6 +3938,125 @@ public func FfiConverterTypeLearnedWord_lift(_ buf: RustBuffer) throws -> Learne
 #endif
 public func FfiConverterTypeLearnedWord_lower(_ value: LearnedWord) -> RustBuffer {
     return FfiConverterTypeLearnedWord.lower(value)
+}
+
+
+/**
+ * What a publisher has signed of a model.
+ */
+public struct Manifest: Equatable, Hashable {
+    /**
+     * What the model is called in a store.
+     */
+    public var name: String
+    /**
+     * Grows with every model that is published under the name.
+     */
+    public var sequence: UInt64
+    /**
+     * The licence's name, such as an SPDX identifier.
+     */
+    public var licence: String
+    /**
+     * Where the licence's text is.
+     */
+    public var licenceUrl: String?
+    /**
+     * Bytes of memory that a device must have.
+     */
+    public var minimumMemory: UInt64
+    /**
+     * Length of the file in bytes.
+     */
+    public var length: UInt64
+    /**
+     * SHA-256 of the file, in hexadecimal. That of a GGUF is the `source_sha256` of the model that is installed from it.
+     */
+    public var sha256: String
+
+    // Default memberwise initializers are never public by default, so we
+    // declare one manually.
+    public init(
+        /**
+         * What the model is called in a store.
+         */name: String, 
+        /**
+         * Grows with every model that is published under the name.
+         */sequence: UInt64, 
+        /**
+         * The licence's name, such as an SPDX identifier.
+         */licence: String, 
+        /**
+         * Where the licence's text is.
+         */licenceUrl: String?, 
+        /**
+         * Bytes of memory that a device must have.
+         */minimumMemory: UInt64, 
+        /**
+         * Length of the file in bytes.
+         */length: UInt64, 
+        /**
+         * SHA-256 of the file, in hexadecimal. That of a GGUF is the `source_sha256` of the model that is installed from it.
+         */sha256: String) {
+        self.name = name
+        self.sequence = sequence
+        self.licence = licence
+        self.licenceUrl = licenceUrl
+        self.minimumMemory = minimumMemory
+        self.length = length
+        self.sha256 = sha256
+    }
+
+    
+
+    
+}
+
+#if compiler(>=6)
+extension Manifest: Sendable {}
+#endif
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeManifest: FfiConverterRustBuffer {
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Manifest {
+        return
+            try Manifest(
+                name: FfiConverterString.read(from: &buf), 
+                sequence: FfiConverterUInt64.read(from: &buf), 
+                licence: FfiConverterString.read(from: &buf), 
+                licenceUrl: FfiConverterOptionString.read(from: &buf), 
+                minimumMemory: FfiConverterUInt64.read(from: &buf), 
+                length: FfiConverterUInt64.read(from: &buf), 
+                sha256: FfiConverterString.read(from: &buf)
+        )
+    }
+
+    public static func write(_ value: Manifest, into buf: inout [UInt8]) {
+        FfiConverterString.write(value.name, into: &buf)
+        FfiConverterUInt64.write(value.sequence, into: &buf)
+        FfiConverterString.write(value.licence, into: &buf)
+        FfiConverterOptionString.write(value.licenceUrl, into: &buf)
+        FfiConverterUInt64.write(value.minimumMemory, into: &buf)
+        FfiConverterUInt64.write(value.length, into: &buf)
+        FfiConverterString.write(value.sha256, into: &buf)
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeManifest_lift(_ buf: RustBuffer) throws -> Manifest {
+    return try FfiConverterTypeManifest.lift(buf)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeManifest_lower(_ value: Manifest) -> RustBuffer {
+    return FfiConverterTypeManifest.lower(value)
 }
 
 
@@ -5558,6 +6010,30 @@ enum NibbleError: Swift.Error, Equatable, Hashable {
          */reason: String
     )
     /**
+     * The manifest is no manifest, or of a later version of the format.
+     */
+    case ManifestUnfit(
+        /**
+         * What is wrong with it.
+         */reason: String
+    )
+    /**
+     * The manifest is signed with none of the given keys, or was changed since. What it names is not to be used.
+     */
+    case ManifestUntrusted(
+        /**
+         * That it is.
+         */reason: String
+    )
+    /**
+     * The manifest is older than the one that the model was last installed from.
+     */
+    case ManifestOlder(
+        /**
+         * Which sequence numbers they have.
+         */reason: String
+    )
+    /**
      * The text does not fit the session's context.
      */
     case ContextOverflow(
@@ -5696,36 +6172,45 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
         case 9: return .LearnedWordsUnfit(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 10: return .ContextOverflow(
+        case 10: return .ManifestUnfit(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 11: return .ManifestUntrusted(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 12: return .ManifestOlder(
+            reason: try FfiConverterString.read(from: &buf)
+            )
+        case 13: return .ContextOverflow(
             reason: try FfiConverterString.read(from: &buf), 
             tokens: try FfiConverterUInt64.read(from: &buf), 
             context: try FfiConverterUInt64.read(from: &buf)
             )
-        case 11: return .MemoryLimit(
+        case 14: return .MemoryLimit(
             reason: try FfiConverterString.read(from: &buf), 
             needed: try FfiConverterUInt64.read(from: &buf), 
             limit: try FfiConverterUInt64.read(from: &buf), 
             fittingContext: try FfiConverterOptionUInt64.read(from: &buf)
             )
-        case 12: return .StorageFull(
+        case 15: return .StorageFull(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 13: return .Io(
+        case 16: return .Io(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 14: return .Cancelled(
+        case 17: return .Cancelled(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 15: return .Superseded(
+        case 18: return .Superseded(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 16: return .Closed(
+        case 19: return .Closed(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 17: return .InvalidArgument(
+        case 20: return .InvalidArgument(
             reason: try FfiConverterString.read(from: &buf)
             )
-        case 18: return .Internal(
+        case 21: return .Internal(
             reason: try FfiConverterString.read(from: &buf)
             )
 
@@ -5785,15 +6270,30 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .ContextOverflow(reason,tokens,context):
+        case let .ManifestUnfit(reason):
             writeInt(&buf, Int32(10))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ManifestUntrusted(reason):
+            writeInt(&buf, Int32(11))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ManifestOlder(reason):
+            writeInt(&buf, Int32(12))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .ContextOverflow(reason,tokens,context):
+            writeInt(&buf, Int32(13))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(tokens, into: &buf)
             FfiConverterUInt64.write(context, into: &buf)
             
         
         case let .MemoryLimit(reason,needed,limit,fittingContext):
-            writeInt(&buf, Int32(11))
+            writeInt(&buf, Int32(14))
             FfiConverterString.write(reason, into: &buf)
             FfiConverterUInt64.write(needed, into: &buf)
             FfiConverterUInt64.write(limit, into: &buf)
@@ -5801,37 +6301,37 @@ public struct FfiConverterTypeNibbleError: FfiConverterRustBuffer {
             
         
         case let .StorageFull(reason):
-            writeInt(&buf, Int32(12))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Io(reason):
-            writeInt(&buf, Int32(13))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Cancelled(reason):
-            writeInt(&buf, Int32(14))
-            FfiConverterString.write(reason, into: &buf)
-            
-        
-        case let .Superseded(reason):
             writeInt(&buf, Int32(15))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Closed(reason):
+        case let .Io(reason):
             writeInt(&buf, Int32(16))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .InvalidArgument(reason):
+        case let .Cancelled(reason):
             writeInt(&buf, Int32(17))
             FfiConverterString.write(reason, into: &buf)
             
         
-        case let .Internal(reason):
+        case let .Superseded(reason):
             writeInt(&buf, Int32(18))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .Closed(reason):
+            writeInt(&buf, Int32(19))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .InvalidArgument(reason):
+            writeInt(&buf, Int32(20))
+            FfiConverterString.write(reason, into: &buf)
+            
+        
+        case let .Internal(reason):
+            writeInt(&buf, Int32(21))
             FfiConverterString.write(reason, into: &buf)
             
         }
@@ -6692,6 +7192,31 @@ fileprivate struct FfiConverterSequenceTypeLexicon: FfiConverterRustBuffer {
 #if swift(>=5.8)
 @_documentation(visibility: private)
 #endif
+fileprivate struct FfiConverterSequenceTypeByteRange: FfiConverterRustBuffer {
+    typealias SwiftType = [ByteRange]
+
+    public static func write(_ value: [ByteRange], into buf: inout [UInt8]) {
+        let len = Int32(value.count)
+        writeInt(&buf, len)
+        for item in value {
+            FfiConverterTypeByteRange.write(item, into: &buf)
+        }
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> [ByteRange] {
+        let len: Int32 = try readInt(&buf)
+        var seq = [ByteRange]()
+        seq.reserveCapacity(Int(len))
+        for _ in 0 ..< len {
+            seq.append(try FfiConverterTypeByteRange.read(from: &buf))
+        }
+        return seq
+    }
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
 fileprivate struct FfiConverterSequenceTypeInstalledModel: FfiConverterRustBuffer {
     typealias SwiftType = [InstalledModel]
 
@@ -6962,6 +7487,21 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_func_close_json() != 24616) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_method_download_discard() != 17834) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_download_install() != 1944) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_download_manifest() != 8821) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_download_missing() != 65358) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_download_write() != 34634) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_method_emojilist_suggest() != 62229) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -7094,6 +7634,12 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_session_save_snapshot() != 57035) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_download() != 47108) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_fitting() != 10678) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_method_modelstore_install() != 37900) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -7104,6 +7650,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_modelstore_remove() != 45584) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_modelstore_rollback() != 63561) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_typingsession_accept() != 47438) {

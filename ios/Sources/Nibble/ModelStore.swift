@@ -40,6 +40,15 @@ public final class ModelStore: Sendable {
         try await DispatchQueue.nibble.call { [native] in try native.installed().map(InstalledModel.init) }
     }
 
+    /// The models of which a session with these options writes to at most so many bytes, the largest first: what to open instead
+    /// when ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)`` has no `fittingContext`. What this version of Nibble
+    /// cannot read is left out.
+    public func fitting(_ limit: Int, options: Session.Options = Session.Options()) async throws -> [InstalledModel] {
+        try await DispatchQueue.nibble.call { [native] in
+            try native.fitting(options: options.native(), limit: unsigned(limit, "limit")).map(InstalledModel.init)
+        }
+    }
+
     /// Installs a model under a name. Under one in use it is an upgrade: the old model serves until the new one is whole,
     /// and whoever has it open keeps it. (Where ``Model/MemoryPressure/critical`` pressure made that give up its mapping, its next
     /// call ends with ``NibbleError/modelDamaged(reason:)``: open the model anew.)
@@ -60,6 +69,35 @@ public final class ModelStore: Sendable {
         }
     }
 
+    /// Begins to download the model of a signed manifest, as `nibble manifest make` writes it, or goes on with it. One download of
+    /// a name at a time, in all processes.
+    ///
+    /// - Parameters:
+    ///   - manifest: The manifest, as it was fetched.
+    ///   - publicKeys: The keys of which one must have signed it, in hexadecimal.
+    ///   - allowOlder: Takes one with a lower sequence number than what was last installed.
+    ///   - memory: Bytes of memory that the device has.
+    /// - Throws: ``NibbleError/manifestUntrusted(reason:)``, ``NibbleError/manifestUnfit(reason:)``,
+    ///   ``NibbleError/manifestOlder(reason:)``; ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)`` where the model
+    ///   needs more memory than the device has; ``NibbleError/storageFull(reason:)``, ``NibbleError/io(reason:)``.
+    public func download(
+        _ manifest: Data, publicKeys: [String], allowOlder: Bool = false,
+        memory: UInt64 = ProcessInfo.processInfo.physicalMemory
+    ) async throws -> Download {
+        try await DispatchQueue.nibble.call { [native] in
+            Download(
+                native: try native.download(
+                    manifest: manifest, publicKeys: publicKeys, allowOlder: allowOlder, memory: memory))
+        }
+    }
+
+    /// Puts the model back that the last download of this name took the place of.
+    ///
+    /// - Throws: ``NibbleError/modelNotFound(reason:)`` where none is kept.
+    public func rollback(_ name: String) async throws {
+        try await DispatchQueue.nibble.call { [native] in try native.rollback(name: name) }
+    }
+
     /// Opens the model of this name. It counts as used.
     ///
     /// - Throws: ``NibbleError/modelNotFound(reason:)``, and as ``Model/init(contentsOf:options:)``.
@@ -74,7 +112,7 @@ public final class ModelStore: Sendable {
         try await DispatchQueue.nibble.call { [native] in URL(fileURLWithPath: try native.path(name: name)) }
     }
 
-    /// Removes a model; where there is none, it does nothing. What has it open keeps it.
+    /// Removes a model, and what was downloaded of it; where there is none, it does nothing. What has it open keeps it.
     ///
     /// - Throws: ``NibbleError/io(reason:)``.
     public func remove(_ name: String) async throws {

@@ -22,6 +22,12 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
     /// The file holds no learned words, or is damaged, sealed with another key, or in use. It is as it was; a keyboard can be opened
     /// without it.
     case learnedWordsUnfit(reason: String)
+    /// The manifest is no manifest, or of a later version of the format.
+    case manifestUnfit(reason: String)
+    /// The manifest is signed with none of the given keys, or was changed since. Do not use what it names.
+    case manifestUntrusted(reason: String)
+    /// The manifest is older than the one that the model was last installed from.
+    case manifestOlder(reason: String)
     /// The text, of so many `tokens`, does not fit the session's `context`.
     case contextOverflow(reason: String, tokens: Int, context: Int)
     /// What was to be opened would write to `needed` bytes, and `limit` are allowed, which is 0 where the system itself has no more to give.
@@ -51,7 +57,8 @@ public enum NibbleError: LocalizedError, Sendable, Equatable {
         switch self {
         case .modelNotFound(let reason), .modelDamaged(let reason), .modelVersion(let reason),
             .modelUnsupported(let reason), .noChatTemplate(let reason), .lexiconUnfit(let reason),
-            .learnedWordsUnfit(let reason), .contextOverflow(let reason, _, _), .memoryLimit(let reason, _, _, _),
+            .learnedWordsUnfit(let reason), .manifestUnfit(let reason), .manifestUntrusted(let reason), .manifestOlder(let reason),
+            .contextOverflow(let reason, _, _), .memoryLimit(let reason, _, _, _),
             .snapshotUnfit(let reason), .schemaUnfit(let reason), .storageFull(let reason), .io(let reason), .cancelled(let reason), .superseded(let reason),
             .closed(let reason), .invalidArgument(let reason), .internal(let reason):
             reason
@@ -81,6 +88,9 @@ extension NibbleError {
         case .NoChatTemplate(let reason): self = .noChatTemplate(reason: reason)
         case .LexiconUnfit(let reason): self = .lexiconUnfit(reason: reason)
         case .LearnedWordsUnfit(let reason): self = .learnedWordsUnfit(reason: reason)
+        case .ManifestUnfit(let reason): self = .manifestUnfit(reason: reason)
+        case .ManifestUntrusted(let reason): self = .manifestUntrusted(reason: reason)
+        case .ManifestOlder(let reason): self = .manifestOlder(reason: reason)
         case .ContextOverflow(let reason, let tokens, let context):
             self = .contextOverflow(reason: reason, tokens: Int(clamping: tokens), context: Int(clamping: context))
         case .MemoryLimit(let reason, let needed, let limit, let fitting):

@@ -155,6 +155,10 @@ final class FilesTests: XCTestCase {
         try await store.install("copy", from: packed, sourceSHA256: old.info.sourceSHA256).finish()
         let both = try await store.installed()
         XCTAssertEqual(Set(both.map(\.name)), ["tiny", "copy"])
+        let needed = try await Model.memoryPlan(contentsOf: packed).session
+        let (fitting, none) = (try await store.fitting(needed), try await store.fitting(needed - 1))
+        XCTAssertEqual(Set(fitting.map(\.name)), ["tiny", "copy"])
+        XCTAssertEqual(none, [])
 
         // Removing what is not there does nothing.
         for _ in 0..<2 { try await store.remove("tiny") }
@@ -217,6 +221,36 @@ final class FilesTests: XCTestCase {
             }
         }
     #endif
+
+    func testASignedModelIsDownloadedAfterABreakAndInstalled() async throws {
+        let store = try await ModelStore(directory: at("Models"))
+        let content = try Data(contentsOf: checkoutFile("tests/conformance/base.gguf"))
+        let manifest = try Data(contentsOf: checkoutFile("tests/conformance/base.manifest.json"))
+        let key = try String(contentsOf: checkoutFile("tests/conformance/base.public-key"), encoding: .utf8)
+        let keys = [key.trimmingCharacters(in: .whitespacesAndNewlines)]
+        do {
+            let download = try await store.download(manifest, publicKeys: keys)
+            XCTAssertEqual(download.manifest.name, "base")
+            XCTAssertEqual(download.manifest.length, content.count)
+            await assertFails("invalidArgument") { try await download.install().finish() }
+            await assertFails("modelDamaged") { try await download.write(Data(count: content.count), at: 0) }
+            try await download.write(content.prefix(5_000), at: 0)
+            let missing = try await download.missing()
+            XCTAssertEqual(missing, [5_000..<content.count])
+        }
+        // What was not a whole chunk is gone when the download is.
+        let download = try await store.download(manifest, publicKeys: keys)
+        for missing in try await download.missing() {
+            try await download.write(content.subdata(in: missing), at: missing.lowerBound)
+        }
+        try await download.install().finish()
+        let installed = try await store.installed()
+        XCTAssertEqual(installed.map(\.sourceSHA256), [download.manifest.sha256])
+        await assertFails("modelNotFound") { try await store.rollback("base") }
+        await assertFails("manifestUntrusted") { try await store.download(manifest, publicKeys: []) }
+        await assertFails("manifestUnfit") { try await store.download(Data(), publicKeys: keys) }
+        await assertFails("memoryLimit") { try await store.download(manifest, publicKeys: keys, memory: 999) }
+    }
 
     // MARK: Snapshots
 

@@ -7,7 +7,7 @@ use crate::native;
 use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, IOS_SIMULATOR_PC, Need};
 use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
-use crate::{android, bindings, budget, ios, sbom, wheel};
+use crate::{android, bindings, budget, ios, reference, sbom, version, wheel};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 11] = [
     Need::Std(ANDROID),
     Need::Std(ANDROID_PC),
     Need::Std(IOS),
@@ -25,6 +25,8 @@ const NEEDS: [Need; 9] = [
     Need::Nm,
     Need::Maven,
     Need::Python,
+    Need::Swift,
+    Need::Models,
 ];
 
 /// The Swift package without its native library, which lies beside it.
@@ -43,13 +45,14 @@ pub fn run() -> Result<()> {
     if let Some(unmet) = setup::ensure(&NEEDS).first() {
         return Err(format!("{} is missing: {}", unmet.need, unmet.advice));
     }
-    let mut tally: Tally = [bindings::has_our_version()?, wheel::has_our_version()?].into_iter().map(Tally::of).sum();
+    let mut tally = version::check()?;
     let partial = shell::root().join("dist.partial");
     shell::make_empty(&partial)?;
     tally += kotlin(&partial)?;
     tally += swift(&partial)?;
     let scratch = shell::root().join("target/xtask/wheel");
     into(&partial, &wheel::for_release(&scratch)?)?;
+    zip(&reference::make()?, &["."], &partial.join(format!("nibble-{VERSION}-reference.zip")))?;
     let parts = sbom::parts()?;
     write(&partial.join(format!("nibble-{VERSION}.cdx.json")), &format!("{:#}\n", sbom::bill(&parts)))?;
     write(&partial.join("THIRD-PARTY-LICENSES.txt"), &sbom::notices(&parts)?)?;

@@ -29,6 +29,7 @@ mod shell;
 mod table;
 mod tally;
 mod test;
+mod version;
 mod wheel;
 mod xcode;
 
@@ -71,6 +72,8 @@ enum Task {
     Samples,
     /// Makes the pages of every language's API, in target/reference/.
     Reference,
+    /// Shows the version, or gives every file that holds it another one.
+    Version(version::Options),
     /// Makes the Python wheel for this machine.
     Wheel,
     /// Runs a statically linked program on an emulated x86-64 CPU with AVX-512 and AVX-VNNI.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Task::Reference => reference::run(),
         Task::Jni(options) => android::run(&options),
         Task::Samples => samples::run(),
+        Task::Version(options) => version::run(&options),
         Task::Wheel => wheel::run(),
         Task::Pc(options) => pc::run(&options),
     };

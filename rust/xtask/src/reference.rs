@@ -42,7 +42,8 @@ pub fn check() -> Tally {
     })
 }
 
-fn make() -> Result<PathBuf> {
+/// Makes them, and says in which folder.
+pub fn make() -> Result<PathBuf> {
     let folder = shell::root().join("target/reference");
     shell::make_empty(&folder)?;
     shell::run(shell::cargo().args(["doc", "--quiet", "--no-deps", "--workspace", "--all-features", "--lib"]))?;

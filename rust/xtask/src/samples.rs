@@ -24,9 +24,6 @@ pub const NEEDS: [Need; 6] =
 /// The apps: folders under `examples`.
 const SAMPLES: [&str; 2] = ["android-reply", "android-keyboard"];
 
-/// What their builds have in common.
-const COMMON: &str = "examples/android-common/pom.xml";
-
 /// The pages of newer phones: a library that is mapped out of a package begins on one.
 const PAGE: u16 = 16 * 1024;
 
@@ -44,12 +41,7 @@ const PICTURES: &str = "-Dtest=AppTest#*picture*";
 
 /// Makes the same after all tests of each app.
 pub fn test() -> Tally {
-    Tally::within(|| {
-        let version = "<artifactId>android-common</artifactId>\n  <version>";
-        let mut tally = Tally::of(shell::has_our_version(COMMON, version, "</version>")?);
-        tally += make(&Prepared::new("kotlin")?, None)?;
-        Ok(tally)
-    })
+    Tally::within(|| make(&Prepared::new("kotlin")?, None))
 }
 
 /// Makes everything of each app, where all its tests pass, or those that are named.

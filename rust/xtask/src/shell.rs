@@ -70,15 +70,6 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
 /// The version of everything here, which the workspace's Cargo.toml gives.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Whether the first version that a file names, between these marks, is [`VERSION`].
-pub fn has_our_version(file: &str, before: &str, after: &str) -> Result<bool> {
-    let text = fs::read_to_string(root().join(file)).map_err(|error| format!("reading {file}: {error}"))?;
-    let version = text.split_once(before).and_then(|(_, rest)| rest.split_once(after));
-    let same = version.is_some_and(|(version, _)| version == VERSION);
-    println!("{file} has the version of the crates: {}", if same { "yes" } else { "no" });
-    Ok(same)
-}
-
 /// The command as a person would type it: arguments, and the variables that were set for it.
 pub fn line(command: &Command) -> String {
     let variables = command

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where what the wheel is made of lies, and what of it is copied as it is.
-const SOURCES: &str = "bindings/python";
 const AS_THEY_ARE: [(&str, &str); 5] = [
     ("bindings/python/pyproject.toml", "pyproject.toml"),
     ("bindings/python/backend.py", "backend.py"),
@@ -64,9 +63,4 @@ pub fn install(wheel: &Path, folder: &Path) -> Result<PathBuf> {
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]);
     shell::run(pip.arg(wheel))?;
     Ok(python)
-}
-
-/// Whether the version of the package is that of the crates.
-pub fn has_our_version() -> Result<bool> {
-    shell::has_our_version(&format!("{SOURCES}/pyproject.toml"), "\nversion = \"", "\"")
 }

@@ -25,8 +25,9 @@ pub(super) struct Touch {
 }
 
 impl Touch {
-    /// Of a character in any case, and any apostrophe.
+    /// Of a character in any case, and any apostrophe. A place that is none says nothing.
     pub fn new(character: char, point: Option<Point>) -> Self {
+        let point = point.filter(|point| point.x.is_finite() && point.y.is_finite());
         Self { letter: text::folded(character), point }
     }
 
@@ -93,6 +94,8 @@ const COSTS: Costs = Costs {
 const BESIDE: f32 = 1.6;
 /// A finger does not land as far from a key as this, in nats.
 const MAX_SLIP: f32 = 12.0;
+/// What a touch costs at most that the editor says was this key, so that sums of them stay numbers.
+const FARTHEST: f32 = 50.0;
 /// Readings kept at a touch.
 const BEAM: usize = 160;
 /// Errors in one reading, touches beside their key not counted.
@@ -430,7 +433,7 @@ impl<'a> Walk<'a> {
 fn slip(layout: &Layout, touch: Touch, letter: char) -> Option<f32> {
     let key = layout.key(letter)?;
     let sigma = if touch.point.is_some() { COSTS.sigma } else { COSTS.sigma_of_key };
-    Some(key.distance_squared(touch.place(layout)?) / (2.0 * sigma * sigma))
+    Some((key.distance_squared(touch.place(layout)?) / (2.0 * sigma * sigma)).min(FARTHEST))
 }
 
 /// A state from which words are still looked for.

@@ -409,7 +409,7 @@ impl Candidate {
 }
 
 impl Search<'_> {
-    /// The score of one reading; none if no path of tokens spells it.
+    /// The score of one reading; none if it can be written in no case.
     fn weigh(&mut self, languages: &Languages, reading: &Reading, given: &Given) -> Option<Candidate> {
         let Given { typed, all, person } = *given;
         let (first, second) = reading.word.split_once(' ').unwrap_or((&reading.word, ""));
@@ -418,6 +418,9 @@ impl Search<'_> {
             if let Some(weighed) = self.weigh_form(languages, typed.opening, &form) {
                 forms.push((form, weighed));
             }
+        }
+        if forms.is_empty() {
+            forms.push((first.to_owned(), Weighed::UNSPELLABLE));
         }
         let sum = log_sum(forms.iter().map(|(_, weighed)| weighed.logp));
         let bound = log_sum(forms.iter().map(|(_, weighed)| weighed.bound));
@@ -428,8 +431,8 @@ impl Search<'_> {
         let (form, best) = written.max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
         let case_odds = match as_typed {
             _ if !may_be(typed.word) => f64::INFINITY,
-            Some(as_typed) => best.logp - as_typed,
-            None => 0.0,
+            Some(as_typed) if best.logp > as_typed => best.logp - as_typed,
+            _ => 0.0,
         };
         let behind =
             if second.is_empty() { 0.0 } else { -nats(languages.here(second).map_or(MAX_COST, |word| word.cost)) };
@@ -506,6 +509,12 @@ struct Weighed {
     exact: bool,
     open: Option<Open>,
     end: Option<Open>,
+}
+
+impl Weighed {
+    /// No tokens of the model spell it: what the word list and the person say is all that there is.
+    const UNSPELLABLE: Self =
+        Self { logp: f64::NEG_INFINITY, bound: f64::NEG_INFINITY, exact: true, open: None, end: None };
 }
 
 /// Where to ask the model so that the `top` best candidates are known, the most promising first. What is then left of a batch goes to

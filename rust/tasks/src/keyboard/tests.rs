@@ -422,6 +422,55 @@ proptest! {
     }
 }
 
+/// A keyboard with words of scripts that are read from the left and from the right; the layout has the keys of the first alone.
+fn of_two_scripts() -> Keyboard {
+    let words = [("the", 130), ("cab", 300), ("שלום", 250), ("שלומית", 400), ("של", 200), ("مرحبا", 350)];
+    let words = words.map(|(word, cost)| (word.to_owned(), lexicon::Word { cost, listed: true }));
+    let layout = Layout::shipped("qwerty").unwrap();
+    exact().with_lexicon(Arc::new(Lexicon::of(words)), layout)
+}
+
+proptest! {
+    /// Touches beside every key, at no place at all, too many and too few: what was typed stays, or is offered.
+    #[test]
+    fn touches_may_be_anywhere(
+        typed in "[a-cT]{1,4}|[שלוםית]{1,5}|[مرحبا]{1,5}",
+        places in prop::collection::vec(
+            prop::option::of((prop::sample::select(FAR_OUT.to_vec()), prop::sample::select(FAR_OUT.to_vec()))),
+            0..8,
+        ),
+    ) {
+        let touches: Vec<_> = places.into_iter().map(|place| place.map(|(x, y)| Point { x, y })).collect();
+        let query = Query { context: "a cab ", typed: &typed, touches: &touches, top: 3 };
+        let answer = of_two_scripts().suggest(&mut Fake::lettered(3), &query).unwrap();
+        let words: Vec<_> = answer.suggestions.iter().map(|suggestion| &suggestion.word).collect();
+        prop_assert!(!words.is_empty());
+        prop_assert!(words.contains(&&typed) || answer.autocorrect.is_none(), "{words:?}");
+        for suggestion in &answer.suggestions {
+            prop_assert!((0.0..=1.0).contains(&suggestion.probability), "{suggestion:?}");
+        }
+    }
+}
+
+/// Where no finger can be, and the middle of a key.
+const FAR_OUT: [f32; 8] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -1e9, 40.0, 1.5];
+
+#[test]
+fn text_from_right_to_left_is_typed_like_any_other() {
+    let mut keyboard = of_two_scripts();
+    // With the marks that editors put around a change of direction.
+    for context in ["", "שלום ", "the cab \u{200F}", "\u{202B}של\u{202C} "] {
+        let mut ask = |typed: &str| keyboard.suggest(&mut Fake::lettered(3), &query(context, typed)).unwrap();
+        let answer = ask("של");
+        let words: Vec<_> = answer.suggestions.iter().map(|suggestion| suggestion.word.as_str()).collect();
+        assert!(words.contains(&"שלום") && words.contains(&"שלומית"), "{context:?}: {words:?}");
+        assert_eq!((answer.replaces, answer.autocorrect), ("של".len(), None), "{context:?}");
+        let mended = ask("שלם").suggestions;
+        let left_out = |suggestion: &Suggestion| suggestion.word == "שלום" && suggestion.kind == Kind::Correction;
+        assert!(mended.iter().any(left_out), "{context:?}: {mended:?}");
+    }
+}
+
 #[test]
 fn words_ahead_are_as_probable_as_they_are_one_after_another() {
     let mut found = 0;

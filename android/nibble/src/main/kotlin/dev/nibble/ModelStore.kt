@@ -19,6 +19,15 @@ public class ModelStore private constructor(native: NativeModelStore) : AutoClos
     public suspend fun installed(): List<InstalledModel> = handle.call { installed() }.map { it.toPublic() }
 
     /**
+     * The models of which a session with these [options] writes to at most [limit] bytes, the largest first: what to open instead when
+     * [NibbleException.MemoryLimit] has no `fittingContext`. What this version of Nibble cannot read is left out.
+     */
+    public suspend fun fitting(limit: Long, options: SessionOptions = SessionOptions()): List<InstalledModel> {
+        val (most, native) = limit.toNative("limit") to options.toNative()
+        return handle.call { fitting(native, most) }.map { it.toPublic() }
+    }
+
+    /**
      * Installs the model in [source], a GGUF file, which is packed, or a packed file, which is checked and copied. Where [name] is taken
      * this is its upgrade: the old file serves until the new one is whole, and whoever has it open keeps it. If the quota is exceeded
      * then, the models that were not used for the longest go; until it is whole the storage holds them all. The flow is as that of
@@ -40,7 +49,37 @@ public class ModelStore private constructor(native: NativeModelStore) : AutoClos
     /** Opens the model [name], as [Nibble.open] does what is at its [path]. */
     public suspend fun open(name: String, options: ModelOptions = ModelOptions()): Model = Nibble.open(path(name), options)
 
-    /** Removes the model [name], if it is installed. Whoever has it open keeps it. */
+    /**
+     * Begins to download the model of a signed [manifest], as `nibble manifest make` writes it, or goes on with it. One download of a
+     * name at a time, in all processes.
+     *
+     * @param publicKeys the keys of which one must have signed it, in hexadecimal.
+     * @param allowOlder takes one with a lower sequence number than what was last installed.
+     * @param memory bytes of memory that the device has; `null` asks the system.
+     * @throws NibbleException.ManifestUntrusted if none of the keys has signed it, or it was changed.
+     * @throws NibbleException.ManifestUnfit if it is no manifest, or of a later version.
+     * @throws NibbleException.ManifestOlder if a newer one was installed.
+     * @throws NibbleException.MemoryLimit if the model needs more memory than the device has.
+     * @throws NibbleException.StorageFull if it is larger than the quota.
+     */
+    public suspend fun download(
+        manifest: ByteArray,
+        publicKeys: List<String>,
+        allowOlder: Boolean = false,
+        memory: Long? = null,
+    ): Download {
+        val limit = memory?.toNative("memory")
+        return handle.call(discard = { it.close() }) { Download(download(manifest, publicKeys, allowOlder, limit)) }
+    }
+
+    /**
+     * Puts the model back that the last download of [name] took the place of.
+     *
+     * @throws NibbleException.ModelNotFound if none is kept.
+     */
+    public suspend fun rollback(name: String): Unit = handle.call { rollback(name) }
+
+    /** Removes the model [name], if it is installed, and what was downloaded of it. Whoever has it open keeps it. */
     public suspend fun remove(name: String): Unit = handle.call { remove(name) }
 
     /** Closes the store; its files stay, and installations under way go on. */

@@ -34,6 +34,15 @@ public sealed class NibbleException(message: String, cause: Throwable? = null) :
      */
     public class LearnedWordsUnfit internal constructor(message: String) : NibbleException(message)
 
+    /** The manifest is no manifest, or of a later version of the format. */
+    public class ManifestUnfit internal constructor(message: String) : NibbleException(message)
+
+    /** The manifest is signed with none of the given keys, or was changed since. Do not use what it names. */
+    public class ManifestUntrusted internal constructor(message: String) : NibbleException(message)
+
+    /** The manifest is older than the one that the model was last installed from. */
+    public class ManifestOlder internal constructor(message: String) : NibbleException(message)
+
     /** The text has [tokens] tokens, and the session holds [context]. */
     public class ContextOverflow internal constructor(
         message: String,
@@ -105,6 +114,9 @@ internal fun NativeException.toPublic(): NibbleException = when (this) {
     is NativeException.NoChatTemplate -> NibbleException.NoChatTemplate(reason)
     is NativeException.LexiconUnfit -> NibbleException.LexiconUnfit(reason)
     is NativeException.LearnedWordsUnfit -> NibbleException.LearnedWordsUnfit(reason)
+    is NativeException.ManifestUnfit -> NibbleException.ManifestUnfit(reason)
+    is NativeException.ManifestUntrusted -> NibbleException.ManifestUntrusted(reason)
+    is NativeException.ManifestOlder -> NibbleException.ManifestOlder(reason)
     is NativeException.ContextOverflow -> NibbleException.ContextOverflow(reason, tokens.toInt(), context.toInt())
     is NativeException.MemoryLimit ->
         NibbleException.MemoryLimit(reason, needed.toLong(), limit.toLong(), fittingContext?.toInt())

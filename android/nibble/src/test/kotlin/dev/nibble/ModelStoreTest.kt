@@ -49,6 +49,9 @@ class ModelStoreTest {
                 assertEquals(model.path, store.path(name))
             }
             store.open("words").use { assertEquals("Random", it.info.name) }
+            val needed = Nibble.memoryPlan(store.path("words")).session
+            assertEquals(setOf("words", "copy"), store.fitting(needed).map { it.name }.toSet())
+            assertEquals(emptyList(), store.fitting(needed - 1))
             store.remove("copy")
             assertEquals(listOf("words"), store.installed().map { it.name })
             assertFailsWith<NibbleException.ModelNotFound> { store.path("copy") }
@@ -94,6 +97,38 @@ class ModelStoreTest {
         }
         assertFailsWith<NibbleException.InvalidArgument> { ModelStore.open(directory.path, quota = -1) }
         Unit
+    }
+
+    @Test
+    fun `a signed model is downloaded after a break, and installed`() = runBlocking {
+        fun file(name: String) = File(System.getProperty("nibble.conformance"), name)
+        val (content, manifest) = file("base.gguf").readBytes() to file("base.manifest.json").readBytes()
+        val keys = listOf(file("base.public-key").readText().trim())
+        ModelStore.open(directory.path).use { store ->
+            store.download(manifest, keys).use { download ->
+                assertEquals("base", download.manifest.name)
+                assertEquals(content.size.toLong(), download.manifest.length)
+                assertFailsWith<NibbleException.InvalidArgument> { download.install().collect() }
+                assertFailsWith<NibbleException.ModelDamaged> { download.write(0, ByteArray(content.size)) }
+                download.write(0, content.copyOf(5000))
+                assertEquals(listOf(5000L until content.size), download.missing())
+            }
+            store.download(manifest, keys).use { download ->
+                // What was not a whole chunk is gone when the download is.
+                for (missing in download.missing()) {
+                    download.write(missing.first, content.copyOfRange(missing.first.toInt(), missing.last.toInt() + 1))
+                }
+                assertEquals(emptyList(), download.missing())
+                val progress = download.install().last()
+                assertEquals(progress.total, progress.done)
+                assertEquals(download.manifest.sha256, store.installed().single().sourceSha256)
+            }
+            assertFailsWith<NibbleException.ModelNotFound> { store.rollback("base") }
+            assertFailsWith<NibbleException.ManifestUntrusted> { store.download(manifest, emptyList()) }
+            assertFailsWith<NibbleException.ManifestUnfit> { store.download(ByteArray(2), keys) }
+            assertFailsWith<NibbleException.MemoryLimit> { store.download(manifest, keys, memory = 999) }
+            Unit
+        }
     }
 
     private fun used(path: String, at: Instant) = assertTrue(File(path).setLastModified(at.toEpochMilli()))
