@@ -18,6 +18,7 @@
 //! * `rates.rs`: how often a token ends its word, where the model was not asked;
 //! * `lexicon.rs`: the words of a language and their frequencies, and `languages.rs`: which of several languages is written;
 //! * `offensive.rs`: which words are not suggested, lest they offend;
+//! * `unheard.rs`: which words are not, since they are none;
 //! * `emoji.rs`: the emoji that a word calls to mind;
 //! * `shouting.rs`: TEXT ALL IN CAPITALS;
 //! * `noise.rs`: a person who makes typing errors, for the evaluation;
@@ -54,6 +55,7 @@ mod tests;
 mod text;
 mod tree;
 pub mod typing;
+mod unheard;
 pub mod weights;
 mod window;
 
@@ -75,6 +77,7 @@ use shouting::Calm;
 use spelling::Speller;
 use table::WordTable;
 use tree::{Open, Spelled, Start, Target, Tree};
+use unheard::Heard;
 use weights::Weights;
 use window::Window;
 
@@ -361,7 +364,14 @@ impl Keyboard {
             return speller.suggest(search, asked, answer);
         }
         let languages = self.speller.as_ref().map(Speller::languages);
-        let may = |word: &str| may_show(word, typed) && offensive::may_suggest(&self.options, languages, word, typed);
+        let habits: Option<&Habits> = habits.map(|habits| &*habits);
+        let before = &text[..text.len() - cut.typed.len()];
+        let heard = languages.map(|languages| Heard { languages, habits, context: before });
+        let may = |word: &str| {
+            may_show(word, typed)
+                && offensive::may_suggest(&self.options, languages, word, typed)
+                && (word == typed || heard.as_ref().is_none_or(|heard| heard.has(word)))
+        };
         let bytes = [&place.given, cut.typed.as_bytes()].concat();
         let target = Target { bytes: &bytes, word: place.given.len() + cut.word };
         let mut spent = false;

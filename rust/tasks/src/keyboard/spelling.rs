@@ -22,6 +22,7 @@ use super::shouting::is_loud;
 use super::table::WordTable;
 use super::text::{self, Cut, folded_word};
 use super::tree::{Open, Target};
+use super::unheard::{Heard, SURE};
 use super::{Contender, Kind, Options, Place, Suggestion, Suggestions, offensive};
 use crate::logits::log_add;
 
@@ -185,7 +186,10 @@ impl Speller {
             place.expand(search.model, search.table, batch, search.rates)?;
             answer.forward_passes += 1;
         };
-        Ok(self.answer(candidates, &typed, asked.habits.as_deref(), search.options, asked.top, answer))
+        let habits = asked.habits.as_deref();
+        let heard = Heard { languages: &self.languages, habits, context: asked.cut.context };
+        let is_heard = |word: &str| heard.has(word);
+        Ok(self.answer(candidates, &typed, habits, search.options, asked.top, answer, is_heard))
     }
 
     /// As [`suggest`](Self::suggest), without a model: ln P(word | context) is what `logp` says of a reading, and `known` are words
@@ -230,10 +234,10 @@ impl Speller {
         self.respell(&mut candidates, &typed, None);
         candidates.sort_by(best_first);
         let answer = Suggestions { replaces: word.len(), ..Suggestions::default() };
-        self.answer(candidates, &typed, None, options, asked.top, answer)
+        self.answer(candidates, &typed, None, options, asked.top, answer, |_| true)
     }
 
-    /// Completes an answer with what these candidates make, the best of which comes first.
+    /// Completes an answer with what these candidates make, the best of which comes first; `is_heard` tells words from what is none.
     fn answer(
         &self,
         mut candidates: Vec<Candidate>,
@@ -242,6 +246,7 @@ impl Speller {
         options: &Options,
         top: usize,
         mut answer: Suggestions,
+        is_heard: impl Fn(&str) -> bool,
     ) -> Suggestions {
         answer.proven = false;
         let may = |word: &str| offensive::may_suggest(options, Some(&self.languages), word, &typed.literal);
@@ -251,7 +256,11 @@ impl Speller {
         answer.autocorrect =
             enough.map(|best| best.word.clone()).or_else(|| self.other_case(&candidates, typed, habits));
         let total = log_sum(candidates.iter().map(|candidate| candidate.score));
-        candidates.retain(|candidate| may(&candidate.reading.word));
+        candidates.retain(|candidate| {
+            let word = &candidate.reading.word;
+            let is_sure = candidate.exact && candidate.score - total >= SURE.ln();
+            may(word) && (*word == typed.literal || is_sure || is_heard(word))
+        });
         place_literal(&mut candidates, &typed.literal, top, total, answer.autocorrect.is_some());
         candidates.truncate(top);
         answer.suggestions = candidates
