@@ -11,8 +11,8 @@ pub struct Options {
     version: Option<String>,
 }
 
-/// The files that hold the version, each with the text around it. The first of a file is all of them, where it stands there often.
-const PLACES: [(&str, &str); 18] = [
+/// The files that hold the version, each with the text around it; a file with several such texts has them one behind the other.
+const PLACES: [(&str, &str); 20] = [
     ("Cargo.toml", "[workspace.package]\nversion = \"{}\""),
     ("android/gradle.properties", "\nversion={}\n"),
     ("android/nibble/pom.xml", "<artifactId>nibble</artifactId>\n  <version>{}<"),
@@ -29,7 +29,9 @@ const PLACES: [(&str, &str); 18] = [
     ("examples/android-reply/pom.xml", "<artifactId>android-common</artifactId>\n    <version>{}<"),
     ("examples/android-reply/build.gradle.kts", "versionName = \"{}\""),
     ("examples/ios-keyboard/project.yml", "MARKETING_VERSION: \"{}\""),
+    ("examples/ios-keyboard/KeyboardSample.xcodeproj/project.pbxproj", "MARKETING_VERSION = {};"),
     ("examples/ios-reply/project.yml", "MARKETING_VERSION: \"{}\""),
+    ("examples/ios-reply/ReplySample.xcodeproj/project.pbxproj", "MARKETING_VERSION = {};"),
     ("docs/guides/sizes-and-limits.md", "Numbers are of version {}.\n"),
 ];
 
