@@ -122,6 +122,8 @@ struct Candidate {
     open: Option<(Open, f64)>,
     /// Where to ask how the word ends, if that is all that is not known.
     end: Option<Open>,
+    /// Whether anybody has [heard](Heard) of it.
+    is_heard: bool,
 }
 
 impl Speller {
@@ -162,7 +164,7 @@ impl Speller {
         let all = search.place.mass_of_gap(search.model, search.table);
         let person = asked.habits.as_deref().map(|habits| (habits, asked.said));
         let given = Given { typed: &typed, all, person };
-        let candidates = loop {
+        let mut candidates = loop {
             let mut candidates: Vec<Candidate> =
                 readings.iter().filter_map(|reading| search.weigh(&self.languages, reading, &given)).collect();
             self.respell(&mut candidates, &typed, asked.habits.as_deref());
@@ -188,8 +190,8 @@ impl Speller {
         };
         let habits = asked.habits.as_deref();
         let heard = Heard { languages: &self.languages, habits, context: asked.cut.context };
-        let is_heard = |word: &str| heard.has(word);
-        Ok(self.answer(candidates, &typed, habits, search.options, asked.top, answer, is_heard))
+        candidates.iter_mut().for_each(|candidate| candidate.is_heard = heard.has(&candidate.reading.word));
+        Ok(self.answer(candidates, &typed, habits, search.options, asked.top, answer))
     }
 
     /// As [`suggest`](Self::suggest), without a model: ln P(word | context) is what `logp` says of a reading, and `known` are words
@@ -228,16 +230,17 @@ impl Speller {
                 case_odds: 0.0,
                 open: None,
                 end: None,
+                is_heard: true,
             }
         };
         let mut candidates: Vec<Candidate> = readings.into_iter().map(candidate).collect();
         self.respell(&mut candidates, &typed, None);
         candidates.sort_by(best_first);
         let answer = Suggestions { replaces: word.len(), ..Suggestions::default() };
-        self.answer(candidates, &typed, None, options, asked.top, answer, |_| true)
+        self.answer(candidates, &typed, None, options, asked.top, answer)
     }
 
-    /// Completes an answer with what these candidates make, the best of which comes first; `is_heard` tells words from what is none.
+    /// Completes an answer with what these candidates make, the best of which comes first.
     fn answer(
         &self,
         mut candidates: Vec<Candidate>,
@@ -246,7 +249,6 @@ impl Speller {
         options: &Options,
         top: usize,
         mut answer: Suggestions,
-        is_heard: impl Fn(&str) -> bool,
     ) -> Suggestions {
         answer.proven = false;
         let may = |word: &str| offensive::may_suggest(options, Some(&self.languages), word, &typed.literal);
@@ -259,7 +261,7 @@ impl Speller {
         candidates.retain(|candidate| {
             let word = &candidate.reading.word;
             let is_sure = candidate.exact && candidate.score - total >= SURE.ln();
-            may(word) && (*word == typed.literal || is_sure || is_heard(word))
+            may(word) && (*word == typed.literal || is_sure || candidate.is_heard)
         });
         place_literal(&mut candidates, &typed.literal, top, total, answer.autocorrect.is_some());
         candidates.truncate(top);
@@ -471,6 +473,7 @@ impl Search<'_> {
             logp,
             word: with_case_of(&word, typed.word),
             reading: reading.clone(),
+            is_heard: true,
         })
     }
 
