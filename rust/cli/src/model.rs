@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::terminal::{byte_bar, note};
 
 /// The arguments of every command that runs a model.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
     /// A name from `nibble models`, a packed file or a GGUF; without it, the default model
@@ -83,6 +83,11 @@ impl Source {
 }
 
 impl ModelArgs {
+    /// The same with another model.
+    pub fn with(&self, model: &str) -> Self {
+        Self { model: Some(model.to_owned()), ..self.clone() }
+    }
+
     /// Opens the model, packing it first if that was not done before.
     pub fn open(&self) -> Result<Runner> {
         self.start(&self.prepare()?, self.context_size())

@@ -356,7 +356,11 @@ fn an_evaluation_says_what_each_part_brings() {
     }
     let saved = |i: usize| row(i)["keystroke_savings"].as_f64().unwrap();
     assert!(saved(0) < saved(1) && saved(0) < saved(2), "{found}");
-    assert_eq!(parts(&evaluate(&[])), ["word list", "word list, model"]);
+    assert!(found["one_token_micros"].as_u64().unwrap() > 0, "{found}");
+    let found = evaluate(&["--beside", "smollm2-135m-instruct"]);
+    assert_eq!(parts(&found), ["word list", "word list, model", "word list, smollm2-135m-instruct"]);
+    let figures = ["next_word_top3", "completion_top3", "autocorrection", "keystroke_savings"];
+    assert!(figures.iter().all(|figure| found["comparison"][2][figure] == found["comparison"][1][figure]), "{found}");
 }
 
 /// What people complain about most: words that they meant, changed.

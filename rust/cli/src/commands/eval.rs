@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nibble_engine::SplitMix64;
 use nibble_tasks::keyboard::Keyboard;
@@ -59,6 +59,8 @@ autocorrection  every word is typed to its end by somebody who errs, and a space
 keys saved      share of keys, where a word is taken as soon as that saves one
 first paint     what is there at once; refined: the answer that replaces it, measured from the same key; a strip with nothing
                 on it is no first paint without a forward pass
+one token       the median time of a forward pass over one token behind the first messages, with the logits of all tokens: what the
+                times above are to be seen beside on another machine
 calibration     mean distance of the probability that the first word claims from how often it is right
 memory          of the whole process, private and written to, when the last message was typed; where the system tells
 
@@ -67,7 +69,7 @@ Case does not count. With --sample the same messages are taken every time, sprea
 With --compare the same messages are typed, with the same errors, on keyboards that lack something: the model, which leaves the
 frequencies of the word list; the model, with words counted behind the one or two before them in the messages of --learn
 (an n-gram, interpolated, over the word list); and what was learned of these messages. All of them see through errors and
-change words in the same way.
+change words in the same way. Each --beside adds a keyboard with another model, and what was learned.
 
 With --changes those words are listed that became others than were meant. Where a message has an error of its own, putting it right
 counts as wrong too.
@@ -83,7 +85,7 @@ it asked for other odds than it does.
 Examples:
   nibble eval keyboard messages.txt --sample 200
   nibble eval keyboard messages.txt --sample 200 --errors 2 --plot plots --changes
-  nibble eval keyboard messages.txt --sample 200 --learn 500 --compare
+  nibble eval keyboard messages.txt --sample 200 --learn 500 --compare --beside gemma-3-270m
   nibble eval keyboard messages.txt chats.jsonl --sample 40 --errors 4 --fit
   nibble eval keyboard chats.jsonl --turns 8 --json | jq .keystroke_savings")]
 struct KeyboardArgs {
@@ -111,6 +113,9 @@ struct KeyboardArgs {
     /// Types the messages also without the model, with an n-gram of the messages of --learn, and without what was learned of these
     #[arg(long, conflicts_with_all = ["learned", "offensive"])]
     compare: bool,
+    /// Compares with this model too: a name from `nibble models`, a packed file or a GGUF; may be given several times
+    #[arg(long, requires = "compare", value_name = "NAME|FILE")]
+    beside: Vec<String>,
     /// Finds the weights with which the messages of all files take the fewest keys
     #[arg(long, conflicts_with_all = ["compare", "changes", "plot"])]
     fit: bool,
@@ -136,8 +141,10 @@ const RECALL: f64 = 0.65;
 struct Found {
     name: String,
     evaluation: Evaluation,
-    /// Keyboards that lack something, and the whole one, by what they have.
-    compared: Vec<(&'static str, Evaluation)>,
+    /// Keyboards that lack something, the whole one, and those with another model, by what they have.
+    compared: Vec<(String, Evaluation)>,
+    /// Of one token.
+    token: Duration,
     /// Bytes that the process had written to when all messages were typed, where the system tells.
     memory: Option<u64>,
 }
@@ -196,18 +203,20 @@ impl KeyboardArgs {
         let section = Section::begin(runner.cancel_token());
         let keyboard = self.taught(learned, Weights::default())?;
         let times = if keyboard.mends_errors() { usize::from(self.errors) } else { 0 };
-        let type_on = |what, predictor: &mut dyn Predictor| self.type_on(predictor, &messages, times, &section, what);
+        let type_on =
+            |what: &str, predictor: &mut dyn Predictor| self.type_on(predictor, &messages, times, &section, what);
         let mut whole = Modelled { keyboard, model: runner.model() };
         let evaluation = type_on("typing", &mut whole)?;
         // While all that it took is still there.
         let memory = memory::private_dirty();
+        let token = one_token(runner, &messages)?;
         let mut compared = Vec::new();
         if let Some(words) = words {
             let mut baseline = Baseline::new(words.to_vec(), self.words.layout()?);
-            let mut add = |has, predictor: &mut dyn Predictor| -> Result<()> {
+            let mut add = |has: &str, predictor: &mut dyn Predictor| -> Result<()> {
                 let evaluation = type_on(has, predictor)?;
                 // Nothing was typed on those that come after somebody stopped it.
-                compared.extend((evaluation.messages > 0).then_some((has, evaluation)));
+                compared.extend((evaluation.messages > 0).then(|| (has.to_owned(), evaluation)));
                 Ok(())
             };
             add("word list", &mut baseline)?;
@@ -216,10 +225,21 @@ impl KeyboardArgs {
                 add("word list, n-gram", &mut baseline)?;
                 add("word list, model", &mut Modelled { keyboard: self.words.keyboard()?, model: runner.model() })?;
             }
-            let all = if learned.is_empty() { "word list, model" } else { "word list, model, learned" };
-            compared.push((all, evaluation.clone()));
+            let with = |model: &str| if learned.is_empty() { model.to_owned() } else { format!("{model}, learned") };
+            let others = self.beside.iter().filter(|_| !section.interrupted());
+            let others = others.map(|name| {
+                let mut other = self.model.with(name).open()?;
+                let keyboard = self.taught(learned, Weights::default())?;
+                let has = with(&format!("word list, {name}"));
+                let evaluation = type_on(&has, &mut Modelled { keyboard, model: other.model() })?;
+                Ok((has, evaluation))
+            });
+            let others = others.collect::<Result<Vec<_>>>()?;
+            compared.push((with("word list, model"), evaluation.clone()));
+            compared.extend(others.into_iter().filter(|(_, evaluation)| evaluation.messages > 0));
         }
-        Ok((Found { name: path.display().to_string(), evaluation, compared, memory }, !section.interrupted()))
+        let name = path.display().to_string();
+        Ok((Found { name, evaluation, compared, token, memory }, !section.interrupted()))
     }
 
     /// The messages that are learned before, and those that are typed.
@@ -300,6 +320,26 @@ impl KeyboardArgs {
     }
 }
 
+/// The median time of a forward pass over one token, behind the beginning of these messages.
+fn one_token(runner: &mut Runner, messages: &[&Message]) -> Result<Duration> {
+    const BEHIND: usize = 64;
+    const TIMES: usize = 15;
+    let text = messages.iter().map(|message| &message.text[..]).cycle().take(BEHIND + TIMES).collect::<Vec<_>>();
+    let mut tokens = runner.encode(&text.join("\n"))?;
+    tokens.truncate((BEHIND + TIMES).min(runner.model().context_limit()));
+    let model = runner.model();
+    let first = tokens.len().saturating_sub(TIMES).max(1);
+    model.sync(&tokens[..first])?;
+    let mut times = Vec::new();
+    for end in first + 1..=tokens.len() {
+        let start = Instant::now();
+        model.sync(&tokens[..end])?;
+        times.push(start.elapsed());
+    }
+    let [median, ..] = percentiles(&times);
+    Ok(median)
+}
+
 /// A message a line.
 fn lines(text: &str) -> Vec<Message> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -365,7 +405,7 @@ fn share(share: Share) -> String {
 
 fn print(out: &mut dyn Write, found: &[Found], changes: bool) -> Result<()> {
     let times = |times: &[Duration]| percentiles(times).map(millis).join(" / ");
-    for Found { name, evaluation: e, compared, memory } in found {
+    for Found { name, evaluation: e, compared, token, memory } in found {
         let mut table = Table::new(&[(name, Align::Left), ("", Align::Right)]);
         let mut row = |what: &str, value: String| table.row([what.to_owned(), value]);
         row("messages / words", format!("{} / {}", e.messages, e.next_word_top1.of));
@@ -395,6 +435,7 @@ fn print(out: &mut dyn Write, found: &[Found], changes: bool) -> Result<()> {
         row("calibration error", format!("{:.3}", e.calibration_error()));
         row("first paint, p50 / p95 / p99", times(&e.first_paint));
         row("refined, p50 / p95 / p99", times(&e.refined));
+        row("one token, all logits", millis(*token));
         row("strips with something worth showing", share(e.shown));
         row("the word among that", share(e.shown_right));
         row("forward passes a key", format!("{:.2}", e.forward_passes as f64 / e.refined.len().max(1) as f64));
@@ -432,7 +473,7 @@ fn wrong_changes(e: &Evaluation) -> Table {
 }
 
 /// A keyboard a row. Those that somebody stopped have typed fewer messages than the others.
-fn comparison(compared: &[(&str, Evaluation)]) -> Table {
+fn comparison(compared: &[(String, Evaluation)]) -> Table {
     let titles =
         ["messages", "next word", "after 2", "after an error", "precision", "recall", "false changes", "keys saved"];
     let columns = [("keyboard with", Align::Left)].into_iter().chain(titles.map(|title| (title, Align::Right)));
@@ -441,7 +482,7 @@ fn comparison(compared: &[(&str, Evaluation)]) -> Table {
         let erred = e.corrections.wrong + e.corrections.right > 0;
         let of_errors = |value: String| if erred { value } else { "-".to_owned() };
         table.row([
-            (*has).to_owned(),
+            has.clone(),
             e.messages.to_string(),
             share(e.next_word_top3),
             share(e.completion_top3[1]),
@@ -455,12 +496,13 @@ fn comparison(compared: &[(&str, Evaluation)]) -> Table {
     table
 }
 
-fn as_json(Found { name, evaluation, compared, memory }: &Found) -> Value {
+fn as_json(Found { name, evaluation, compared, token, memory }: &Found) -> Value {
     let mut found = figures(evaluation);
     found["file"] = json!(name);
     found["memory_bytes"] = json!(memory);
+    found["one_token_micros"] = json!(token.as_micros() as u64);
     if !compared.is_empty() {
-        let row = |(has, e): &(&str, Evaluation)| {
+        let row = |(has, e): &(String, Evaluation)| {
             let mut row = figures(e);
             row["with"] = json!(has);
             row
