@@ -4,41 +4,11 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::{Workplace, feed, outcome};
+use common::{MODEL, Workplace, corrections, feed, json, keyboard_lines, models, nibble, outcome, success, words};
 use serde_json::{Value, json as object};
-
-const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-const BASE_MODEL: &str = "gemma-3-270m-q4_k_m.gguf";
-
-/// The folder with the GGUF files.
-fn models() -> PathBuf {
-    let folder = std::env::var_os("NIBBLE_MODELS").map_or(nibble_engine::cache_dir().join("models"), PathBuf::from);
-    for file in [MODEL, BASE_MODEL] {
-        assert!(folder.join(file).is_file(), "{file} is not in {}: run `cargo xtask setup`", folder.display());
-    }
-    folder
-}
-
-/// `nibble` with the real models, and a cache that lives as long as the build does: packing is tested on its own.
-fn nibble(args: &[&str]) -> Command {
-    let mut command = Workplace::new().command(args);
-    command.current_dir(env!("CARGO_TARGET_TMPDIR")).env("NIBBLE_MODELS", models());
-    command.env("NIBBLE_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("nibble-cache"));
-    command
-}
-
-fn success(output: &Output) -> String {
-    let (out, err, code) = outcome(output);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-fn json(args: &[&str]) -> Value {
-    serde_json::from_str(&success(&nibble(args).output().unwrap())).unwrap()
-}
 
 fn fails(output: &Output) -> String {
     let (out, err, code) = outcome(output);
@@ -47,10 +17,6 @@ fn fails(output: &Output) -> String {
     assert_eq!(errors.len(), 1, "{err}");
     assert!(!err.contains("panicked"), "{err}");
     errors[0].to_owned()
-}
-
-fn words(answer: &Value) -> Vec<String> {
-    answer["suggestions"].as_array().unwrap().iter().map(|s| s["word"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -98,61 +64,6 @@ fn the_keyboard_answers_every_line_whatever_it_holds() {
     assert!(words(&answers[0]).contains(&"tomorrow".to_owned()), "{}", answers[0]);
     assert_eq!(answers[0]["suggestions"][0]["kind"], "completion");
     assert_eq!(words(&answers[0]), words(&answers[7]), "nothing that came between changes an answer");
-}
-
-/// What the keyboard makes of words typed after a context, with the words of English.
-fn keyboard_answers(typed: &[(&str, &str)]) -> Vec<Value> {
-    let lines: Vec<_> = typed.iter().map(|(context, typed)| object!({ "context": context, "typed": typed })).collect();
-    keyboard_lines(&[], &lines)
-}
-
-/// What it answers to these lines.
-fn keyboard_lines(options: &[&str], lines: &[Value]) -> Vec<Value> {
-    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
-    let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
-    let mut keyboard = nibble(&[&["keyboard", "--jsonl", "--lexicon", "en"], options].concat());
-    let answers = success(&feed(&mut keyboard, text.as_bytes()));
-    let answers: Vec<_> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(answers.len(), lines.len());
-    answers
-}
-
-#[test]
-fn what_a_person_writes_is_learned_kept_and_forgotten() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("learned");
-    let learned = ["--learned", file.to_str().unwrap()];
-    let typed = |typed: &str| object!({ "context": "I am at ", "typed": typed });
-    let committed = |word: &str| object!({ "event": "committed", "context": "I am at ", "word": word });
-    let before = [typed("Zorb"), typed("zorblat"), typed("teh")];
-    let found = keyboard_lines(&learned, &before);
-    assert!(!words(&found[0]).contains(&"Zorblatt".to_owned()));
-    assert_eq!(found[2]["autocorrect"], "the");
-    let events = [
-        committed("Zorblatt"),
-        object!({ "event": "accepted", "context": "I am at ", "word": "Zorblatt" }),
-        object!({ "event": "reverted", "typed": "teh", "word": "the" }),
-        object!({ "event": "committed", "context": "my code: ", "word": "471123" }),
-        object!({ "event": "committed", "context": "", "word": "Geheim", "field": "password" }),
-        object!({ "event": "committed", "context": "", "word": "Geheim", "field": "no-learning" }),
-    ];
-    let counts: Vec<_> =
-        keyboard_lines(&learned, &events).iter().map(|answer| answer["words"].as_u64().unwrap()).collect();
-    assert_eq!(counts, [1; 6]);
-
-    let often: Vec<_> = std::iter::repeat_with(|| committed("Zorblatt")).take(40).chain([typed("")]).collect();
-    assert!(words(&keyboard_lines(&[], &often)[40]).contains(&"Zorblatt".to_owned()), "the next word");
-
-    let after = keyboard_lines(&learned, &[typed("Zorb"), typed("zorblatt"), typed("Zorvlatt"), typed("teh")]);
-    assert_eq!(words(&after[0])[0], "Zorblatt");
-    let corrections: Vec<_> = after[1..].iter().map(|answer| answer["autocorrect"].as_str()).collect();
-    assert_eq!(corrections, [None, Some("Zorblatt"), None], "a name of theirs, a slip in it, and what was taken back");
-    let forgotten =
-        [object!({ "event": "forgotten", "word": "zorblatt" }), typed("Zorb"), object!({ "event": "wiped" })];
-    let answers = keyboard_lines(&learned, &forgotten);
-    assert_eq!(answers[0]["words"], 0);
-    assert!(!words(&answers[1]).contains(&"Zorblatt".to_owned()));
-    assert_eq!(keyboard_lines(&learned, &[typed("teh")])[0]["autocorrect"], "the");
 }
 
 #[test]
@@ -243,34 +154,23 @@ fn typing_goes_on_without_a_damaged_file_which_is_named_and_left_as_it_is() {
     }
 }
 
-/// Of each (context, typed, meant): what was typed, what the keyboard answers, and what was meant.
-fn corrections<'a>(cases: &[(&str, &'a str, &'a str)]) -> Vec<(&'a str, Value, &'a str)> {
-    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
-    let answers = keyboard_answers(&typed).into_iter().zip(cases);
-    answers.map(|(answer, &(_, typed, meant))| (typed, answer, meant)).collect()
-}
-
 #[test]
 fn typing_errors_are_mended() {
     let cases = [
         ("I will see you ", "tomorow", "tomorrow"),
         ("Can you ", "hekp", "help"),
         ("Have a nice ", "dya", "day"),
-        ("I love ", "LODNON", "LONDON"),
-        ("I live in ", "lodnon", "London"),
         ("We met at ", "teh", "the"),
     ];
     for (typed, answer, word) in corrections(&cases) {
         assert_eq!((answer["autocorrect"].as_str(), words(&answer)[0].as_str()), (Some(word), word), "{typed}");
         assert_eq!(answer["suggestions"][0]["kind"], "correction", "{typed}");
     }
-    let answers = keyboard_answers(&[("thanks ", "forthe")]);
-    assert_eq!(words(&answers[0])[0], "for the");
 }
 
 /// What a model has often read, and takes for words.
 #[test]
-fn misspellings_and_missing_apostrophes_and_capitals_are_put_right() {
+fn misspellings_and_missing_apostrophes_are_put_right() {
     let cases = [
         ("I saw ", "teh", "the"),
         ("did you ", "recieve", "receive"),
@@ -281,11 +181,7 @@ fn misspellings_and_missing_apostrophes_and_capitals_are_put_right() {
         ("that is so ", "wierd", "weird"),
         ("I ", "dont", "don't"),
         ("I ", "cant", "can't"),
-        ("", "im", "I'm"),
         ("I think ", "youre", "you're"),
-        ("do you think ", "i", "I"),
-        ("see you on ", "monday", "Monday"),
-        ("I live in ", "london", "London"),
     ];
     for (typed, answer, word) in corrections(&cases) {
         assert_eq!(answer["autocorrect"], word, "{typed}");
@@ -361,56 +257,6 @@ fn an_evaluation_says_what_each_part_brings() {
     assert_eq!(parts(&found), ["word list", "word list, model", "word list, smollm2-135m-instruct"]);
     let figures = ["next_word_top3", "completion_top3", "autocorrection", "keystroke_savings"];
     assert!(figures.iter().all(|figure| found["comparison"][2][figure] == found["comparison"][1][figure]), "{found}");
-}
-
-/// What people complain about most: words that they meant, changed.
-#[test]
-fn words_addresses_and_code_are_never_changed() {
-    let cases = [
-        ("Please ", "switch"),
-        ("the door ", "knob"),
-        ("Do ", "u"),
-        ("What the ", "fuck"),
-        ("see https://exmaple.com/", "teh"),
-        ("write to ", "jon@exmaple"),
-        ("call ", "getUesr"),
-        ("at ", "teh2"),
-        ("haha ", "lol"),
-        ("", "thx"),
-        ("this is ", "gonna"),
-        ("he is ", "ill"),
-        ("very ", "well"),
-        ("what is ", "its"),
-        ("I will ask ", "Micheal"),
-        ("of the ", "will"),
-        ("dat is ", "kot"),
-    ];
-    for (answer, (_, typed)) in keyboard_answers(&cases).iter().zip(cases) {
-        assert_eq!(answer["autocorrect"], Value::Null, "{typed}");
-    }
-}
-
-#[test]
-fn an_offensive_word_is_only_offered_to_who_asks() {
-    let offered = |typed: &str, args: &[&str]| {
-        success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
-        let line = object!({ "context": "What the ", "typed": typed, "top": 10 }).to_string();
-        let args = [&["keyboard", "--jsonl", "--lexicon", "en"], args].concat();
-        let answer: Value = serde_json::from_str(&success(&feed(&mut nibble(&args), line.as_bytes()))).unwrap();
-        (words(&answer), answer["autocorrect"].clone())
-    };
-    let has = |words: &[String], word: &str| words.iter().any(|other| other.eq_ignore_ascii_case(word));
-    for typed in ["fu", "fucj"] {
-        let (words, autocorrect) = offered(typed, &[]);
-        assert!(!has(&words, "fuck") && !has(&words, "fucking") && autocorrect.is_null(), "{typed}: {words:?}");
-    }
-    let (typed, autocorrect) = offered("fuck", &[]);
-    assert!(has(&typed, "fuck") && autocorrect.is_null(), "what was typed stays: {typed:?}");
-    let (all, autocorrect) = offered("fucj", &["--offensive"]);
-    assert!(has(&all, "fuck") && autocorrect == "fuck", "{all:?}");
-    for (typed, word) in [("clas", "class"), ("assu", "assume"), ("gay", "gay"), ("breas", "breast"), ("Dic", "Dick")] {
-        assert!(has(&offered(typed, &[]).0, word), "{typed} may become {word}");
-    }
 }
 
 #[test]

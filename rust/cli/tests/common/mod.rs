@@ -1,4 +1,5 @@
-//! What the tests of the `nibble` command share: the real binary in an empty cache, and a server that misbehaves on demand.
+//! What the tests of the `nibble` command share: the real binary in an empty cache, and a server that misbehaves on demand; and the keyboard
+//! on the real models.
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use nibble_engine::hexadecimal;
+use serde_json::{Value, json as object};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -196,4 +198,67 @@ pub fn feed(command: &mut Command, input: &[u8]) -> Output {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     output
+}
+
+/// The file of the default model.
+pub const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// That of a model without a chat template.
+pub const BASE_MODEL: &str = "gemma-3-270m-q4_k_m.gguf";
+
+/// The folder with the GGUF files.
+pub fn models() -> PathBuf {
+    let folder = std::env::var_os("NIBBLE_MODELS").map_or(nibble_engine::cache_dir().join("models"), PathBuf::from);
+    for file in [MODEL, BASE_MODEL] {
+        assert!(folder.join(file).is_file(), "{file} is not in {}: run `cargo xtask setup`", folder.display());
+    }
+    folder
+}
+
+/// `nibble` with the real models, and a cache that lives as long as the build does: packing is tested on its own.
+pub fn nibble(args: &[&str]) -> Command {
+    let mut command = Workplace::new().command(args);
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).env("NIBBLE_MODELS", models());
+    command.env("NIBBLE_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join("nibble-cache"));
+    command
+}
+
+/// What a command prints that succeeds.
+pub fn success(output: &Output) -> String {
+    let (out, err, code) = outcome(output);
+    assert_eq!(code, Some(0), "{err}");
+    out
+}
+
+/// What `nibble` answers to these arguments, as JSON.
+pub fn json(args: &[&str]) -> Value {
+    serde_json::from_str(&success(&nibble(args).output().unwrap())).unwrap()
+}
+
+/// The words on the strip.
+pub fn words(answer: &Value) -> Vec<String> {
+    answer["suggestions"].as_array().unwrap().iter().map(|s| s["word"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What the keyboard makes of words typed after a context, with the words of English.
+pub fn keyboard_answers(typed: &[(&str, &str)]) -> Vec<Value> {
+    let lines: Vec<_> = typed.iter().map(|(context, typed)| object!({ "context": context, "typed": typed })).collect();
+    keyboard_lines(&[], &lines)
+}
+
+/// What the keyboard answers to these lines, with the words of English and these options.
+pub fn keyboard_lines(options: &[&str], lines: &[Value]) -> Vec<Value> {
+    success(&nibble(&["pull", "lexicon-en"]).output().unwrap());
+    let text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    let mut keyboard = nibble(&[&["keyboard", "--jsonl", "--lexicon", "en"], options].concat());
+    let answers = success(&feed(&mut keyboard, text.as_bytes()));
+    let answers: Vec<_> = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), lines.len());
+    answers
+}
+
+/// Of each (context, typed, meant): what was typed, what the keyboard answers, and what was meant.
+pub fn corrections<'a>(cases: &[(&str, &'a str, &'a str)]) -> Vec<(&'a str, Value, &'a str)> {
+    let typed: Vec<_> = cases.iter().map(|&(context, typed, _)| (context, typed)).collect();
+    let answers = keyboard_answers(&typed).into_iter().zip(cases);
+    answers.map(|(answer, &(_, typed, meant))| (typed, answer, meant)).collect()
 }
