@@ -63,7 +63,7 @@ impl Predictor for Baseline {
         let cut = text::cut(&text);
         self.speller.listen(cut.context);
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
-        let touches = touches_of(query, &cut.typed[cut.word..]);
+        let touches = touches_of(query, &cut.typed[cut.word..], self.speller.layout());
         let behind: Vec<&Counts> = said.contexts().filter_map(|context| self.after.get(context)).collect();
         let asked = Asked { cut: &cut, said: &said, touches, habits: None, top: query.top, batches: 0 };
         Ok(self.speller.suggest_alone(asked, &self.options, self.words.of.keys(), |reading| {

@@ -108,6 +108,12 @@ impl Languages {
         self.best(word, |cost| cost)
     }
 
+    /// Whether a word is one of a dictionary behind another that lost its vowel to it, as in French: "qu'elle".
+    pub fn is_elision(&self, word: &str) -> bool {
+        const ELIDED: [&str; 12] = ["c", "d", "j", "l", "m", "n", "s", "t", "qu", "jusqu", "lorsqu", "puisqu"];
+        word.split_once('\'').is_some_and(|(first, rest)| ELIDED.contains(&first) && self.has_listed(rest))
+    }
+
     /// Whether a dictionary has each of these words, which spaces are between.
     pub fn has_listed(&self, words: &str) -> bool {
         words.split(' ').all(|word| self.get(word).is_some_and(|word| word.listed))

@@ -39,7 +39,12 @@ pub(super) fn on_purpose(typed: &str, known: Option<Word>, word: &str, meant: Wo
         (false, false) => (RATIO, ON_PURPOSE),
         (false, true) => return None,
     };
+    let joiners = |word: &str| word.chars().filter(|&letter| text::is_joiner(letter)).count();
     let confused = || {
+        // An apostrophe is not typed by mistake.
+        if joiners(typed) > joiners(word) {
+            return false;
+        }
         let (typed, word): (Vec<char>, Vec<char>) = (typed.chars().collect(), word.chars().collect());
         typed.first() == word.first() && confusions(&typed, &word) <= MOST
     };
@@ -144,6 +149,13 @@ mod tests {
         assert!(!is(Some(word(625, true)), word(415, true)), "it is a word of its own");
         assert!(!is(Some(word(500, false)), word(415, true)), "it is written on purpose");
         assert!(!is(None, word(415, false)), "nobody knows what is right");
+    }
+
+    #[test]
+    fn an_apostrophe_that_was_typed_is_meant() {
+        let quelle = Word { cost: 400, listed: true };
+        assert_eq!(on_purpose("qu'elle", None, "quelle", quelle), None);
+        assert_eq!(on_purpose("quellle", None, "quelle", quelle), Some(ON_PURPOSE));
     }
 
     #[test]

@@ -209,7 +209,7 @@ pub struct Contender {
     pub odds: f64,
 }
 
-/// Typed text longer than this is no word; nothing is suggested.
+/// Typed text of more characters than this is no word; nothing is suggested.
 const MAX_TYPED: usize = 64;
 /// Paths looked at for suggestions that the model was not asked about.
 const GLANCE: usize = 64;
@@ -343,7 +343,7 @@ impl Keyboard {
         let cut = text::cut(&text);
         let typed = &cut.typed[cut.word..];
         let mut answer = Suggestions { replaces: typed.len(), proven: true, ..Suggestions::default() };
-        if cut.typed.len() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
+        if cut.typed.chars().count() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
             return Ok(answer);
         }
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
@@ -357,7 +357,7 @@ impl Keyboard {
         let mut learned = self.learner.as_ref().map(Learner::habits).filter(|habits| !habits.is_empty());
         let habits: Option<&mut Habits> = learned.as_deref_mut();
         if let Some(speller) = self.speller.as_mut().filter(|_| spelling::is_plain(typed)) {
-            let touches = touches_of(query, typed);
+            let touches = touches_of(query, typed, speller.layout());
             let asked = spelling::Asked { cut: &cut, said: &said, touches, habits, top: query.top, batches };
             let search =
                 spelling::Search { place, model, table, rates: &mut self.rates, options: &self.options, language };
@@ -458,7 +458,7 @@ impl Keyboard {
         let likely =
             habits.iter().flat_map(|habits| habits.likely(said, &prefix, Some(speller.languages()), query.top));
         let own: Vec<String> = likely.map(text::folded_word).collect();
-        let touches = touches_of(query, typed);
+        let touches = touches_of(query, typed, speller.layout());
         let asked = spelling::Asked { cut, said, touches, habits: None, top: query.top, batches: 0 };
         let found = speller.suggest_alone(asked, &self.options, own.iter(), |reading| {
             let anybody = reading.log_frequency;
@@ -615,11 +615,11 @@ impl Candidate {
 }
 
 /// Where the characters of `typed`, with which the query's text ends, were hit.
-fn touches_of(query: &Query, typed: &str) -> Vec<Touch> {
+fn touches_of(query: &Query, typed: &str, layout: &Layout) -> Vec<Touch> {
     let characters = query.typed.chars().count();
     let length = typed.chars().count();
     let point = |i: usize| query.touches.get((characters + i).checked_sub(length)?).copied().flatten();
-    typed.chars().enumerate().map(|(i, letter)| Touch::new(letter, point(i))).collect()
+    typed.chars().enumerate().map(|(i, letter)| Touch::new(layout, letter, point(i))).collect()
 }
 
 /// Sorts the candidates, best first, and keeps the `top` of those that `may` be shown, one for each word whatever its form.

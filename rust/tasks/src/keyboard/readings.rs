@@ -25,10 +25,15 @@ pub(super) struct Touch {
 }
 
 impl Touch {
-    /// Of a character in any case, and any apostrophe. A place that is none says nothing.
-    pub fn new(character: char, point: Option<Point>) -> Self {
-        let point = point.filter(|point| point.x.is_finite() && point.y.is_finite());
-        Self { letter: text::folded(character), point }
+    /// Of a character in any case, and any apostrophe. A place that is none, or where no finger lands that goes for this key, says
+    /// nothing.
+    pub fn new(layout: &Layout, character: char, point: Option<Point>) -> Self {
+        let letter = text::folded(character);
+        let is_near = |point: Point| {
+            let key = layout.key(plain(letter)).unwrap_or_else(|| layout.nearest_letter(point));
+            slip(layout, Self { letter, point: Some(point) }, key.key).is_some_and(|cost| cost <= MAX_SLIP)
+        };
+        Self { letter, point: point.filter(|&point| is_near(point)) }
     }
 
     /// Where it was hit, or the middle of its key.

@@ -33,6 +33,8 @@ const READINGS: usize = 48;
 /// A word that no dictionary has counts as known if it is at least as frequent as this: names, and what people write in chats.
 /// The usual typing errors are rarer: "teh" has 596.
 const KNOWN_COST: u16 = 560;
+/// What stands before names in addresses, in programs and on command lines, which are nobody's to mend.
+const IN_CODE: &str = "@/.#_\\:`$-<={";
 /// What was typed, and will stay, gives way to words that are at least as probable as this.
 const GIVES_WAY: f64 = 0.01;
 /// How much more probable than the case that was typed another one has to be, as ln.
@@ -137,6 +139,11 @@ impl Speller {
     pub fn set_layout(&mut self, layout: Layout) {
         (self.layout, self.own_readings) = (layout, Readings::new());
         self.readings.fill_with(Readings::new);
+    }
+
+    /// Where the keys are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The words of the languages.
@@ -369,10 +376,7 @@ impl Speller {
     /// The word that may take the place of what was typed, if any may.
     fn correction(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<Contender> {
         let literal = &typed.literal;
-        if typed
-            .opening
-            .contains(|c: char| c.is_alphanumeric() || matches!(c, '@' | '/' | '.' | '#' | '_' | '\\' | ':'))
-        {
+        if typed.opening.contains(|c: char| c.is_alphanumeric() || IN_CODE.contains(c)) {
             return None;
         }
         let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
@@ -403,7 +407,7 @@ impl Speller {
 
     /// Whether what was typed is a word that nobody wants changed into `best`.
     fn is_known(&self, literal: &str, best: &Reading) -> bool {
-        let Some(known) = self.languages.get(literal) else { return false };
+        let Some(known) = self.languages.get(literal) else { return self.languages.is_elision(literal) };
         let is_word = known.listed || known.cost <= KNOWN_COST || is_abbreviation(literal);
         is_word && self.on_purpose(literal, Some(known), &best.word).is_none() || self.languages.is_offensive(literal)
     }
@@ -462,6 +466,7 @@ impl Search<'_> {
                 typed.word.to_owned()
             }
             ("", None) => form,
+            _ if self.language.is_capital(second) => [&form, " ", &capitalised(second)].concat(),
             _ => [&form, " ", second].concat(),
         };
         Some(Candidate {
@@ -571,10 +576,12 @@ fn cases(word: &str, typed: &str) -> Vec<String> {
     cases
 }
 
-/// A word as it is shown: a capital that was typed stays one.
+/// A word as it is shown: a capital that was typed stays one, and so do those inside a word, as a person writes it.
 fn with_case_of(word: &str, typed: &str) -> String {
+    let has_inner = || word.split(' ').next().is_some_and(|first| first.chars().skip(1).any(char::is_uppercase));
     match typed {
         typed if is_loud(typed) => word.to_uppercase(),
+        _ if has_inner() => word.to_owned(),
         typed if typed.starts_with(char::is_uppercase) => capitalised(word),
         _ => word.to_owned(),
     }
@@ -732,6 +739,33 @@ mod tests {
     }
 
     #[test]
+    fn the_second_of_two_words_gets_its_capital_too() {
+        let mut keyboard = keyboard();
+        keyboard.options.languages = vec![Language { primer: "", capitals: &["i"] }];
+        let query = Query { context: "say ", typed: "cani", touches: &[], top: 100 };
+        let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+        assert!(answer.suggestions.iter().any(|suggestion| suggestion.word.ends_with("an I")));
+    }
+
+    #[test]
+    fn an_inner_capital_of_a_person_stays() {
+        assert_eq!(with_case_of("iPhone", "Iph"), "iPhone");
+        assert_eq!(with_case_of("and I", "Andi"), "And I");
+        assert_eq!(with_case_of("iPhone", "IPH"), "IPHONE");
+    }
+
+    #[test]
+    fn a_word_behind_an_elided_one_is_not_joined_to_it() {
+        let words = [("quelle", 400), ("elle", 250)];
+        let words = words.map(|(word, cost)| (word.to_owned(), Word { cost, listed: true }));
+        let layout = Layout::shipped("azerty").unwrap();
+        let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout);
+        let query = Query { context: "parce ", typed: "qu'elle", touches: &[], top: 3 };
+        let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+        assert_eq!((answer.autocorrect, answer.contender), (None, None));
+    }
+
+    #[test]
     fn two_words_without_their_space_are_offered() {
         let query = Query { context: "say ", typed: "helloworld", touches: &[], top: 100 };
         let answer = keyboard().suggest(&mut Fake::lettered(5), &query).unwrap();
@@ -742,9 +776,26 @@ mod tests {
     /// Switch to stretch, knob to innovation, and what else keyboards are hated for.
     #[test]
     fn words_names_addresses_and_code_stay_as_they_are() {
-        for typed in
-            ["switch", "knob", "they", "a", "lol", "Teh2", "teh@", "x.teh", "fooBar", "http://teh", "snake_teh", "2teh"]
-        {
+        for typed in [
+            "switch",
+            "knob",
+            "they",
+            "a",
+            "lol",
+            "Teh2",
+            "teh@",
+            "x.teh",
+            "fooBar",
+            "http://teh",
+            "snake_teh",
+            "2teh",
+            "`teh",
+            "$teh",
+            "--teh",
+            "<teh",
+            "=teh",
+            "{teh",
+        ] {
             let answer = ask("say ", typed);
             let other = answer.autocorrect.filter(|word| !word.eq_ignore_ascii_case(typed));
             assert_eq!(other, None, "{typed}");

@@ -445,6 +445,9 @@ proptest! {
         let answer = of_two_scripts().suggest(&mut Fake::lettered(3), &query).unwrap();
         let words: Vec<_> = answer.suggestions.iter().map(|suggestion| &suggestion.word).collect();
         prop_assert!(!words.is_empty());
+        let without = Query { touches: &[], ..query };
+        let without = of_two_scripts().suggest(&mut Fake::lettered(3), &without).unwrap();
+        prop_assert_eq!(&answer.suggestions, &without.suggestions);
         prop_assert!(words.contains(&&typed) || answer.autocorrect.is_none(), "{words:?}");
         for suggestion in &answer.suggestions {
             prop_assert!((0.0..=1.0).contains(&suggestion.probability), "{suggestion:?}");
@@ -452,8 +455,15 @@ proptest! {
     }
 }
 
-/// Where no finger can be, and the middle of a key.
-const FAR_OUT: [f32; 8] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -1e9, 40.0, 1.5];
+/// Where no finger can be.
+const FAR_OUT: [f32; 8] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, -1e9, 40.0, -5.0];
+
+#[test]
+fn a_long_word_of_any_script_is_one() {
+    let typed = "ж".repeat(33);
+    let answer = of_two_scripts().suggest(&mut Fake::lettered(3), &query("the ", &typed)).unwrap();
+    assert_eq!(answer.suggestions[0].word, typed);
+}
 
 #[test]
 fn text_from_right_to_left_is_typed_like_any_other() {

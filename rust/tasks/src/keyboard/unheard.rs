@@ -26,7 +26,7 @@ impl Heard<'_> {
         words.split(' ').all(|word| {
             let folded = folded_word(word);
             let owner = folded.strip_suffix("'s").or_else(|| folded.strip_suffix('\'')).unwrap_or(&folded);
-            !is_plain(word) || self.has_one(&folded) || self.has_one(owner)
+            !is_plain(word) || self.has_one(&folded) || self.has_one(owner) || self.languages.is_elision(&folded)
         })
     }
 
@@ -93,10 +93,10 @@ mod tests {
         let listed = [("cab".to_owned(), Word { cost: 300, listed: true })];
         let languages = Languages::new(vec![Arc::new(Lexicon::of(listed))]);
         let heard = Heard { languages: &languages, habits: None, context: "Bortles' pass, (Zorp) - mid-wive" };
-        for word in ["cab", "Cab’s", "Zorp", "zorp's", "bortles", "mid-wive", "cab zorp"] {
+        for word in ["cab", "Cab’s", "Zorp", "zorp's", "bortles", "mid-wive", "cab zorp", "l'cab", "Qu’cab"] {
             assert!(heard.has(word), "{word}");
         }
-        for word in ["ca", "cabs", "zor", "wive", "cab ingred", "'s"] {
+        for word in ["ca", "cabs", "zor", "wive", "cab ingred", "'s", "l'zor", "x'cab"] {
             assert!(!heard.has(word), "{word}");
         }
     }
