@@ -289,9 +289,17 @@ fn where_a_key_was_hit_decides_between_words() {
     // In the middle of b, and between v and b.
     let answers = keyboard_lines(&[], &[line(5.95), line(5.55)]);
     assert!(!words(&answers[0]).contains(&"vat".to_owned()) && words(&answers[1])[0] == "vat", "{answers:?}");
-    let bad = br#"{"context": "", "layout": {"keys": []}}"#;
-    let answer = success(&feed(&mut nibble(&["keyboard", "--jsonl", "--lexicon", "en"]), bad));
-    assert!(answer.contains("no letter keys"), "{answer}");
+    let bad = object!({ "context": "I said ", "typed": "hel", "layout": { "keys": [] } });
+    let answer = &keyboard_lines(&[], &[bad])[0];
+    assert!(answer["warning"].as_str().unwrap().contains("no letter keys"), "{answer}");
+    assert!(words(answer).contains(&"hello".to_owned()), "typing goes on: {answer}");
+}
+
+#[test]
+fn a_word_behind_a_bracket_is_worth_as_much_as_any() {
+    let lines = ["hel", "(hel"].map(|typed| object!({ "context": "I want to say ", "typed": typed, "gate": true }));
+    let answers = keyboard_lines(&[], &lines);
+    assert!(answers.iter().all(|answer| words(answer).contains(&"hello".to_owned())), "{answers:?}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ In:   {\"context\": TEXT, \"typed\": PREFIX, \"top\": N, \"touches\": [[X, Y]], 
        \"field\": FIELD, \"emoji\": N, \"ahead\": BOOL}
       {\"event\": EVENT, \"context\": TEXT, \"typed\": TEXT, \"word\": WORD, \"field\": FIELD}
 Out:  {\"suggestions\": [{\"word\", \"probability\", \"kind\"}], \"autocorrect\": WORD or null, \"micros\": N,
-       \"emoji\": [TEXT], \"ahead\": {\"text\", \"probability\"} or null}
+       \"emoji\": [TEXT], \"ahead\": {\"text\", \"probability\"} or null, \"warning\": TEXT}
       {\"words\": N} for an event: how many words are known of the person
       {\"error\": TEXT} for a line that cannot be answered; the next line is read all the same
 
@@ -45,6 +45,7 @@ autocorrect  the word that takes the place of what was typed when space is press
 emoji        how many are wanted for the word typed, or for the last one before the cursor when nothing is; without it, no
              answer has any. Fetch them: nibble pull emoji-en
 ahead        true asks for several words, typed among them, which are right about as often as not; null where there are none
+warning      what was asked for and could not be had: a layout that is none (the keys stay where they were), or emoji without a list
 
 Every answer is flushed at once. A word list or a file of learned words that is damaged is named on standard error and left as it is;
 typing goes on without it, and what is learned meanwhile is kept until the end.
@@ -127,6 +128,9 @@ pub struct Answer<'a> {
     /// Nothing where nobody asked, and `null` where there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     ahead: Option<Option<Ahead>>,
+    /// What was asked for and could not be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -152,6 +156,7 @@ impl<'a> Answer<'a> {
             micros: took.as_micros() as u64,
             emoji: None,
             ahead: None,
+            warning: None,
         }
     }
 }
@@ -206,9 +211,15 @@ impl State {
         if let Some(event) = request.event {
             return self.learn(event, &request);
         }
+        let mut warnings = Vec::new();
         if let Some(layout) = request.layout.filter(|layout| self.layout.as_ref() != Some(layout)) {
-            self.keyboard.set_layout(layout.clone().resolve()?);
-            self.layout = Some(layout);
+            match layout.clone().resolve() {
+                Ok(resolved) => {
+                    self.keyboard.set_layout(resolved);
+                    self.layout = Some(layout);
+                }
+                Err(why) => warnings.push(format!("{why}; the keys stay where they were")),
+            }
         }
         let touch = |touch: Option<[f32; 2]>| touch.map(|[x, y]| Point { x, y });
         let touches: Vec<Option<Point>> = request.touches.into_iter().flatten().map(touch).collect();
@@ -228,7 +239,8 @@ impl State {
             found.autocorrect = None;
         }
         if request.gate {
-            leave_out_the_weak(&mut found, &request.typed);
+            let text = [query.context, query.typed].concat();
+            leave_out_the_weak(&mut found, &text[text.len() - found.replaces.min(text.len())..]);
         }
         let ahead = match request.ahead {
             true if request.field.corrects() => Some(self.look_ahead(runner, &query)?),
@@ -236,8 +248,12 @@ impl State {
             false => None,
         };
         let wanted = if request.field.predicts() { request.emoji } else { 0 };
-        let emoji = self.emoji(&[query.context, query.typed].concat(), wanted)?;
-        serde_json::to_string(&Answer { emoji, ahead, ..Answer::new(&found, took) }).map_err(|e| e.to_string())
+        let emoji = self.emoji(&[query.context, query.typed].concat(), wanted).unwrap_or_else(|why| {
+            warnings.push(why);
+            None
+        });
+        let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+        serde_json::to_string(&Answer { emoji, ahead, warning, ..Answer::new(&found, took) }).map_err(|e| e.to_string())
     }
 
     fn look_ahead(&mut self, runner: &mut Runner, query: &Query) -> Result<Option<Ahead>, String> {
@@ -292,6 +308,9 @@ fn parse(line: &[u8]) -> Result<Request, String> {
         None if request.context.is_none() || request.word.is_some() => return Err(not_a_request(1)),
         Some(event) if event != Event::Wiped && request.word.is_none() => {
             return Err("an event is about a \"word\"; send it".to_owned());
+        }
+        Some(Event::Reverted) if request.typed.is_empty() => {
+            return Err("what was reverted had taken the place of something \"typed\"; send it".to_owned());
         }
         _ => {}
     }
@@ -372,6 +391,7 @@ mod tests {
             b"{\"typed\": \"secret\"}",
             b"{\"event\": \"secret\", \"word\": \"secret\"}",
             b"{\"event\": \"committed\", \"context\": \"secret\"}",
+            b"{\"event\": \"reverted\", \"word\": \"secret\"}",
             b"{\"context\": \"secret\", \"field\": \"secret\"}",
             b"[\"secret\"]",
             b"{\"context\": \"secret\xff\"}",

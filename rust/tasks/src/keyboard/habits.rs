@@ -24,11 +24,14 @@ use crate::logits::log_add;
 pub const HALF_LIFE: f64 = 45.0;
 /// What is left of a count that is dropped: a word that was written once is gone after two half lives.
 const FORGOTTEN: f64 = 0.25;
-/// Times that a word that no list has must have been written to be offered; a little less, since counts fade.
-const OFFERED: f64 = 1.5;
+/// Times that a word that no list has must have been written to be offered: more than once, of which as little is left as six weeks
+/// leave of two.
+const OFFERED: f64 = 1.05;
 /// Words kept, and words after a context.
 const MAX_WORDS: usize = 4_000;
 const MAX_PAIRS: usize = 16_000;
+/// Corrections that were taken back.
+const MAX_REFUSED: usize = 1_000;
 /// The share that goes when there are too many.
 const EVICTED: usize = 8;
 /// Longer words are no words: keys, passwords, addresses.
@@ -213,6 +216,8 @@ impl Habits {
     /// Those that were written down; none if a row makes no sense.
     pub fn of(rows: Vec<(u64, Row)>) -> Option<Self> {
         let mut habits = Self::new(true);
+        // A clock that has lost the date would have everything written a long time from now, and forgotten when it is right again.
+        habits.day = rows.iter().map(|(_, row)| row.day).max().map_or(habits.day, |newest| newest.max(habits.day));
         for (number, row) in rows {
             if !row.is_sound() {
                 return None;
@@ -271,6 +276,7 @@ impl Habits {
         let row = Row { word, after: None, refused_for: Some(typed), count: tally.count, day: self.day };
         let number = tally.number;
         self.note(number, Some(row));
+        self.make_room();
     }
 
     /// Counts a word, of whose case it may be unclear how it is written inside a sentence.
@@ -361,6 +367,10 @@ impl Habits {
         if self.after.values().map(|after| after.words.len()).sum::<usize>() > MAX_PAIRS {
             let pairs = self.after.values().flat_map(|after| after.words.values().copied());
             let weakest = weakest(pairs.collect());
+            self.keep(|_, tally| !weakest.contains(&tally.number));
+        }
+        if self.refused.len() > MAX_REFUSED {
+            let weakest = weakest(self.refused.values().copied().collect());
             self.keep(|_, tally| !weakest.contains(&tally.number));
         }
     }
@@ -464,7 +474,7 @@ impl Habits {
 
     /// Whether nothing was learned.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.words.is_empty() && self.refused.is_empty()
     }
 
     /// Whether `typed` is a word of this person, so that nobody wants it changed.
@@ -472,9 +482,9 @@ impl Habits {
         self.words.get(typed).is_some_and(|known| known.tally.count >= OFFERED)
     }
 
-    /// Whether the person took it back when `word` took the place of `typed`.
-    pub fn refuses(&self, typed: &str, word: &str) -> bool {
-        self.refused.contains_key(&(typed.to_owned(), word.to_owned()))
+    /// Whether the person took it back when something took the place of `typed`, which nothing does then.
+    pub fn refuses(&self, typed: &str) -> bool {
+        self.refused.keys().any(|(refused, _)| refused == typed)
     }
 
     /// The share of the person in P(word | context): more behind what they have often written.
@@ -489,9 +499,11 @@ impl Habits {
         self.interpolate(said, count, |after| after.words.get(word).map_or(0.0, |tally| tally.count))
     }
 
-    /// ln P(word | context), of which that of anybody is `anybody`, with the share of the person in it.
-    pub fn mixed(&self, said: &Said, word: &str, anybody: f64) -> f64 {
-        let (share, own) = (self.share(said), self.probability(said, word));
+    /// ln P(word | context), of which that of anybody is `anybody`, with the share of the person in it. What was written once and is in no
+    /// list may have been a slip, and has none.
+    pub fn mixed(&self, said: &Said, word: &str, listed: bool, anybody: f64) -> f64 {
+        let own = if listed || self.knows(word) { self.probability(said, word) } else { 0.0 };
+        let share = self.share(said);
         log_add((1.0 - share).ln() + anybody, (share * own).ln())
     }
 
@@ -690,6 +702,28 @@ mod tests {
         assert_eq!(forms(&habits), ["often"]);
         habits.turn_day(day + 20 * HALF_LIFE as u32);
         assert!(habits.is_empty() && habits.after.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_has_lost_the_date_costs_nothing() {
+        let row = Row { word: "often".to_owned(), after: None, refused_for: None, count: 5.0, day: today() + 10_000 };
+        let mut habits = Habits::of(vec![(0, row)]).unwrap();
+        teach(&mut habits, "often");
+        assert_eq!(habits.words()[0].count, 6.0);
+        assert!(habits.changes().values().flatten().all(|row| row.day == today() + 10_000), "and is written so");
+    }
+
+    #[test]
+    fn corrections_that_were_taken_back_stay_within_their_bounds() {
+        let mut habits = Habits::new(true);
+        habits.reverted("teh", "the");
+        habits.reverted("teh", "the");
+        for i in 0..3 * MAX_REFUSED {
+            habits.reverted(&format!("typed{i}"), "word");
+        }
+        let kept = habits.changes().values().flatten().count();
+        assert!(kept == habits.refused.len() && (MAX_REFUSED / 2..=MAX_REFUSED).contains(&kept), "{kept}");
+        assert!(habits.refuses("teh") && !habits.refuses("typed0") && !habits.is_empty());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::text;
+
 /// A point, in the layout's unit; x grows to the right and y downwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
@@ -105,7 +107,9 @@ impl Layout {
     ///
     /// # Errors
     /// [`LayoutError`] if there are no letters, a key has no area, or two are in each other's way.
-    pub fn new(keys: Vec<Key>) -> Result<Self, LayoutError> {
+    pub fn new(mut keys: Vec<Key>) -> Result<Self, LayoutError> {
+        // They are looked up by what they type without shift.
+        keys.iter_mut().for_each(|key| key.key = text::small(key.key));
         for (i, key) in keys.iter().enumerate() {
             let numbers = [key.x, key.y, key.width, key.height];
             if numbers.iter().any(|number| !number.is_finite()) || key.width <= 0.0 || key.height <= 0.0 {
@@ -234,6 +238,12 @@ mod tests {
         let layout = Layout::new(vec![wide(0.0), wide(120.0)]).unwrap();
         let far = layout.key('a').unwrap().distance_squared(Point { x: 180.0, y: 80.0 });
         assert!((far - 1.0).abs() < 1e-6, "{far}");
+    }
+
+    #[test]
+    fn a_key_that_shows_a_capital_types_the_small_letter() {
+        let layout = Layout::new(vec![key('Q', 0.0, 0.0, 1.0, 1.0)]).unwrap();
+        assert_eq!(layout.key('q').map(|key| key.key), Some('q'));
     }
 
     #[test]

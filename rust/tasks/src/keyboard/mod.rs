@@ -462,7 +462,7 @@ impl Keyboard {
         let asked = spelling::Asked { cut, said, touches, habits: None, top: query.top, batches: 0 };
         let found = speller.suggest_alone(asked, &self.options, own.iter(), |reading| {
             let anybody = reading.log_frequency;
-            habits.as_ref().map_or(anybody, |habits| habits.mixed(said, &reading.word, anybody))
+            habits.as_ref().map_or(anybody, |habits| habits.mixed(said, &reading.word, true, anybody))
         });
         // What to put in the place of a word is for the model to say.
         Suggestions { autocorrect: None, contender: None, ..found }

@@ -387,7 +387,7 @@ impl Speller {
         if is_own(literal) || self.is_known(literal, &best.reading) || !is_word(best) {
             return None;
         }
-        if habits.is_some_and(|habits| habits.refuses(literal, &best.reading.word)) {
+        if habits.is_some_and(|habits| habits.refuses(literal)) {
             return None;
         }
         let others = log_sum(whole.map(|candidate| candidate.score));
@@ -398,7 +398,7 @@ impl Speller {
     fn other_case(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<String> {
         let literal = &typed.literal;
         let best = candidates.iter().find(|candidate| candidate.reading.missing == 0)?;
-        let is_own = habits.is_some_and(|habits| habits.knows(literal) || habits.refuses(literal, literal));
+        let is_own = habits.is_some_and(|habits| habits.knows(literal) || habits.refuses(literal));
         let is_sure = best.case_odds == f64::INFINITY
             || best.case_odds >= CASE_MARGIN && !typed.begins_sentence && literal.chars().count() >= MIN_CASED;
         let stays = best.reading.word != *literal || best.word == typed.word || !best.reading.listed || is_own;
@@ -453,9 +453,10 @@ impl Search<'_> {
             if second.is_empty() { 0.0 } else { -nats(languages.here(second).map_or(MAX_COST, |word| word.cost)) };
         let weights = self.options.weights;
         let mix = if reading.word == typed.literal { weights.as_typed } else { weights.list };
+        let listed = languages.get(&reading.word).is_some();
         let mixed = |model: f64| {
             let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
-            person.map_or(anybody, |(habits, said)| habits.mixed(said, &reading.word, anybody))
+            person.map_or(anybody, |(habits, said)| habits.mixed(said, &reading.word, listed, anybody))
         };
         let logp = mixed(sum);
         let written = person.and_then(|(habits, _)| habits.form(&reading.word)).filter(|own| **own != reading.word);
@@ -660,6 +661,29 @@ mod tests {
         let learner = Learner::new();
         (0..10).for_each(|_| learner.committed("say ", "recieve"));
         assert_eq!(ask(&mut keyboard().with_learner(learner), "recieve"), None);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_changed_again_into_anything() {
+        let learner = Learner::new();
+        learner.reverted("teh", "they");
+        let query = Query { context: "say ", typed: "teh", touches: &[], top: 3 };
+        let answer = keyboard().with_learner(learner).suggest(&mut Fake::lettered(5), &query).unwrap();
+        assert_eq!((answer.autocorrect, answer.contender), (None, None));
+    }
+
+    #[test]
+    fn a_slip_that_was_left_once_is_no_word() {
+        let ask = |learner: Learner| {
+            let query = Query { context: "say ", typed: "hwllo", touches: &[], top: 3 };
+            let mut keyboard = keyboard().with_learner(learner);
+            keyboard.suggest(&mut Fake::lettered(5), &query).unwrap().autocorrect.map(|word| word.to_lowercase())
+        };
+        let learner = Learner::new();
+        learner.committed("say ", "hwllo");
+        assert_eq!(ask(learner.clone()).as_deref(), Some("hello"));
+        learner.committed("say ", "hwllo");
+        assert_eq!(ask(learner), None);
     }
 
     #[test]

@@ -290,10 +290,17 @@ impl Typing {
                 return;
             }
         }
+        let more = told.after == self.text.after && told.before.ends_with(&self.text.before);
+        if more && selected == self.selected && self.text.before.chars().count() >= SURE {
+            // An editor that tells so many characters: some before the cursor went, and others before those came into sight.
+            self.text = told;
+            self.unheard.clear();
+            self.settled = true;
+            return;
+        }
         self.settled = self.unheard.is_empty();
         self.unheard.clear();
         self.selected = selected;
-        let more = told.after == self.text.after && told.before.ends_with(&self.text.before);
         if !more || self.text.before.is_empty() {
             // A field that is emptied was sent: its last word stays.
             if told.before.is_empty() && told.after.is_empty() {
@@ -814,6 +821,23 @@ mod tests {
         assert_eq!(typing.text.before, "see teh x");
         typing.reported("see teh x", "", false);
         assert!(typing.settled && typing.unheard.is_empty());
+    }
+
+    /// An editor that tells a fixed number of characters tells of one more in front of them when one at their end goes.
+    #[test]
+    fn an_editor_whose_window_moves_back_agrees() {
+        const TOLD: usize = 64;
+        let mut before =
+            "Some words that stand in front of all that the editor tells of. And then she said hello there".to_owned();
+        let told = |before: &str| before[before.len() - TOLD..].to_owned();
+        let mut typing = Typing::new(Field::Text, &told(&before), "");
+        for _ in 0..3 {
+            let edit = typing.backspace();
+            before.truncate(before.len() - edit.delete.len());
+            typing.reported(&told(&before), "", false);
+        }
+        let edit = typing.accept(typing.generation(), "there").expect("the text is known");
+        assert_eq!((&*edit.delete, &*edit.insert), ("th", "there "));
     }
 
     #[test]
