@@ -240,7 +240,8 @@ impl State {
         }
         if request.gate {
             let text = [query.context, query.typed].concat();
-            leave_out_the_weak(&mut found, &text[text.len() - found.replaces.min(text.len())..]);
+            let typed = &text[text.len() - found.replaces..];
+            leave_out_the_weak(&mut found, typed);
         }
         let ahead = match request.ahead {
             true if request.field.corrects() => Some(self.look_ahead(runner, &query)?),
