@@ -219,6 +219,24 @@ pub(crate) type Ask = fn(
 const CONTEXT: usize = 256;
 
 impl Keyboard {
+    /// How one is opened, with no limit to what it takes.
+    pub(crate) fn settings(model: &nibble_engine::Model, threads: u32) -> Settings {
+        Settings {
+            name: "keyboard",
+            session: nibble_engine::SessionOptions {
+                context: CONTEXT,
+                threads: threads as usize,
+                priority: nibble_engine::Priority::Keystroke,
+                ..nibble_engine::SessionOptions::default()
+            },
+            context_is_asked_for: false,
+            // One for text and one for addresses.
+            beside: 2 * nibble_tasks::Keyboard::memory(model.vocabulary().len()),
+            memory_limit: None,
+            yields_at: MemoryPressure::Low,
+        }
+    }
+
     pub(crate) fn open(model: &Arc<Shared>, options: KeyboardOptions) -> Result<Arc<Self>> {
         let KeyboardOptions { lexicons, layout, learned, languages, threads, memory_limit } = options;
         if lexicons.len() > 1 && languages.len() != lexicons.len() {
@@ -228,22 +246,7 @@ impl Keyboard {
                 languages.len()
             )));
         }
-        let session = nibble_engine::SessionOptions {
-            context: CONTEXT,
-            threads: threads as usize,
-            priority: nibble_engine::Priority::Keystroke,
-            ..nibble_engine::SessionOptions::default()
-        };
-        // One for text and one for addresses.
-        let beside = 2 * nibble_tasks::Keyboard::memory(model.open()?.vocabulary().len());
-        let settings = Settings {
-            name: "keyboard",
-            session,
-            context_is_asked_for: false,
-            beside,
-            memory_limit,
-            yields_at: MemoryPressure::Low,
-        };
+        let settings = Settings { memory_limit, ..Self::settings(&model.open()?, threads) };
         let keys = Arc::new(Mutex::new(Keys { layout: layout.into_task()?, moved: false }));
         let learner = learned.map(|learned| learned.learner());
         let words = lexicons.iter().map(|lexicon| lexicon.words()).collect::<Vec<_>>();

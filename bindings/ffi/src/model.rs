@@ -48,7 +48,7 @@ pub struct ModelInfo {
     pub has_chat_template: bool,
 }
 
-/// What a model with one session takes, in bytes.
+/// What a model takes, and what is made over it, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct MemoryPlan {
     /// The model file, mapped read-only: clean pages, which processes share and the system may drop.
@@ -59,6 +59,10 @@ pub struct MemoryPlan {
     pub kv: u64,
     /// Keys and values of 1,000 tokens of context.
     pub kv_per_1000_tokens: u64,
+    /// What a keyboard writes to at most, on as many threads as the session.
+    pub keyboard: u64,
+    /// What a replier writes to at most, on as many threads as the session.
+    pub replier: u64,
 }
 
 /// How short memory is. Each level gives back what the ones before it do, and more; all of it comes back by itself when it is
@@ -116,7 +120,7 @@ impl Model {
         Ok(model.tokenizer().decode(&tokens))
     }
 
-    /// What this model takes with one session.
+    /// What this model takes, and a session, a keyboard or a replier over it.
     pub fn memory_plan(&self, options: SessionOptions) -> Result<MemoryPlan> {
         memory_plan_of(&self.shared.open()?, &options)
     }
@@ -181,18 +185,40 @@ impl Model {
     }
 }
 
-/// What the model file at `path` would take with one session. Reads little of the file.
+/// What the model file at `path` would take, and what is made over it. Reads little of the file.
 #[uniffi::export]
 pub fn memory_plan(path: String, options: SessionOptions) -> Result<MemoryPlan> {
-    let open = OpenOptions { verify: Verify::Header, ..OpenOptions::default() };
-    memory_plan_of(&nibble_engine::Model::open_with(Path::new(&path), &open)?, &options)
+    memory_plan_at(&Place::Path(path.into()), &options)
+}
+
+/// As [`memory_plan`], of the model file that is `length` bytes of an open file, from `offset` on.
+#[uniffi::export]
+pub fn memory_plan_descriptor(
+    descriptor: i32,
+    offset: u64,
+    length: u64,
+    options: SessionOptions,
+) -> Result<MemoryPlan> {
+    let (file, part) = descriptor::part(descriptor, offset, length)?;
+    memory_plan_at(&Place::Part(file, part), &options)
+}
+
+fn memory_plan_at(place: &Place, options: &SessionOptions) -> Result<MemoryPlan> {
+    memory_plan_of(&place.open(&OpenOptions { verify: Verify::Header, ..OpenOptions::default() })?, options)
 }
 
 fn memory_plan_of(model: &nibble_engine::Model, options: &SessionOptions) -> Result<MemoryPlan> {
+    let threads = options.threads;
     let options = options.to_engine()?;
     let plan = model.memory_plan(options.context, options.kv_format);
-    let session = model.session_memory(&options)?;
-    Ok(MemoryPlan { mapped: plan.mapped, session, kv: plan.kv, kv_per_1000_tokens: plan.kv_per_1000_tokens })
+    Ok(MemoryPlan {
+        mapped: plan.mapped,
+        session: model.session_memory(&options)?,
+        kv: plan.kv,
+        kv_per_1000_tokens: plan.kv_per_1000_tokens,
+        keyboard: Keyboard::settings(model, threads).memory(model)?,
+        replier: Replier::settings(threads).memory(model)?,
+    })
 }
 
 fn info(model: &nibble_engine::Model) -> ModelInfo {

@@ -109,20 +109,24 @@ impl Replier {
 const CONTEXT: usize = 1024;
 
 impl Replier {
-    pub(crate) fn open(model: &Arc<Shared>, threads: u32, memory_limit: Option<u64>) -> Result<Arc<Self>> {
-        let session = nibble_engine::SessionOptions {
-            context: CONTEXT,
-            threads: threads as usize,
-            ..nibble_engine::SessionOptions::default()
-        };
-        let settings = Settings {
+    /// How one is opened, with no limit to what it takes.
+    pub(crate) fn settings(threads: u32) -> Settings {
+        Settings {
             name: "replier",
-            session,
+            session: nibble_engine::SessionOptions {
+                context: CONTEXT,
+                threads: threads as usize,
+                ..nibble_engine::SessionOptions::default()
+            },
             context_is_asked_for: false,
             beside: 0,
-            memory_limit,
+            memory_limit: None,
             yields_at: MemoryPressure::Low,
-        };
+        }
+    }
+
+    pub(crate) fn open(model: &Arc<Shared>, threads: u32, memory_limit: Option<u64>) -> Result<Arc<Self>> {
+        let settings = Settings { memory_limit, ..Self::settings(threads) };
         let timeline = Timeline::open(model, settings, || nibble_tasks::Replier::new(Options::default()))?;
         Ok(Arc::new(Self { timeline, requests: Latest::default() }))
     }

@@ -344,6 +344,14 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     assert_eq!(plan, memory_plan(text(&fixture.path()), session_options()).unwrap());
     assert_eq!(plan.mapped, fs::metadata(fixture.path()).unwrap().len());
     assert!(plan.kv > 0 && plan.kv < plan.session, "{plan:?}");
+    let needed = |error: Option<NibbleError>| match error {
+        Some(NibbleError::MemoryLimit { needed, .. }) => needed,
+        other => panic!("{other:?}"),
+    };
+    let threads = session_options().threads;
+    let keyboard = KeyboardOptions { threads, memory_limit: Some(1), ..keyboard_options() };
+    assert_eq!(needed(fixture.model.keyboard(keyboard).err()), plan.keyboard);
+    assert_eq!(needed(fixture.model.replier(threads, Some(1)).err()), plan.replier);
     let with = |context, limit| {
         fixture.model.session(SessionOptions { context, memory_limit: Some(limit), ..session_options() })
     };
@@ -354,6 +362,9 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     assert_eq!((needed, limit, fitting_context), (plan.session, plan.session - 1, Some(64)));
     assert!(reason.contains("a context of 64 would fit"), "{reason}");
     with(64, limit).unwrap();
+    let more = fixture.model.memory_plan(SessionOptions { context: 448, ..session_options() }).unwrap().session;
+    let Err(NibbleError::MemoryLimit { fitting_context, .. }) = with(600, more + 1) else { panic!("it was opened") };
+    assert_eq!(fitting_context, Some(448), "as much as fits");
     let Err(NibbleError::MemoryLimit { fitting_context, reason, .. }) = with(128, 1) else { panic!("it was opened") };
     assert_eq!(fitting_context, None);
     assert!(reason.contains("a smaller model"), "{reason}");
@@ -439,6 +450,8 @@ fn a_model_in_an_open_file_outlives_its_name_and_its_descriptor() {
     fs::write(&package, [&b"head"[..], &model, b"tail"].concat()).unwrap();
     let file = fs::File::open(&package).unwrap();
     let open = |length: usize| Model::open_descriptor(file.as_raw_fd(), 4, length as u64, options());
+    let plan = memory_plan_descriptor(file.as_raw_fd(), 4, model.len() as u64, session_options());
+    assert_eq!(plan, fixture.model.memory_plan(session_options()));
     for (length, fits) in [(model.len() - 1, false), (model.len() + 5, false), (model.len(), true)] {
         let outcome = open(length).map(drop);
         assert_eq!(matches!(outcome, Err(NibbleError::ModelDamaged { .. })), !fits, "{outcome:?}");

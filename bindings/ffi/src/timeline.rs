@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use nibble_engine::{CancelToken, Session, SessionOptions, Turn};
+use nibble_engine::{CancelToken, Model, Session, SessionOptions, Turn};
 
 use crate::error::{NibbleError, Result};
 use crate::lock;
@@ -39,6 +39,19 @@ pub(crate) struct Settings {
     pub memory_limit: Option<u64>,
     /// From what pressure on its memory is given back.
     pub yields_at: MemoryPressure,
+}
+
+impl Settings {
+    /// Bytes that the session and the task will write to.
+    pub fn memory(&self, model: &Model) -> Result<u64> {
+        self.memory_with(model, self.session.context)
+    }
+
+    /// The same for another context.
+    fn memory_with(&self, model: &Model, context: usize) -> Result<u64> {
+        let options = SessionOptions { context, ..self.session.clone() };
+        Ok(model.session_memory(&options)?.saturating_add(self.beside))
+    }
 }
 
 struct State<T> {
@@ -178,15 +191,11 @@ impl<T: Send + 'static> Sleeper for Timeline<T> {
 
 /// A session within its limit and what the model's leaves, or an error that says what would fit.
 fn open_session(model: &Arc<Shared>, settings: &Settings) -> Result<(Session, Memory)> {
-    let Settings { name, session: options, context_is_asked_for, beside, memory_limit, .. } = settings;
+    let Settings { name, session: options, context_is_asked_for, memory_limit, .. } = settings;
     let shared = model;
     let model = shared.open()?;
     let context = options.context;
-    let needed_for = |context: usize| -> Result<u64> {
-        let options = SessionOptions { context, ..options.clone() };
-        Ok(model.session_memory(&options)?.saturating_add(*beside))
-    };
-    let needed = needed_for(context)?;
+    let needed = settings.memory(&model)?;
     let taken = match memory_limit {
         Some(limit) if needed > *limit => Err(*limit),
         _ => Memory::take(shared, needed),
@@ -195,10 +204,9 @@ fn open_session(model: &Arc<Shared>, settings: &Settings) -> Result<(Session, Me
         Ok(memory) => return Ok((model.session(options.clone())?, memory)),
         Err(limit) => limit,
     };
-    let fits = |&context: &usize| needed_for(context).is_ok_and(|needed| needed <= limit);
-    let halves = std::iter::successors(Some(context / 2), |context| Some(context / 2));
-    let mut worthwhile = halves.take_while(|&context| context >= SMALLEST_CONTEXT);
-    let fitting_context = if *context_is_asked_for { worthwhile.find(fits) } else { None };
+    let fits = |steps: usize| settings.memory_with(&model, steps * STEP).is_ok_and(|needed| needed <= limit);
+    let fitting_context = if *context_is_asked_for { largest(context / STEP, fits) } else { None };
+    let fitting_context = fitting_context.map(|steps| steps * STEP);
     let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
     let what =
         if *context_is_asked_for { format!("{name} with a context of {context} tokens") } else { (*name).into() };
@@ -215,5 +223,15 @@ fn open_session(model: &Arc<Shared>, settings: &Settings) -> Result<(Session, Me
     })
 }
 
-/// The smallest context that is worth suggesting, in tokens.
-const SMALLEST_CONTEXT: usize = 64;
+/// Contexts that are suggested are multiples of this, in tokens.
+const STEP: usize = 64;
+
+/// The largest number from 1 to `most` that `fits`, where all that are smaller than one that does fit too.
+fn largest(most: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
+    let (mut fitting, mut over) = (0, most + 1);
+    while over - fitting > 1 {
+        let middle = fitting + (over - fitting) / 2;
+        if fits(middle) { fitting = middle } else { over = middle }
+    }
+    (fitting > 0).then_some(fitting)
+}

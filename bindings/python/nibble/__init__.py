@@ -179,7 +179,8 @@ def pack(
 
 
 def memory_plan(path: str | os.PathLike[str], **session: Any) -> MemoryPlan:
-    """What a model file would take, in bytes, with one session (its arguments are those of `Model.session`)."""
+    """What a model file would take, in bytes, and what is made over it: a session (its arguments are those of `Model.session`), a
+    keyboard, a replier."""
     return _ffi.memory_plan(os.fspath(path), _session_options(**session))
 
 
@@ -217,7 +218,8 @@ class Model(_Closing):
         return self._native.detokenize(list(tokens))
 
     def memory_plan(self, **session: Any) -> MemoryPlan:
-        """What the model takes, in bytes, with one session (its arguments are those of `session`)."""
+        """What the model takes, in bytes, and what is made over it: a session (its arguments are those of `session`), a keyboard, a
+        replier."""
         return self._native.memory_plan(_session_options(**session))
 
     def session(self, **options: Any) -> Session:

@@ -73,14 +73,14 @@ public final class Model: Sendable {
         try await DispatchQueue.nibble.call { [native] in try native.detokenize(tokens: tokens) }
     }
 
-    /// What this model takes with one session.
+    /// What this model takes, and a session with these options, a keyboard or a replier over it.
     public func memoryPlan(_ options: Session.Options = Session.Options()) async throws -> MemoryPlan {
         try await DispatchQueue.nibble.call { [native] in
             MemoryPlan(try native.memoryPlan(options: options.native()))
         }
     }
 
-    /// What a model file would take with one session. Reads little of the file.
+    /// What a model file would take, and a session with these options, a keyboard or a replier over it. Reads little of the file.
     ///
     /// - Throws: as ``init(contentsOf:options:)``.
     public static func memoryPlan(
@@ -234,12 +234,18 @@ extension Model {
         public let kv: Int
         /// Keys and values of 1,000 tokens of context.
         public let kvPer1000Tokens: Int
+        /// What a keyboard writes to at most, on as many threads as the session.
+        public let keyboard: Int
+        /// What a replier writes to at most, on as many threads as the session.
+        public let replier: Int
 
         fileprivate init(_ plan: NibbleFFI.MemoryPlan) {
             mapped = Int(clamping: plan.mapped)
             session = Int(clamping: plan.session)
             kv = Int(clamping: plan.kv)
             kvPer1000Tokens = Int(clamping: plan.kvPer1000Tokens)
+            keyboard = Int(clamping: plan.keyboard)
+            replier = Int(clamping: plan.replier)
         }
     }
 

@@ -114,6 +114,18 @@ final class ApiTests: XCTestCase {
         XCTAssertEqual(plan.mapped, size)
         XCTAssertLessThan(smaller.session, plan.session)
         do {
+            _ = try await model.keyboard(memoryLimit: plan.keyboard - 1)
+            XCTFail("it was opened")
+        } catch NibbleError.memoryLimit(_, let needed, _, _) {
+            XCTAssertEqual(needed, plan.keyboard)
+        }
+        do {
+            _ = try await model.replier(memoryLimit: plan.replier - 1)
+            XCTFail("it was opened")
+        } catch NibbleError.memoryLimit(_, let needed, _, _) {
+            XCTAssertEqual(needed, plan.replier)
+        }
+        do {
             _ = try await model.session(Session.Options(memoryLimit: smaller.session))
             XCTFail("it was opened")
         } catch NibbleError.memoryLimit(_, let needed, let limit, let fitting) {

@@ -31,7 +31,7 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
         return handle.call { detokenize(native) }
     }
 
-    /** What this model takes with one session. */
+    /** What this model takes, and a session with these options, a keyboard or a replier over it. */
     public suspend fun memoryPlan(options: SessionOptions = SessionOptions()): MemoryPlan {
         val native = options.toNative()
         return handle.call { memoryPlan(native) }.toPublic()
@@ -150,6 +150,10 @@ public data class MemoryPlan(
     public val kv: Long,
     /** Keys and values of 1,000 tokens of context. */
     public val kvPer1000Tokens: Long,
+    /** What a keyboard writes to at most, on as many threads as the session. */
+    public val keyboard: Long,
+    /** What a replier writes to at most, on as many threads as the session. */
+    public val replier: Long,
 )
 
 /** How short memory is. Each level gives back what those before it do, and more. */
@@ -168,7 +172,7 @@ private fun NativeModelInfo.toPublic() =
     ModelInfo(name, licence, sourceSha256, vocabulary.toInt(), context.toInt(), hasChatTemplate)
 
 internal fun NativeMemoryPlan.toPublic() =
-    MemoryPlan(mapped.toLong(), session.toLong(), kv.toLong(), kvPer1000Tokens.toLong())
+    MemoryPlan(mapped.toLong(), session.toLong(), kv.toLong(), kvPer1000Tokens.toLong(), keyboard.toLong(), replier.toLong())
 
 private fun MemoryPressure.toNative() = when (this) {
     MemoryPressure.MODERATE -> NativeMemoryPressure.MODERATE

@@ -7,8 +7,10 @@ import dev.nibble.ffi.LogLevel as NativeLogLevel
 import dev.nibble.ffi.Packing as NativePacking
 import dev.nibble.ffi.PowerState as NativePowerState
 import dev.nibble.ffi.memoryPlan as nativeMemoryPlan
+import dev.nibble.ffi.memoryPlanDescriptor
 import dev.nibble.ffi.setLogLevel as nativeSetLogLevel
 import dev.nibble.ffi.setPowerState as nativeSetPowerState
+import dev.nibble.ffi.version as nativeVersion
 import dev.nibble.ffi.workerThreadIds
 import kotlinx.coroutines.flow.Flow
 
@@ -17,10 +19,19 @@ import kotlinx.coroutines.flow.Flow
  * it: a [Keyboard] for the next word, a [Replier] for replies, a [Session] for text.
  *
  * Everything here may be called from any thread, the main thread too. Whatever computes or reads a file is `suspend` or a
- * [kotlinx.coroutines.flow.Flow], and runs on threads of Nibble's own. Cancelling a coroutine stops its computation at once, within
- * the time of one layer of the model. Everything that goes wrong is a [NibbleException].
+ * [kotlinx.coroutines.flow.Flow], and runs on threads of Nibble's own. Cancelling a coroutine stops what the model computes for it at
+ * once, within the time of one layer. What reads or writes a file without that, such as opening a model with all of its weights
+ * checked, is waited for, and what it made is closed. Everything that goes wrong is a [NibbleException].
  */
 public object Nibble {
+    /**
+     * The version of Nibble's native library, which is loaded for it if it was not before.
+     *
+     * @throws NibbleException.LibraryUnavailable if it could not be loaded.
+     */
+    public val version: String
+        get() = loaded { nativeVersion() }
+
     /** Opening a model reads it, so several may be under way while calls on open models go on. */
     internal val lane = Lane("nibble", width = 4)
 
@@ -114,9 +125,26 @@ public object Nibble {
             loaded { translating(LearnedWords.NAME) { LearnedWords(NativeLearnedWords.open(path, key)) } }
         }
 
-    /** What the model file at [path] would take with one session. Reads little of the file; throws what [open] does. */
+    /**
+     * What the model file at [path] would take, and a session with these options, a keyboard or a replier over it. Reads little of the
+     * file; throws what [open] does.
+     */
     public suspend fun memoryPlan(path: String, options: SessionOptions = SessionOptions()): MemoryPlan =
         lane.call { loaded { translating("model") { nativeMemoryPlan(path, options.toNative()) }.toPublic() } }
+
+    /** The same of the model file that lies in an open file, [length] bytes from [offset] on, as in an app's package. */
+    public suspend fun memoryPlan(
+        descriptor: Int,
+        offset: Long,
+        length: Long,
+        options: SessionOptions = SessionOptions(),
+    ): MemoryPlan = lane.call {
+        loaded {
+            translating("model") {
+                memoryPlanDescriptor(descriptor, offset.toNative("offset"), length.toNative("length"), options.toNative())
+            }.toPublic()
+        }
+    }
 
     /**
      * Packs the GGUF file [source] into [target], which is then opened with [open]. The flow is cold: collecting it packs, and ends when

@@ -369,6 +369,12 @@ class ApiTest {
     }
 
     @Test
+    fun `the library tells its version`() {
+        val manifest = File(System.getProperty("nibble.conformance")).resolve("../../Cargo.toml").readText()
+        assertContains(manifest, "\nversion = \"${Nibble.version}\"\n")
+    }
+
+    @Test
     fun `errors carry what an app needs, and nothing that was typed`() = runBlocking {
         val plan = model.memoryPlan(small)
         assertEquals(plan, Nibble.memoryPlan(TestModel.path, small))
@@ -376,6 +382,13 @@ class ApiTest {
         val memory = assertFailsWith<NibbleException.MemoryLimit> { model.session(limited) }
         assertEquals(plan.session to plan.session - 1, memory.needed to memory.limit)
         model.session(limited.copy(context = assertNotNull(memory.fittingContext))).close()
+        val threads = small.threads
+        val keyboard = KeyboardOptions(threads = threads, memoryLimit = plan.keyboard - 1)
+        assertEquals(plan.keyboard, assertFailsWith<NibbleException.MemoryLimit> { model.keyboard(keyboard) }.needed)
+        model.keyboard(keyboard.copy(memoryLimit = plan.keyboard)).close()
+        val replier = ReplierOptions(threads, memoryLimit = plan.replier - 1)
+        assertEquals(plan.replier, assertFailsWith<NibbleException.MemoryLimit> { model.replier(replier) }.needed)
+        model.replier(replier.copy(memoryLimit = plan.replier)).close()
 
         val overflow = assertFailsWith<NibbleException.ContextOverflow> {
             model.session(small).use { it.generate("hunter2 ".repeat(500)).first() }

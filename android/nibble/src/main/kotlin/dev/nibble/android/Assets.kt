@@ -5,11 +5,13 @@ import android.content.res.AssetFileDescriptor
 import android.content.res.AssetManager
 import dev.nibble.EmojiList
 import dev.nibble.Lexicon
+import dev.nibble.MemoryPlan
 import dev.nibble.Model
 import dev.nibble.ModelOptions
 import dev.nibble.Nibble
 import dev.nibble.NibbleException
 import dev.nibble.Session
+import dev.nibble.SessionOptions
 import java.io.Closeable
 import java.io.FileNotFoundException
 import java.io.IOException
@@ -39,6 +41,10 @@ public suspend fun Nibble.openAsset(
  */
 public suspend fun Nibble.open(asset: AssetFileDescriptor, options: ModelOptions = ModelOptions()): Model =
     open(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength(), options)
+
+/** What the packed model behind [asset] would take, before it is opened; throws what [open] does. */
+public suspend fun Nibble.memoryPlan(asset: AssetFileDescriptor, options: SessionOptions = SessionOptions()): MemoryPlan =
+    memoryPlan(asset.parcelFileDescriptor.fd, asset.startOffset, asset.knownLength(), options)
 
 /**
  * Opens the word list that is the asset [name], as [openAsset] does a model: `noCompress += "fst"`.

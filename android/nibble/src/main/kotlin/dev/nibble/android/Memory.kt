@@ -50,7 +50,7 @@ private class MemoryCallbacks(private val model: Model, private val context: Con
 internal fun memoryPressure(level: Int, left: () -> ActivityManager.MemoryInfo): MemoryPressure? = when {
     level >= ComponentCallbacks2.TRIM_MEMORY_COMPLETE -> MemoryPressure.CRITICAL
     level >= ComponentCallbacks2.TRIM_MEMORY_MODERATE -> MemoryPressure.LOW
-    level >= ComponentCallbacks2.TRIM_MEMORY_BACKGROUND -> memoryPressure(left())
+    level >= ComponentCallbacks2.TRIM_MEMORY_BACKGROUND -> memoryPressureInBackground(left())
     // Says what the user sees, and nothing of memory.
     level >= ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN -> null
     level >= ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL -> MemoryPressure.CRITICAL
@@ -59,9 +59,13 @@ internal fun memoryPressure(level: Int, left: () -> ActivityManager.MemoryInfo):
     else -> null
 }
 
-/** How short memory is for an app in the background: below the threshold Android ends such apps, and twice that is close to it. */
-private fun memoryPressure(left: ActivityManager.MemoryInfo): MemoryPressure = when {
+/**
+ * How short memory is for an app in the background: below the threshold Android ends such apps, and twice that is close to it. Where
+ * there is plenty, nothing is asked for: a screen that is locked is told of in the same way.
+ */
+private fun memoryPressureInBackground(left: ActivityManager.MemoryInfo): MemoryPressure? = when {
     left.lowMemory -> MemoryPressure.CRITICAL
     left.availMem < 2 * left.threshold -> MemoryPressure.LOW
-    else -> MemoryPressure.MODERATE
+    left.availMem < 4 * left.threshold -> MemoryPressure.MODERATE
+    else -> null
 }

@@ -55,11 +55,11 @@ class AndroidTest {
             TRIM_MEMORY_RUNNING_LOW to MemoryPressure.LOW,
             TRIM_MEMORY_RUNNING_CRITICAL to MemoryPressure.CRITICAL,
             TRIM_MEMORY_UI_HIDDEN to null,
-            TRIM_MEMORY_BACKGROUND to MemoryPressure.MODERATE,
+            TRIM_MEMORY_BACKGROUND to null,
             TRIM_MEMORY_MODERATE to MemoryPressure.LOW,
             TRIM_MEMORY_COMPLETE to MemoryPressure.CRITICAL,
         )
-        val plenty = { memory(available = 2_000, threshold = 1_000) }
+        val plenty = { memory(available = 4_000, threshold = 1_000) }
         assertEquals(expected, expected.mapValues { (level, _) -> memoryPressure(level, plenty) })
         assertEquals(null, memoryPressure(0, plenty))
     }
@@ -69,7 +69,8 @@ class AndroidTest {
     fun `in the background every pressure comes of how much memory is left`() {
         fun pressure(available: Long, low: Boolean = false) =
             memoryPressure(TRIM_MEMORY_BACKGROUND) { memory(available, threshold = 1_000, low) }
-        assertEquals(MemoryPressure.MODERATE, pressure(available = 2_000))
+        assertEquals(null, pressure(available = 4_000))
+        for (available in listOf(2_000L, 3_999L)) assertEquals(MemoryPressure.MODERATE, pressure(available))
         assertEquals(MemoryPressure.LOW, pressure(available = 1_999))
         assertEquals(MemoryPressure.CRITICAL, pressure(available = 999, low = true))
         // Nobody asks the system for another level, nor when only the screen has changed.
@@ -135,6 +136,7 @@ class AndroidTest {
         fun asset(size: Long, declared: Long) = AssetFileDescriptor(Descriptor(number, size), 0, declared)
         for (asset in listOf(asset(length, length), asset(length, UNKNOWN_LENGTH))) {
             Nibble.open(asset, unchecked).use { assertEquals(TestModel.shared.info, it.info) }
+            assertEquals(Nibble.memoryPlan(TestModel.path), Nibble.memoryPlan(asset))
         }
         // What a pipe says of itself.
         val pipe = assertFailsWith<NibbleException.InvalidArgument> { Nibble.open(asset(-1, UNKNOWN_LENGTH), unchecked) }
