@@ -362,9 +362,9 @@ fn a_limit_of_memory_is_kept_and_says_what_would_fit() {
     assert_eq!((needed, limit, fitting_context), (plan.session, plan.session - 1, Some(64)));
     assert!(reason.contains("a context of 64 would fit"), "{reason}");
     with(64, limit).unwrap();
-    let more = fixture.model.memory_plan(SessionOptions { context: 448, ..session_options() }).unwrap().session;
-    let Err(NibbleError::MemoryLimit { fitting_context, .. }) = with(600, more + 1) else { panic!("it was opened") };
-    assert_eq!(fitting_context, Some(448), "as much as fits");
+    let more = fixture.model.memory_plan(SessionOptions { context: 192, ..session_options() }).unwrap().session;
+    let Err(NibbleError::MemoryLimit { fitting_context, .. }) = with(256, more + 1) else { panic!("it was opened") };
+    assert_eq!(fitting_context, Some(192), "as much as fits");
     let Err(NibbleError::MemoryLimit { fitting_context, reason, .. }) = with(128, 1) else { panic!("it was opened") };
     assert_eq!(fitting_context, None);
     assert!(reason.contains("a smaller model"), "{reason}");

@@ -760,6 +760,11 @@ void uniffi_nibble_ffi_fn_func_set_log_level(RustBuffer level, RustCallStatus *_
 RustBuffer uniffi_nibble_ffi_fn_func_memory_plan(RustBuffer path, RustBuffer options, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_MEMORY_PLAN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_MEMORY_PLAN_DESCRIPTOR
+RustBuffer uniffi_nibble_ffi_fn_func_memory_plan_descriptor(int32_t descriptor, uint64_t offset, uint64_t length, RustBuffer options, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_SET_POWER_STATE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FUNC_SET_POWER_STATE
 void uniffi_nibble_ffi_fn_func_set_power_state(RustBuffer state, RustCallStatus *_Nonnull out_status
@@ -1051,6 +1056,12 @@ uint16_t uniffi_nibble_ffi_checksum_func_set_log_level(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_MEMORY_PLAN
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_MEMORY_PLAN
 uint16_t uniffi_nibble_ffi_checksum_func_memory_plan(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_MEMORY_PLAN_DESCRIPTOR
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_FUNC_MEMORY_PLAN_DESCRIPTOR
+uint16_t uniffi_nibble_ffi_checksum_func_memory_plan_descriptor(void
     
 );
 #endif

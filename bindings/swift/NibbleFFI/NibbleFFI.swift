@@ -1854,7 +1854,7 @@ public protocol ModelProtocol: AnyObject, Sendable {
     func keyboard(options: KeyboardOptions) throws  -> Keyboard
     
     /**
-     * What this model takes with one session.
+     * What this model takes, and a session, a keyboard or a replier over it.
      */
     func memoryPlan(options: SessionOptions) throws  -> MemoryPlan
     
@@ -2027,7 +2027,7 @@ open func keyboard(options: KeyboardOptions)throws  -> Keyboard  {
 }
     
     /**
-     * What this model takes with one session.
+     * What this model takes, and a session, a keyboard or a replier over it.
      */
 open func memoryPlan(options: SessionOptions)throws  -> MemoryPlan  {
     return try  FfiConverterTypeMemoryPlan_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
@@ -4061,7 +4061,7 @@ public func FfiConverterTypeManifest_lower(_ value: Manifest) -> RustBuffer {
 
 
 /**
- * What a model with one session takes, in bytes.
+ * What a model takes, and what is made over it, in bytes.
  */
 public struct MemoryPlan: Equatable, Hashable {
     /**
@@ -4080,6 +4080,14 @@ public struct MemoryPlan: Equatable, Hashable {
      * Keys and values of 1,000 tokens of context.
      */
     public var kvPer1000Tokens: UInt64
+    /**
+     * What a keyboard writes to at most, on as many threads as the session.
+     */
+    public var keyboard: UInt64
+    /**
+     * What a replier writes to at most, on as many threads as the session.
+     */
+    public var replier: UInt64
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -4095,11 +4103,19 @@ public struct MemoryPlan: Equatable, Hashable {
          */kv: UInt64, 
         /**
          * Keys and values of 1,000 tokens of context.
-         */kvPer1000Tokens: UInt64) {
+         */kvPer1000Tokens: UInt64, 
+        /**
+         * What a keyboard writes to at most, on as many threads as the session.
+         */keyboard: UInt64, 
+        /**
+         * What a replier writes to at most, on as many threads as the session.
+         */replier: UInt64) {
         self.mapped = mapped
         self.session = session
         self.kv = kv
         self.kvPer1000Tokens = kvPer1000Tokens
+        self.keyboard = keyboard
+        self.replier = replier
     }
 
     
@@ -4121,7 +4137,9 @@ public struct FfiConverterTypeMemoryPlan: FfiConverterRustBuffer {
                 mapped: FfiConverterUInt64.read(from: &buf), 
                 session: FfiConverterUInt64.read(from: &buf), 
                 kv: FfiConverterUInt64.read(from: &buf), 
-                kvPer1000Tokens: FfiConverterUInt64.read(from: &buf)
+                kvPer1000Tokens: FfiConverterUInt64.read(from: &buf), 
+                keyboard: FfiConverterUInt64.read(from: &buf), 
+                replier: FfiConverterUInt64.read(from: &buf)
         )
     }
 
@@ -4130,6 +4148,8 @@ public struct FfiConverterTypeMemoryPlan: FfiConverterRustBuffer {
         FfiConverterUInt64.write(value.session, into: &buf)
         FfiConverterUInt64.write(value.kv, into: &buf)
         FfiConverterUInt64.write(value.kvPer1000Tokens, into: &buf)
+        FfiConverterUInt64.write(value.keyboard, into: &buf)
+        FfiConverterUInt64.write(value.replier, into: &buf)
     }
 }
 
@@ -7409,13 +7429,27 @@ public func setLogLevel(level: LogLevel)  {try! rustCall() {
 }
 }
 /**
- * What the model file at `path` would take with one session. Reads little of the file.
+ * What the model file at `path` would take, and what is made over it. Reads little of the file.
  */
 public func memoryPlan(path: String, options: SessionOptions)throws  -> MemoryPlan  {
     return try  FfiConverterTypeMemoryPlan_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
         uniffiCallStatus in
     uniffi_nibble_ffi_fn_func_memory_plan(
         FfiConverterString.lower(path),
+        FfiConverterTypeSessionOptions_lower(options),uniffiCallStatus
+    )
+})
+}
+/**
+ * As [`memory_plan`], of the model file that is `length` bytes of an open file, from `offset` on.
+ */
+public func memoryPlanDescriptor(descriptor: Int32, offset: UInt64, length: UInt64, options: SessionOptions)throws  -> MemoryPlan  {
+    return try  FfiConverterTypeMemoryPlan_lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_func_memory_plan_descriptor(
+        FfiConverterInt32.lower(descriptor),
+        FfiConverterUInt64.lower(offset),
+        FfiConverterUInt64.lower(length),
         FfiConverterTypeSessionOptions_lower(options),uniffiCallStatus
     )
 })
@@ -7475,7 +7509,10 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_func_set_log_level() != 41696) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_func_memory_plan() != 28377) {
+    if (uniffi_nibble_ffi_checksum_func_memory_plan() != 52636) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_func_memory_plan_descriptor() != 31919) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_func_set_power_state() != 55372) {
@@ -7565,7 +7602,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_model_keyboard() != 37667) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_model_memory_plan() != 46285) {
+    if (uniffi_nibble_ffi_checksum_method_model_memory_plan() != 36197) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_model_memory_pressure() != 60305) {
