@@ -79,6 +79,15 @@ class Files(unittest.TestCase):
         with self.assertRaises(nibble.NibbleError.MemoryLimit):
             store.download(manifest, public_keys=keys, memory=999)
 
+    def test_what_a_keyboard_and_a_replier_take_is_known_before(self):
+        with nibble.open(MODEL, check_weights=False) as model:
+            plan = model.memory_plan(context=256)
+            for open_one, needed in [(model.keyboard, plan.keyboard), (model.replier, plan.replier)]:
+                with self.assertRaises(nibble.NibbleError.MemoryLimit) as refused:
+                    open_one(memory_limit=needed - 1)
+                self.assertEqual(refused.exception.needed, needed)
+                open_one(memory_limit=needed).close()
+
     def test_what_is_no_gguf_is_not_packed(self):
         source, target = self.folder / "source.gguf", self.folder / "target.nibble"
         source.write_bytes(b"some other file")

@@ -9,7 +9,7 @@ internal import NibbleFFI
 /// It knows the text around the cursor, says what each key does to it, tells what the strip should show, and learns what is written:
 ///
 /// ```swift
-/// let typing = try keyboard.start(field: .text, before: proxy.documentContextBeforeInput ?? "")
+/// let typing = keyboard.start(field: .text, before: proxy.documentContextBeforeInput ?? "")
 /// Task { for try await strip in typing.strips { show(strip) } }
 /// func tapped(_ key: String, at point: CGPoint) { apply(typing.key(key, at: point)) }
 /// ```
