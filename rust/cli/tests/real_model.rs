@@ -297,9 +297,10 @@ fn where_a_key_was_hit_decides_between_words() {
 
 #[test]
 fn a_word_behind_a_bracket_is_worth_as_much_as_any() {
-    let lines = ["hel", "(hel"].map(|typed| object!({ "context": "I want to say ", "typed": typed, "gate": true }));
+    // Two letters are missing, which is as few as are worth a look.
+    let lines = ["tomorr", "(tomorr"].map(|typed| object!({ "context": "See you ", "typed": typed, "gate": true }));
     let answers = keyboard_lines(&[], &lines);
-    assert!(answers.iter().all(|answer| words(answer).contains(&"hello".to_owned())), "{answers:?}");
+    assert!(answers.iter().all(|answer| words(answer).contains(&"tomorrow".to_owned())), "{answers:?}");
 }
 
 #[test]
