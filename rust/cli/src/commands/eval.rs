@@ -143,8 +143,8 @@ struct Found {
     evaluation: Evaluation,
     /// Keyboards that lack something, the whole one, and those with another model, by what they have.
     compared: Vec<(String, Evaluation)>,
-    /// Of one token.
-    token: Duration,
+    /// Of one token; none where somebody stopped it.
+    token: Option<Duration>,
     /// Bytes that the process had written to when all messages were typed, where the system tells.
     memory: Option<u64>,
 }
@@ -167,6 +167,8 @@ impl KeyboardArgs {
             self.words_for("--fit")?;
             return self.fit(&mut self.model.open()?, &texts);
         }
+        // They are opened when it is their turn; one that is not there is told of before hours of typing.
+        self.beside.iter().try_for_each(|name| self.model.with(name).prepare().map(drop))?;
         let mut runner = self.model.open()?;
         let mut found = Vec::new();
         let mut whole = true;
@@ -209,7 +211,11 @@ impl KeyboardArgs {
         let evaluation = type_on("typing", &mut whole)?;
         // While all that it took is still there.
         let memory = memory::private_dirty();
-        let token = one_token(runner, &messages)?;
+        let token = match one_token(runner, &messages) {
+            // Somebody stopped it: what was typed until then counts all the same.
+            Err(Failure::Cancelled) => None,
+            time => Some(time?),
+        };
         let mut compared = Vec::new();
         if let Some(words) = words {
             let mut baseline = Baseline::new(words.to_vec(), self.words.layout()?);
@@ -435,7 +441,9 @@ fn print(out: &mut dyn Write, found: &[Found], changes: bool) -> Result<()> {
         row("calibration error", format!("{:.3}", e.calibration_error()));
         row("first paint, p50 / p95 / p99", times(&e.first_paint));
         row("refined, p50 / p95 / p99", times(&e.refined));
-        row("one token, all logits", millis(*token));
+        if let Some(token) = token {
+            row("one token, all logits", millis(*token));
+        }
         row("strips with something worth showing", share(e.shown));
         row("the word among that", share(e.shown_right));
         row("forward passes a key", format!("{:.2}", e.forward_passes as f64 / e.refined.len().max(1) as f64));
@@ -500,7 +508,7 @@ fn as_json(Found { name, evaluation, compared, token, memory }: &Found) -> Value
     let mut found = figures(evaluation);
     found["file"] = json!(name);
     found["memory_bytes"] = json!(memory);
-    found["one_token_micros"] = json!(token.as_micros() as u64);
+    found["one_token_micros"] = json!(token.map(|token| token.as_micros() as u64));
     if !compared.is_empty() {
         let row = |(has, e): &(String, Evaluation)| {
             let mut row = figures(e);
