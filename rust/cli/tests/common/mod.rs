@@ -262,3 +262,10 @@ pub fn corrections<'a>(cases: &[(&str, &'a str, &'a str)]) -> Vec<(&'a str, Valu
     let answers = keyboard_answers(&typed).into_iter().zip(cases);
     answers.map(|(answer, &(_, typed, meant))| (typed, answer, meant)).collect()
 }
+
+/// Asserts of each (context, typed, meant) that a space puts in what was meant.
+pub fn mended(cases: &[(&str, &str, &str)]) {
+    for (typed, answer, word) in corrections(cases) {
+        assert_eq!(answer["autocorrect"], word, "{typed}");
+    }
+}
