@@ -12,6 +12,10 @@ use std::process::Command;
 /// The header that Swift calls the library by; a test compares it with what the library generates.
 const HEADER: &str = "bindings/swift/CNibble/CNibble.h";
 
+/// What stands for a linker where nothing that is linked will be used. It leaves a file all the same: cargo compiles what lacks one of
+/// its files again, and everything above it, each time it is asked.
+const NO_LINKER: &str = "rust/xtask/src/native/empty_library.sh";
+
 /// Compiles the static library for a target, as it ships, and says where it lies.
 ///
 /// An Android library is linked from it too, and not by rustc, which would export everything that any crate gives an unmangled
@@ -26,7 +30,8 @@ pub fn compile_static_library(target: &str) -> Command {
     cargo.args(["--profile", "dist", "-p", "nibble-ffi", "--lib", "--crate-type", "staticlib"]);
     // llguidance has a shared library among its kinds, and cargo links that too for whoever depends on it, which takes a linker for a
     // phone. Nothing uses it, so nothing links it. Goes when it has that kind no more.
-    cargo.env(format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_")), "true");
+    cargo
+        .env(format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_")), shell::root().join(NO_LINKER));
     if target == IOS || target == IOS_SIMULATOR {
         // The oldest system that Package.swift names.
         cargo.env("IPHONEOS_DEPLOYMENT_TARGET", "15.0");
