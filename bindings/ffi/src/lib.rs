@@ -48,7 +48,9 @@ pub use keyboard::{
 pub use learned::{LearnedWord, LearnedWords};
 pub use lexicon::Lexicon;
 pub use logging::{LogLevel, set_log_level};
-pub use model::{MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan, memory_plan_descriptor};
+pub use model::{
+    Calibration, MemoryPlan, MemoryPressure, Model, ModelInfo, ModelOptions, memory_plan, memory_plan_descriptor,
+};
 pub use packing::{PackProgress, Packing};
 pub use power::{PowerState, set_power_state, worker_thread_ids};
 pub use reply::{Replier, Replies, Reply, SilenceReason, Turn};

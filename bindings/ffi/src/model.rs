@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use nibble_engine::{OpenOptions, Verify, from_hexadecimal, hexadecimal};
+use nibble_engine::{CancelToken, OpenOptions, Verify, from_hexadecimal, hexadecimal};
 
 use crate::error::{NibbleError, Result};
 use crate::keyboard::{Keyboard, KeyboardOptions};
@@ -140,17 +140,9 @@ impl Model {
         Replier::open(&self.shared, threads, memory_limit)
     }
 
-    /// Measures on how many threads this model is fastest on this device, and keeps that beside its file, for every later session,
-    /// keyboard and replier that leaves the number open. Takes a few seconds, and should have the device to itself; closing the
-    /// model stops it.
-    pub fn calibrate(&self) -> Result<()> {
-        let outcome = self.shared.open()?.calibrate(&mut |_| {
-            if self.shared.check_open().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        match outcome {
-            Err(nibble_engine::Error::Cancelled) => self.shared.check_open(),
-            outcome => Ok(outcome.map(drop)?),
-        }
+    /// What measures on how many threads this model is fastest on this device.
+    pub fn calibration(&self) -> Arc<Calibration> {
+        Arc::new(Calibration { model: Arc::clone(&self.shared), cancel: CancelToken::default() })
     }
 
     /// Gives memory back. What runs goes on, and gives its memory back when it is done.
@@ -161,6 +153,34 @@ impl Model {
     /// Closes the model and everything made over it; what runs ends with an error. Closing twice does nothing.
     pub fn close(&self) {
         self.shared.close();
+    }
+}
+
+/// A measurement of how many threads a model is fastest on: one blocking call, stopped from other threads.
+#[derive(uniffi::Object)]
+pub struct Calibration {
+    model: Arc<Shared>,
+    cancel: CancelToken,
+}
+
+#[uniffi::export]
+impl Calibration {
+    /// Measures, and keeps the result beside the model's file, for every later session, keyboard and replier that leaves the number open;
+    /// of a model in an open file, until the process ends. Takes a few seconds, and should have the device to itself; closing the model
+    /// stops it.
+    pub fn run(&self) -> Result<()> {
+        let outcome = self.model.open()?.calibrate(&self.cancel, &mut |_| {
+            if self.model.check_open().is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        if matches!(outcome, Err(nibble_engine::Error::Cancelled)) {
+            self.model.check_open()?;
+        }
+        Ok(outcome.map(drop)?)
+    }
+
+    /// Stops it; nothing is kept.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
     }
 }
 

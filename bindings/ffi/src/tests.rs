@@ -1002,10 +1002,14 @@ fn less_power_is_slower_and_never_other() {
 }
 
 #[test]
-fn a_calibration_ends_with_its_model() {
+fn a_calibration_is_stopped_and_ends_with_its_model() {
     let fixture = Fixture::new();
-    fixture.model.calibrate().unwrap();
-    assert!(fixture.folder.path().join("synthetic.nibble.threads.json").exists());
+    let kept = fixture.folder.path().join("synthetic.nibble.threads.json");
+    let stopped = fixture.model.calibration();
+    stopped.cancel();
+    assert!(matches!(stopped.run(), Err(NibbleError::Cancelled { .. })) && !kept.exists());
+    fixture.model.calibration().run().unwrap();
+    assert!(kept.exists());
     fixture.model.close();
-    assert!(matches!(fixture.model.calibrate(), Err(NibbleError::Closed { .. })));
+    assert!(matches!(fixture.model.calibration().run(), Err(NibbleError::Closed { .. })));
 }

@@ -91,6 +91,20 @@ public final class Model: Sendable {
         }
     }
 
+    /// What a model file that lies in an open file would take, as ``init(descriptor:offset:length:options:)`` opens it.
+    ///
+    /// - Throws: as ``init(descriptor:offset:length:options:)``.
+    public static func memoryPlan(
+        descriptor: Int32, offset: Int = 0, length: Int, session options: Session.Options = Session.Options()
+    ) async throws -> MemoryPlan {
+        try await DispatchQueue.nibble.call {
+            MemoryPlan(
+                try NibbleFFI.memoryPlanDescriptor(
+                    descriptor: descriptor, offset: unsigned(offset, "offset"), length: unsigned(length, "length"),
+                    options: options.native()))
+        }
+    }
+
     /// A new timeline for texts and chats. Several of them compute at once.
     ///
     /// - Throws: ``NibbleError/memoryLimit(reason:needed:limit:fittingContext:)``,
@@ -143,11 +157,12 @@ public final class Model: Sendable {
         }
     }
 
-    /// Measures on how many threads this model is fastest on this device, and keeps that beside the model file: sessions
-    /// that are opened later, whose options leave the number open, take it. Takes some seconds; closing the model ends it.
-    /// Best when the device has nothing else to do.
+    /// Measures on how many threads this model is fastest on this device, and keeps that beside the model file; of a model in an open
+    /// file, until the process ends. Sessions that are opened later, whose options leave the number open, take it. Takes some seconds;
+    /// cancelling the task stops it, and so does closing the model. Best when the device has nothing else to do.
     public func calibrate() async throws {
-        try await DispatchQueue.nibbleWork.call { [native] in try native.calibrate() }
+        let calibration = native.calibration()
+        try await DispatchQueue.nibbleWork.call(cancel: { calibration.cancel() }) { try calibration.run() }
     }
 
     /// Gives memory back, and returns at once. What runs goes on, and gives its memory back when it is done. What was given

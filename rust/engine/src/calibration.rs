@@ -1,5 +1,7 @@
 //! Calibration: how many threads a model is fastest on, measured once on the machine at hand and kept beside the packed file.
 //!
+//! Of a model in a part of a file, which has nothing beside it, the process remembers it.
+//!
 //! What is kept says what it holds for: the model, the cores, the kernels and the version of Nibble. Wherever one of them
 //! differs, or the file cannot be read, sessions do as if nothing had been measured.
 
@@ -7,6 +9,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nibble_kernels::{Kernels, Tier};
@@ -15,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::atomic_file::AtomicFile;
 use crate::cores::Cores;
 use crate::crew::Threads;
-use crate::{Error, LanguageModel, Model, Result, Session, SessionOptions, TokenId, hexadecimal};
+use crate::{CancelToken, Error, LanguageModel, Model, Result, Session, SessionOptions, TokenId, hexadecimal};
 
 /// What the name of a packed file is followed by in the name of the file with its calibration.
 pub const CALIBRATION_SUFFIX: &str = ".threads.json";
@@ -60,7 +63,7 @@ pub struct Calibration {
     pub threads: Threads,
     /// The speed of each number of threads, from 1 on.
     pub speeds: Vec<ThreadSpeed>,
-    /// The file that tells later sessions; `None` where it could not be written.
+    /// The file that tells later sessions; `None` where it could not be written, or the model has no file of its own.
     pub kept: Option<PathBuf>,
 }
 
@@ -84,6 +87,12 @@ struct HoldsFor {
     tier: String,
 }
 
+impl Record {
+    fn threads(&self) -> Threads {
+        Threads { prefill: self.prefill, decode: self.decode }
+    }
+}
+
 impl HoldsFor {
     fn new(model: &Model, cores: &Cores, tier: Tier) -> Self {
         Self {
@@ -98,6 +107,7 @@ impl HoldsFor {
 /// As [`Model::calibrate`].
 pub(crate) fn calibrate(
     model: &Model,
+    cancel: &CancelToken,
     progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>,
 ) -> Result<Calibration> {
     let (cores, tier) = (Cores::here(), Kernels::best().tier());
@@ -105,6 +115,7 @@ pub(crate) fn calibrate(
     let context = (PROMPT + STEPS).min(model.config().context_length);
     let options = SessionOptions { context, threads: most, tier: Some(tier), ..SessionOptions::default() };
     let mut session = model.session(options)?;
+    session.set_cancel_token(cancel.clone());
     let steps = STEPS.min(context - 1);
     let prompt = prompt(model, context - steps);
 
@@ -145,19 +156,34 @@ pub(crate) fn calibrate(
 pub(crate) fn recall(model: &Model, cores: &Cores, tier: Tier) -> Option<Threads> {
     /// Longer than any that we write.
     const LONGEST: u64 = 4096;
+    let here = HoldsFor::new(model, cores, tier);
+    let Some(path) = model.path() else {
+        return remembered().iter().find(|record| record.holds_for == here).map(Record::threads);
+    };
     let mut bytes = Vec::new();
-    File::open(beside(model.path()?)).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
-    let Record { holds_for, prefill, decode } = serde_json::from_slice(&bytes).ok()?;
+    File::open(beside(path)).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    let record: Record = serde_json::from_slice(&bytes).ok()?;
     let possible = 1..=cores.count;
-    let fits = holds_for == HoldsFor::new(model, cores, tier) && [prefill, decode].iter().all(|n| possible.contains(n));
-    fits.then_some(Threads { prefill, decode })
+    let fits = record.holds_for == here && [record.prefill, record.decode].iter().all(|n| possible.contains(n));
+    fits.then(|| record.threads())
 }
 
-/// Writes down what was measured; says where.
+/// What was measured of models that have no file of their own, in this process.
+fn remembered() -> MutexGuard<'static, Vec<Record>> {
+    static REMEMBERED: Mutex<Vec<Record>> = Mutex::new(Vec::new());
+    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes down what was measured, or remembers it; says where it is written.
 fn keep(model: &Model, cores: &Cores, tier: Tier, threads: Threads) -> Option<PathBuf> {
-    let path = beside(model.path()?);
     let Threads { prefill, decode } = threads;
     let record = Record { holds_for: HoldsFor::new(model, cores, tier), prefill, decode };
+    let Some(path) = model.path().map(beside) else {
+        let mut remembered = remembered();
+        remembered.retain(|earlier| earlier.holds_for != record.holds_for);
+        remembered.push(record);
+        return None;
+    };
     let bytes = serde_json::to_vec_pretty(&record).expect("a record of strings and numbers is JSON");
     let written = AtomicFile::create(&path).and_then(|mut file| {
         file.append(&bytes)?;
@@ -266,7 +292,7 @@ mod tests {
         let (folder, model) = model();
         let mut seen = Vec::new();
         let calibration = model
-            .calibrate(&mut |progress| {
+            .calibrate(&CancelToken::default(), &mut |progress| {
                 seen.push(progress);
                 GO_ON
             })
@@ -331,10 +357,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_measured_of_a_part_of_a_file_is_remembered() {
+        let (folder, model) = model();
+        let path = folder.path().join("synthetic.nibble");
+        let file = File::open(&path).unwrap();
+        let part = 0..file.metadata().unwrap().len();
+        let inside = Model::open_part(&file, part, &path, &crate::OpenOptions::default()).unwrap();
+        let (cores, tier) = (Cores::alike(7), Tier::Scalar);
+        for threads in [Threads { prefill: 5, decode: 2 }, Threads { prefill: 3, decode: 4 }] {
+            assert_eq!(keep(&inside, &cores, tier, threads), None);
+            assert_eq!(recall(&inside, &cores, tier), Some(threads));
+        }
+        assert_eq!(recall(&inside, &Cores::alike(8), tier), None, "other cores");
+        assert_eq!(recall(&model, &cores, tier), None, "what has a file has it written");
+    }
+
+    #[test]
     fn a_model_whose_folder_is_gone_is_measured_all_the_same() {
         let (folder, model) = model();
         drop(folder);
-        assert_eq!(model.calibrate(&mut |_| GO_ON).unwrap().kept, None);
+        assert_eq!(model.calibrate(&CancelToken::default(), &mut |_| GO_ON).unwrap().kept, None);
     }
 
     #[test]
@@ -345,8 +387,14 @@ mod tests {
                 true => ControlFlow::Break(()),
                 false => GO_ON,
             };
-            assert!(matches!(model.calibrate(&mut { stop }), Err(Error::Cancelled)));
+            assert!(matches!(model.calibrate(&CancelToken::default(), &mut { stop }), Err(Error::Cancelled)));
         }
+        let cancel = CancelToken::default();
+        let stop = |_| {
+            cancel.cancel();
+            GO_ON
+        };
+        assert!(matches!(model.calibrate(&cancel, &mut { stop }), Err(Error::Cancelled)));
         let kept = fs::read_dir(folder.path())
             .unwrap()
             .any(|file| file.unwrap().file_name().to_string_lossy().ends_with(CALIBRATION_SUFFIX));
@@ -358,7 +406,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = SyntheticModel { context: 16, ..SyntheticModel::llama(Format::Q4_0) };
         let model = model.open_in(folder.path()).unwrap();
-        let calibration = model.calibrate(&mut |_| GO_ON).unwrap();
+        let calibration = model.calibrate(&CancelToken::default(), &mut |_| GO_ON).unwrap();
         assert!(calibration.speeds.iter().all(|speed| speed.prefill_tps.is_finite() && speed.decode_tps.is_finite()));
     }
 }

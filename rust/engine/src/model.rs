@@ -16,7 +16,8 @@ use crate::screen::Screen;
 use crate::tokenizer_source::TokenizerSource;
 use crate::weights::{Tensor, Weights};
 use crate::{
-    ChatTemplate, Config, Error, Message, Result, Session, SessionOptions, TokenId, Tokenizer, Vocabulary, arch,
+    CancelToken, ChatTemplate, Config, Error, Message, Result, Session, SessionOptions, TokenId, Tokenizer, Vocabulary,
+    arch,
 };
 
 /// How much of a model is stored in one format.
@@ -203,13 +204,18 @@ impl Model {
 
     /// Measures on how many threads this model is fastest on this machine, and keeps the result in a small file beside the
     /// packed one, for every later session whose options leave the number open. Takes about two seconds for a small model,
-    /// and should have the machine to itself. `progress` is called after each measurement.
+    /// and should have the machine to itself. `progress` is called after each measurement. Of a model that was opened from a
+    /// [part of a file](Self::open_part) the result is kept until the process ends.
     ///
     /// # Errors
-    /// [`Error::Cancelled`](crate::Error::Cancelled) when `progress` breaks. That the file cannot be written is no error:
-    /// the result says so.
-    pub fn calibrate(&self, progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>) -> Result<Calibration> {
-        calibration::calibrate(self, progress)
+    /// [`Error::Cancelled`](crate::Error::Cancelled) when `progress` breaks, or `cancel` says so, which stops a measurement under way.
+    /// That the file cannot be written is no error: the result says so.
+    pub fn calibrate(
+        &self,
+        cancel: &CancelToken,
+        progress: &mut dyn FnMut(CalibrationProgress) -> ControlFlow<()>,
+    ) -> Result<Calibration> {
+        calibration::calibrate(self, cancel, progress)
     }
 
     /// Whether the head is stored so that the tokens with the highest logits are found without computing all logits; see

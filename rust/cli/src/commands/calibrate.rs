@@ -3,6 +3,7 @@
 use std::io::{Write, stdout};
 use std::ops::ControlFlow;
 
+use nibble_engine::CancelToken;
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
@@ -48,7 +49,7 @@ impl Args {
             }
         };
         let bar = step_bar("measuring");
-        let calibration = model.calibrate(&mut |progress| {
+        let calibration = model.calibrate(&CancelToken::default(), &mut |progress| {
             bar.set_length(progress.total as u64);
             bar.set_position(progress.done as u64);
             ControlFlow::Continue(())

@@ -74,11 +74,18 @@ public class Model private constructor(native: NativeModel) : AutoCloseable {
     }
 
     /**
-     * Measures on how many threads this model is fastest here, and keeps that beside the model file, if that folder can be written. What
-     * is opened from then on, and leaves the number of threads open, takes it. It takes seconds of all cores, so do it once, when
-     * nobody waits. [close] stops it; a coroutine that is cancelled waits for its end.
+     * Measures on how many threads this model is fastest here, and keeps that beside the model file, if that folder can be written; of a
+     * model in an asset or an open file, until the process ends. What is opened from then on, and leaves the number of threads open, takes
+     * it. It takes seconds of all cores, so do it once, when nobody waits. Cancelling the coroutine stops it, and so does [close].
      */
-    public suspend fun calibrate(): Unit = handle.call { calibrate() }
+    public suspend fun calibrate() {
+        val calibration = handle.now { calibration() }
+        try {
+            handle.call(stop = { calibration.cancel() }) { calibration.run() }
+        } finally {
+            calibration.destroy()
+        }
+    }
 
     /**
      * Gives memory back; call it when the system says that memory is short. It returns at once: what runs goes on, and gives its

@@ -19,6 +19,7 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
 import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
+import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
@@ -488,7 +489,7 @@ class ApiTest {
     }
 
     @Test
-    fun `a calibration is kept beside the model, and closing the model stops it`(@TempDir folder: Path) = runBlocking {
+    fun `a calibration is kept beside the model, and cancelling it or closing the model stops it`(@TempDir folder: Path) = runBlocking {
         val packed = folder.resolve("random.nibble").toFile()
         Nibble.pack(RandomModel.write(folder.resolve("random.gguf").toFile()).path, packed.path).collect()
         val model = Nibble.open(packed.path)
@@ -497,8 +498,12 @@ class ApiTest {
         model.close()
         assertFailsWith<NibbleException.Closed> { model.calibrate() }
         val larger = Nibble.open(TestModel.path, unchecked)
+        val cancelled = async { larger.calibrate() }
+        cancelled.awaitThreads(1, CALIBRATING)
+        cancelled.cancelAndJoin()
+        assertFailsWith<CancellationException> { cancelled.await() }
         val calibrating = async { runCatching { larger.calibrate() } }
-        calibrating.awaitThreads(1, "uniffi_nibble_ffi_fn_method_model_calibrate")
+        calibrating.awaitThreads(1, CALIBRATING)
         larger.close()
         assertIs<NibbleException.Closed>(calibrating.await().exceptionOrNull())
         Unit
@@ -561,6 +566,9 @@ class ApiTest {
         val unchecked = ModelOptions(checkWeights = false)
     }
 }
+
+/** The native call that measures threads. */
+private const val CALIBRATING = "uniffi_nibble_ffi_fn_method_calibration_run"
 
 /** The native call that computes a piece. */
 private const val NEXT = "uniffi_nibble_ffi_fn_method_generation_next"
