@@ -79,6 +79,27 @@ class Files(unittest.TestCase):
         with self.assertRaises(nibble.NibbleError.MemoryLimit):
             store.download(manifest, public_keys=keys, memory=999)
 
+    def test_a_newer_model_is_rolled_back_and_an_older_one_taken_only_where_somebody_says_so(self):
+        store = nibble.ModelStore(self.folder / "models")
+        content = (CONFORMANCE / "base.gguf").read_bytes()
+        older, newer = [(CONFORMANCE / f"base{n}.manifest.json").read_bytes() for n in ("", "-newer")]
+        keys = [(CONFORMANCE / "base.public-key").read_text().strip()]
+        sources = []
+        for manifest, part in [(older, content), (newer, content + bytes(32))]:
+            download = store.download(manifest, public_keys=keys)
+            download.write(0, part)
+            download.install()
+            sources.append(download.manifest.sha256)
+            del download
+        self.assertEqual(store.installed()[0].source_sha256, sources[1])
+        store.rollback("base")
+        self.assertEqual(store.installed()[0].source_sha256, sources[0])
+        with self.assertRaises(nibble.NibbleError.ModelNotFound):
+            store.rollback("base")
+        with self.assertRaises(nibble.NibbleError.ManifestOlder):
+            store.download(older, public_keys=keys)
+        store.download(older, public_keys=keys, allow_older=True)
+
     def test_what_a_keyboard_and_a_replier_take_is_known_before(self):
         with nibble.open(MODEL, check_weights=False) as model:
             plan = model.memory_plan(context=256)

@@ -252,6 +252,30 @@ final class FilesTests: XCTestCase {
         await assertFails("memoryLimit") { try await store.download(manifest, publicKeys: keys, memory: 999) }
     }
 
+    func testANewerModelIsRolledBackAndAnOlderOneTakenOnlyWhereSomebodySaysSo() async throws {
+        let store = try await ModelStore(directory: at("Models"))
+        let content = try Data(contentsOf: checkoutFile("tests/conformance/base.gguf"))
+        let older = try Data(contentsOf: checkoutFile("tests/conformance/base.manifest.json"))
+        let newer = try Data(contentsOf: checkoutFile("tests/conformance/base-newer.manifest.json"))
+        let key = try String(contentsOf: checkoutFile("tests/conformance/base.public-key"), encoding: .utf8)
+        let keys = [key.trimmingCharacters(in: .whitespacesAndNewlines)]
+        var sources: [String] = []
+        for (manifest, content) in [(older, content), (newer, content + Data(count: 32))] {
+            let download = try await store.download(manifest, publicKeys: keys)
+            try await download.write(content, at: 0)
+            try await download.install().finish()
+            sources.append(download.manifest.sha256)
+        }
+        var installed = try await store.installed()
+        XCTAssertEqual(installed.map(\.sourceSHA256), [sources[1]])
+        try await store.rollback("base")
+        installed = try await store.installed()
+        XCTAssertEqual(installed.map(\.sourceSHA256), [sources[0]])
+        await assertFails("modelNotFound") { try await store.rollback("base") }
+        await assertFails("manifestOlder") { try await store.download(older, publicKeys: keys) }
+        _ = try await store.download(older, publicKeys: keys, allowOlder: true)
+    }
+
     // MARK: Snapshots
 
     func testASnapshotSparesAnotherSessionTheBeginning() async throws {
@@ -332,6 +356,10 @@ final class FilesTests: XCTestCase {
         await assertFails("modelDamaged") { try await Model(descriptor: descriptor, offset: 16_384, length: length + 101) }
         await assertFails("invalidArgument") { try await Model(descriptor: descriptor, offset: -1, length: length) }
         await assertFails("invalidArgument") { try await Model(descriptor: -1, length: length) }
+        let plan = try await Model.memoryPlan(descriptor: descriptor, offset: 16_384, length: length)
+        let known = try await model.memoryPlan()
+        XCTAssertEqual(plan, known)
+        await assertFails("modelDamaged") { try await Model.memoryPlan(descriptor: descriptor, length: length) }
         try handle.close()
         // The model has its own.
         model.memoryPressure(.critical)
@@ -419,6 +447,12 @@ final class FilesTests: XCTestCase {
     func testCalibratingKeepsWhatItFound() async throws {
         let file = try await packTinyModel()
         let model = try await Model(contentsOf: file)
+        let cancelled = Task { try await model.calibrate() }
+        cancelled.cancel()
+        switch await cancelled.result {
+        case .failure(is CancellationError): XCTAssertFalse(try files().contains("tiny.nibble.threads.json"))
+        case let result: XCTFail("it was not cancelled: \(result)")
+        }
         try await model.calibrate()
         XCTAssertTrue(try files().contains("tiny.nibble.threads.json"))
         model.close()

@@ -6,10 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where what the wheel is made of lies, and what of it is copied as it is.
-const AS_THEY_ARE: [(&str, &str); 5] = [
+const AS_THEY_ARE: [(&str, &str); 6] = [
     ("bindings/python/pyproject.toml", "pyproject.toml"),
     ("bindings/python/backend.py", "backend.py"),
     ("bindings/python/nibble/__init__.py", "nibble/__init__.py"),
+    // By this type checkers know that the package says the types of what it has (PEP 561).
+    ("bindings/python/nibble/py.typed", "nibble/py.typed"),
     ("LICENSE", "LICENSE"),
     ("NOTICE", "NOTICE"),
 ];

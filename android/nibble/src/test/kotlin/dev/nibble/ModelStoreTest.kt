@@ -131,6 +131,30 @@ class ModelStoreTest {
         }
     }
 
+    @Test
+    fun `a newer model is rolled back, and an older one taken only where somebody says so`() = runBlocking {
+        fun file(name: String) = File(System.getProperty("nibble.conformance"), name)
+        val older = file("base.gguf").readBytes() to file("base.manifest.json").readBytes()
+        val newer = older.first + ByteArray(32) to file("base-newer.manifest.json").readBytes()
+        val keys = listOf(file("base.public-key").readText().trim())
+        ModelStore.open(directory.path).use { store ->
+            val sources = listOf(older, newer).map { (content, manifest) ->
+                store.download(manifest, keys).use { download ->
+                    download.write(0, content)
+                    download.install().collect()
+                    download.manifest.sha256
+                }
+            }
+            val installed = suspend { store.installed().single().sourceSha256 }
+            assertEquals(sources[1], installed())
+            store.rollback("base")
+            assertEquals(sources[0], installed())
+            assertFailsWith<NibbleException.ModelNotFound> { store.rollback("base") }
+            assertFailsWith<NibbleException.ManifestOlder> { store.download(older.second, keys) }
+            store.download(older.second, keys, allowOlder = true).close()
+        }
+    }
+
     private fun used(path: String, at: Instant) = assertTrue(File(path).setLastModified(at.toEpochMilli()))
 
     @Test
