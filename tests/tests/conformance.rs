@@ -236,14 +236,18 @@ impl Runner {
     fn learned(&self, case: &Value) -> Outcome {
         let learned = LearnedWords::in_memory();
         self.typed(case, &learned)?;
+        let added: Vec<bool> =
+            strings(&case["add"]).into_iter().map(|word| learned.add_word(word)).collect::<Outcome<_>>()?;
         let words = listed(&learned);
         let forgotten = learned.forget(text(case, "forget"))?;
         let copy = LearnedWords::in_memory();
         copy.add(learned.export())?;
         let left = listed(&learned);
+        let kept: Vec<String> = copy.list().into_iter().filter(|word| word.added).map(|word| word.word).collect();
         learned.wipe()?;
         Ok(json!({
-            "words": words, "forgotten": forgotten, "left": left, "copied": listed(&copy), "wiped": listed(&learned),
+            "added": added, "words": words, "forgotten": forgotten, "left": left, "copied": listed(&copy), "kept": kept,
+            "wiped": listed(&learned),
         }))
     }
 

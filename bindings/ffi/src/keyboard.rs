@@ -132,7 +132,7 @@ pub struct Suggestion {
 /// The words for the strip, best first.
 #[derive(Clone, Debug, Default, PartialEq, uniffi::Record)]
 pub struct Suggestions {
-    /// At most as many as were asked for, no two the same but for case.
+    /// At most as many as were asked for, no two the same but for case; but what was typed may stand beside itself as it is written.
     pub suggestions: Vec<Suggestion>,
     /// The text before the cursor that a suggestion takes the place of.
     pub replaces: String,

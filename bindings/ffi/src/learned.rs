@@ -23,6 +23,8 @@ pub struct LearnedWord {
     pub word: String,
     /// How often it was written, as far as that is not forgotten.
     pub count: f64,
+    /// Whether it was put in on purpose, so that it stays and is written as it was put in.
+    pub added: bool,
 }
 
 #[uniffi::export]
@@ -45,7 +47,15 @@ impl LearnedWords {
     /// All words, the most written first.
     pub fn list(&self) -> Vec<LearnedWord> {
         let words = self.learner.words().into_iter();
-        words.map(|word| LearnedWord { word: word.word, count: word.count }).collect()
+        words.map(|word| LearnedWord { word: word.word, count: word.count, added: word.added }).collect()
+    }
+
+    /// Puts in a word of the person's on purpose, written so: it is offered at once, is not forgotten by itself, and no correction
+    /// changes it. Says whether it can be one: letters for the most part, without spaces.
+    pub fn add_word(&self, word: String) -> Result<bool> {
+        let can = self.learner.add(&word);
+        self.learner.save()?;
+        Ok(can)
     }
 
     /// Forgets a word, whatever its case, and all that was learned with it; says whether it was known.

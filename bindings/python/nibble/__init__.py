@@ -264,7 +264,7 @@ class Model(_Closing):
 
     def calibrate(self) -> None:
         """Measures on how many threads the model is fastest here, and keeps that beside its file. Takes a few seconds."""
-        self._native.calibrate()
+        self._native.calibration().run()
 
     def memory_pressure(self, pressure: MemoryPressure) -> None:
         """Gives memory back; it comes back by itself when it is needed again."""
@@ -360,6 +360,11 @@ class LearnedWords(_Closing):
     def list(self) -> list[LearnedWord]:
         """All words, the most written first."""
         return self._native.list()
+
+    def add_word(self, word: str) -> bool:
+        """Puts in a word of the person's on purpose, written so: it is offered at once, is not forgotten by itself, and no correction
+        changes it. Says whether it can be one: letters for the most part, without spaces."""
+        return self._native.add_word(word)
 
     def forget(self, word: str) -> bool:
         """Forgets a word, whatever its case, and all that was learned with it; says whether it was known."""

@@ -152,16 +152,19 @@ class Conformance(unittest.TestCase):
     def learned(self, case):
         with nibble.learned_words_in_memory() as learned, nibble.learned_words_in_memory() as copy:
             self.typed(case, learned)
+            added = [learned.add_word(word) for word in case["add"]]
             words = listed(learned)
             forgotten = learned.forget(case["forget"])
             copy.add(learned.export())
             left = listed(learned)
             learned.wipe()
             return {
+                "added": added,
                 "words": words,
                 "forgotten": forgotten,
                 "left": left,
                 "copied": listed(copy),
+                "kept": [word.word for word in copy.list() if word.added],
                 "wiped": listed(learned),
             }
 

@@ -374,6 +374,11 @@ uint64_t uniffi_nibble_ffi_fn_constructor_learnedwords_open(RustBuffer path, Rus
 void uniffi_nibble_ffi_fn_method_learnedwords_add(uint64_t ptr, RustBuffer exported, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_ADD_WORD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_ADD_WORD
+int8_t uniffi_nibble_ffi_fn_method_learnedwords_add_word(uint64_t ptr, RustBuffer word, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_CLOSE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_LEARNEDWORDS_CLOSE
 void uniffi_nibble_ffi_fn_method_learnedwords_close(uint64_t ptr, RustCallStatus *_Nonnull out_status
@@ -429,6 +434,26 @@ uint64_t uniffi_nibble_ffi_fn_constructor_lexicon_open_descriptor(int32_t descri
 uint64_t uniffi_nibble_ffi_fn_method_lexicon_size(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_CALIBRATION
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_CALIBRATION
+uint64_t uniffi_nibble_ffi_fn_clone_calibration(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_CALIBRATION
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_FREE_CALIBRATION
+void uniffi_nibble_ffi_fn_free_calibration(uint64_t handle, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_CALIBRATION_CANCEL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_CALIBRATION_CANCEL
+void uniffi_nibble_ffi_fn_method_calibration_cancel(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_CALIBRATION_RUN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_CALIBRATION_RUN
+void uniffi_nibble_ffi_fn_method_calibration_run(uint64_t ptr, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_MODEL
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_CLONE_MODEL
 uint64_t uniffi_nibble_ffi_fn_clone_model(uint64_t handle, RustCallStatus *_Nonnull out_status
@@ -449,9 +474,9 @@ uint64_t uniffi_nibble_ffi_fn_constructor_model_open(RustBuffer path, RustBuffer
 uint64_t uniffi_nibble_ffi_fn_constructor_model_open_descriptor(int32_t descriptor, uint64_t offset, uint64_t length, RustBuffer options, RustCallStatus *_Nonnull out_status
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CALIBRATE
-#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CALIBRATE
-void uniffi_nibble_ffi_fn_method_model_calibrate(uint64_t ptr, RustCallStatus *_Nonnull out_status
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CALIBRATION
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CALIBRATION
+uint64_t uniffi_nibble_ffi_fn_method_model_calibration(uint64_t ptr, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_FN_METHOD_MODEL_CLOSE
@@ -1167,6 +1192,12 @@ uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_add(void
     
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_ADD_WORD
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_ADD_WORD
+uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_add_word(void
+    
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_CLOSE
 #define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_LEARNEDWORDS_CLOSE
 uint16_t uniffi_nibble_ffi_checksum_method_learnedwords_close(void
@@ -1209,9 +1240,21 @@ uint16_t uniffi_nibble_ffi_checksum_method_lexicon_size(void
     
 );
 #endif
-#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_CALIBRATE
-#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_CALIBRATE
-uint16_t uniffi_nibble_ffi_checksum_method_model_calibrate(void
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_CALIBRATION_CANCEL
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_CALIBRATION_CANCEL
+uint16_t uniffi_nibble_ffi_checksum_method_calibration_cancel(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_CALIBRATION_RUN
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_CALIBRATION_RUN
+uint16_t uniffi_nibble_ffi_checksum_method_calibration_run(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_CALIBRATION
+#define UNIFFI_FFIDEF_UNIFFI_NIBBLE_FFI_CHECKSUM_METHOD_MODEL_CALIBRATION
+uint16_t uniffi_nibble_ffi_checksum_method_model_calibration(void
     
 );
 #endif

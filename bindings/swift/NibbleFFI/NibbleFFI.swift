@@ -634,6 +634,154 @@ fileprivate struct FfiConverterData: FfiConverterRustBuffer {
 
 
 /**
+ * A measurement of how many threads a model is fastest on: one blocking call, stopped from other threads.
+ */
+public protocol CalibrationProtocol: AnyObject, Sendable {
+    
+    /**
+     * Stops it; nothing is kept.
+     */
+    func cancel() 
+    
+    /**
+     * Measures, and keeps the result beside the model's file, for every later session, keyboard and replier that leaves the number open;
+     * of a model in an open file, until the process ends. Takes a few seconds, and should have the device to itself; closing the model
+     * stops it.
+     */
+    func run() throws 
+    
+}
+/**
+ * A measurement of how many threads a model is fastest on: one blocking call, stopped from other threads.
+ */
+open class Calibration: CalibrationProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // TODO: We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_nibble_ffi_fn_clone_calibration(self.handle, $0) }
+    }
+    // No primary constructor declared for this class.
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_nibble_ffi_fn_free_calibration(handle, $0) }
+    }
+
+    
+
+    
+    /**
+     * Stops it; nothing is kept.
+     */
+open func cancel()  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_calibration_cancel(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+    /**
+     * Measures, and keeps the result beside the model's file, for every later session, keyboard and replier that leaves the number open;
+     * of a model in an open file, until the process ends. Takes a few seconds, and should have the device to itself; closing the model
+     * stops it.
+     */
+open func run()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_calibration_run(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+    
+
+    
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeCalibration: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = Calibration
+
+    public static func lift(_ handle: UInt64) throws -> Calibration {
+        return Calibration(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: Calibration) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Calibration {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: Calibration, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCalibration_lift(_ handle: UInt64) throws -> Calibration {
+    return try FfiConverterTypeCalibration.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeCalibration_lower(_ value: Calibration) -> UInt64 {
+    return FfiConverterTypeCalibration.lower(value)
+}
+
+
+
+
+
+
+/**
  * A model file on its way into a store. Let go, it can be gone on with.
  */
 public protocol DownloadProtocol: AnyObject, Sendable {
@@ -1422,6 +1570,12 @@ public protocol LearnedWordsProtocol: AnyObject, Sendable {
     func add(exported: String) throws 
     
     /**
+     * Puts in a word of the person's on purpose, written so: it is offered at once, is not forgotten by itself, and no correction
+     * changes it. Says whether it can be one: letters for the most part, without spaces.
+     */
+    func addWord(word: String) throws  -> Bool
+    
+    /**
      * Writes down what was not yet, and closes the file. Keyboards go on with what is known, and keep nothing more.
      */
     func close() throws 
@@ -1542,6 +1696,20 @@ open func add(exported: String)throws   {try rustCallWithError(FfiConverterTypeN
         FfiConverterString.lower(exported),uniffiCallStatus
     )
 }
+}
+    
+    /**
+     * Puts in a word of the person's on purpose, written so: it is offered at once, is not forgotten by itself, and no correction
+     * changes it. Says whether it can be one: letters for the most part, without spaces.
+     */
+open func addWord(word: String)throws  -> Bool  {
+    return try  FfiConverterBool.lift(try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+        uniffiCallStatus in
+    uniffi_nibble_ffi_fn_method_learnedwords_add_word(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(word),uniffiCallStatus
+    )
+})
 }
     
     /**
@@ -1827,11 +1995,9 @@ public func FfiConverterTypeLexicon_lower(_ value: Lexicon) -> UInt64 {
 public protocol ModelProtocol: AnyObject, Sendable {
     
     /**
-     * Measures on how many threads this model is fastest on this device, and keeps that beside its file, for every later session,
-     * keyboard and replier that leaves the number open. Takes a few seconds, and should have the device to itself; closing the
-     * model stops it.
+     * What measures on how many threads this model is fastest on this device.
      */
-    func calibrate() throws 
+    func calibration()  -> Calibration
     
     /**
      * Closes the model and everything made over it; what runs ends with an error. Closing twice does nothing.
@@ -1965,16 +2131,15 @@ public static func openDescriptor(descriptor: Int32, offset: UInt64, length: UIn
 
     
     /**
-     * Measures on how many threads this model is fastest on this device, and keeps that beside its file, for every later session,
-     * keyboard and replier that leaves the number open. Takes a few seconds, and should have the device to itself; closing the
-     * model stops it.
+     * What measures on how many threads this model is fastest on this device.
      */
-open func calibrate()throws   {try rustCallWithError(FfiConverterTypeNibbleError_lift) {
+open func calibration() -> Calibration  {
+    return try!  FfiConverterTypeCalibration_lift(try! rustCall() {
         uniffiCallStatus in
-    uniffi_nibble_ffi_fn_method_model_calibrate(
+    uniffi_nibble_ffi_fn_method_model_calibration(
             self.uniffiCloneHandle(),uniffiCallStatus
     )
-}
+})
 }
     
     /**
@@ -3884,6 +4049,10 @@ public struct LearnedWord: Equatable, Hashable {
      * How often it was written, as far as that is not forgotten.
      */
     public var count: Double
+    /**
+     * Whether it was put in on purpose, so that it stays and is written as it was put in.
+     */
+    public var added: Bool
 
     // Default memberwise initializers are never public by default, so we
     // declare one manually.
@@ -3893,9 +4062,13 @@ public struct LearnedWord: Equatable, Hashable {
          */word: String, 
         /**
          * How often it was written, as far as that is not forgotten.
-         */count: Double) {
+         */count: Double, 
+        /**
+         * Whether it was put in on purpose, so that it stays and is written as it was put in.
+         */added: Bool) {
         self.word = word
         self.count = count
+        self.added = added
     }
 
     
@@ -3915,13 +4088,15 @@ public struct FfiConverterTypeLearnedWord: FfiConverterRustBuffer {
         return
             try LearnedWord(
                 word: FfiConverterString.read(from: &buf), 
-                count: FfiConverterDouble.read(from: &buf)
+                count: FfiConverterDouble.read(from: &buf), 
+                added: FfiConverterBool.read(from: &buf)
         )
     }
 
     public static func write(_ value: LearnedWord, into buf: inout [UInt8]) {
         FfiConverterString.write(value.word, into: &buf)
         FfiConverterDouble.write(value.count, into: &buf)
+        FfiConverterBool.write(value.added, into: &buf)
     }
 }
 
@@ -5196,7 +5371,7 @@ public func FfiConverterTypeSuggestion_lower(_ value: Suggestion) -> RustBuffer 
  */
 public struct Suggestions: Equatable, Hashable {
     /**
-     * At most as many as were asked for, no two the same but for case.
+     * At most as many as were asked for, no two the same but for case; but what was typed may stand beside itself as it is written.
      */
     public var suggestions: [Suggestion]
     /**
@@ -5216,7 +5391,7 @@ public struct Suggestions: Equatable, Hashable {
     // declare one manually.
     public init(
         /**
-         * At most as many as were asked for, no two the same but for case.
+         * At most as many as were asked for, no two the same but for case; but what was typed may stand beside itself as it is written.
          */suggestions: [Suggestion], 
         /**
          * The text before the cursor that a suggestion takes the place of.
@@ -7566,6 +7741,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_learnedwords_add() != 12677) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_nibble_ffi_checksum_method_learnedwords_add_word() != 40271) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_nibble_ffi_checksum_method_learnedwords_close() != 50457) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -7587,7 +7765,13 @@ private let initializationResult: InitializationResult = {
     if (uniffi_nibble_ffi_checksum_method_lexicon_size() != 11657) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_nibble_ffi_checksum_method_model_calibrate() != 37485) {
+    if (uniffi_nibble_ffi_checksum_method_calibration_cancel() != 33248) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_calibration_run() != 42154) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_nibble_ffi_checksum_method_model_calibration() != 1383) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_nibble_ffi_checksum_method_model_close() != 25799) {

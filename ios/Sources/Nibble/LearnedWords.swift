@@ -18,6 +18,8 @@ public final class LearnedWords: Sendable {
         public let word: String
         /// How often it was written, as far as that is not forgotten.
         public let count: Double
+        /// Whether it was put in on purpose, so that it stays and is written as it was put in.
+        public let isAdded: Bool
     }
 
     /// Opens the file in which a keyboard keeps what its person writes, or makes it.
@@ -45,7 +47,16 @@ public final class LearnedWords: Sendable {
 
     /// All words, the most written first.
     public func words() async throws -> [Word] {
-        try await call { native in native.list().map { Word(word: $0.word, count: $0.count) } }
+        try await call { native in native.list().map { Word(word: $0.word, count: $0.count, isAdded: $0.added) } }
+    }
+
+    /// Puts in a word of the person's on purpose, written so: a name, or an entry of their own dictionary. It is offered at once, is not
+    /// forgotten by itself, and no correction changes it, even while learning is paused.
+    ///
+    /// - Returns: Whether it can be a word: letters for the most part, without spaces.
+    @discardableResult
+    public func add(word: String) async throws -> Bool {
+        try await call { try $0.addWord(word: word) }
     }
 
     /// Forgets a word, whatever its case, and all that was learned with it, in the file too.

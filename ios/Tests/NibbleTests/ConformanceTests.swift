@@ -139,13 +139,19 @@ private struct Runner {
     private func learned(_ test: JSON) async throws -> JSON {
         let (learned, copy) = (LearnedWords(), LearnedWords())
         _ = try await typed(test, learned: learned)
+        var added: [JSON] = []
+        for word in try test.list("add").compactMap(\.string) {
+            added.append(.bool(try await learned.add(word: word)))
+        }
         let all = try await listed(in: learned)
         let forgotten = try await learned.forget(test.text("forget"))
         try await copy.add(learned.exported())
         let left = try await listed(in: learned)
+        let kept = JSON(try await copy.words().filter(\.isAdded).map(\.word))
         try await learned.wipe()
         return try await .object([
-            "words": all, "forgotten": .bool(forgotten), "left": left, "copied": listed(in: copy), "wiped": listed(in: learned),
+            "added": .array(added), "words": all, "forgotten": .bool(forgotten), "left": left, "copied": listed(in: copy),
+            "kept": kept, "wiped": listed(in: learned),
         ])
     }
 

@@ -39,8 +39,9 @@ gate         true leaves out what is not worth showing; false, as without it, gi
 field        text (as without it), no-learning, search, email, url, password, number or code: what is predicted, mended and
              learned there
 event        committed: word was typed behind context, and ended; accepted: it was taken from the strip, or put in by the
-             space; reverted: it had been put in for typed, and was taken back; forgotten: word is to be forgotten; wiped:
-             all words are. Kept in the file of --learned, else until the end
+             space; reverted: it had been put in for typed, and was taken back; added: word is one of the person's, put in on
+             purpose and written so; forgotten: word is to be forgotten; wiped: all words are. Kept in the file of
+             --learned, else until the end
 autocorrect  the word that takes the place of what was typed when space is pressed; needs a word list
 emoji        how many are wanted for the word typed, or for the last one before the cursor when nothing is; without it, no
              answer has any. Fetch them: nibble pull emoji-en
@@ -92,6 +93,7 @@ enum Event {
     Committed,
     Accepted,
     Reverted,
+    Added,
     Forgotten,
     Wiped,
 }
@@ -269,6 +271,10 @@ impl State {
         match event {
             Event::Forgotten => learner.forget(word).map(drop),
             Event::Wiped => learner.wipe(),
+            Event::Added if !learner.add(word) => {
+                return Err("what is added is a word: letters for the most part, without spaces".to_owned());
+            }
+            Event::Added => learner.save(),
             _ if !request.field.learns() => Ok(()),
             Event::Reverted => {
                 learner.reverted(&request.typed, word);

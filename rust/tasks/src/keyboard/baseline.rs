@@ -139,7 +139,10 @@ mod tests {
             assert!(answer.suggestions.iter().all(|suggestion| suggestion.kind == Kind::NextWord));
             assert!((answer.suggestions[0].joint - 10_f64.powf(-1.27)).abs() < 1e-6, "as the list has it");
         }
-        assert_eq!(words(&ask(&mut baseline, "", "he"))[..2], ["help", "hello"]);
+        let answer = ask(&mut baseline, "", "he");
+        assert_eq!(words(&answer), ["help", "the", "he"], "what a space puts in is shown, and what was typed");
+        assert_eq!(answer.autocorrect.as_deref(), Some("the"));
+        assert_eq!(words(&ask(&mut baseline, "", "hel"))[..2], ["help", "hello"]);
         assert_eq!(ask(&mut baseline, "", "(hrlp").autocorrect.as_deref(), Some("help"));
         assert_eq!(ask(&mut baseline, "", "the").autocorrect, None);
     }

@@ -6,7 +6,8 @@
 //! model reads. Every count halves in [`HALF_LIFE`] days and is dropped when little is left, and the weakest go when there are too
 //! many.
 //!
-//! A word that no list has is offered from the second time on: the first may have been a slip.
+//! A word that no list has is offered from the second time on: the first may have been a slip. One that the person has put in on purpose
+//! is offered at once, as it was put in, and is never forgotten by itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -27,6 +28,10 @@ const FORGOTTEN: f64 = 0.25;
 /// Times that a word that no list has must have been written to be offered: more than once, of which as little is left as six weeks
 /// leave of two.
 const OFFERED: f64 = 1.05;
+/// What a word counts at least that was put in on purpose: as if it were written twice.
+const ADDED: f64 = 2.0;
+/// So many words are kept because they were put in; of more, the weakest are words like others.
+const MAX_ADDED: usize = 2_000;
 /// Words kept, and words after a context.
 const MAX_WORDS: usize = 4_000;
 const MAX_PAIRS: usize = 16_000;
@@ -71,8 +76,10 @@ pub(super) struct Habits {
 pub struct LearnedWord {
     /// As it was last written inside a sentence.
     pub word: String,
-    /// How often it was written, as far as that is not forgotten.
+    /// How often it was written, as far as that is not forgotten; at least two of what was added.
     pub count: f64,
+    /// Whether it was put in on purpose, so that it stays and is written as it was put in.
+    pub added: bool,
 }
 
 /// Rows by their numbers, as they are now; none in the place of one that is gone.
@@ -81,6 +88,7 @@ pub(super) type Changes = BTreeMap<u64, Option<Row>>;
 struct Known {
     form: String,
     tally: Tally,
+    added: bool,
 }
 
 /// What followed a context.
@@ -108,6 +116,9 @@ pub(super) struct Row {
     /// What was typed and kept where `word` had been put in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused_for: Option<String>,
+    /// Whether it was put in on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    added: bool,
     count: f64,
     /// Since 1970.
     day: u32,
@@ -120,7 +131,26 @@ impl Row {
         // A correction may be two words.
         let word = self.refused_for.is_some() || is_learnable(&self.word);
         let texts = [Some(&self.word), self.after.as_ref(), self.refused_for.as_ref()];
-        word && texts.into_iter().flatten().all(|text| short(text)) && (0.0..MAX_COUNT).contains(&self.count)
+        let kind = !self.added || self.after.is_none() && self.refused_for.is_none();
+        kind && word && texts.into_iter().flatten().all(|text| short(text)) && (0.0..MAX_COUNT).contains(&self.count)
+    }
+
+    /// What is left of its count on another day.
+    fn faded(&self, day: u32) -> f64 {
+        let least = if self.added { ADDED } else { 0.0 };
+        (self.count * fading(self.day, day)).max(least)
+    }
+}
+
+impl Known {
+    fn row(&self, day: u32) -> Row {
+        let Self { form, tally, added } = self;
+        Row { word: form.clone(), after: None, refused_for: None, added: *added, count: tally.count, day }
+    }
+
+    /// Whether it is one of the person's words.
+    fn is_own(&self) -> bool {
+        self.tally.count >= OFFERED
     }
 }
 
@@ -223,8 +253,7 @@ impl Habits {
                 return None;
             }
             habits.next_number = habits.next_number.max(number.saturating_add(1));
-            let count = row.count * fading(row.day, habits.day);
-            habits.put(&row, Tally { number, count });
+            habits.put(&row, Tally { number, count: row.faded(habits.day) });
         }
         habits.drop_forgotten();
         Some(habits)
@@ -263,6 +292,30 @@ impl Habits {
         self.make_room();
     }
 
+    /// Takes in a word that the person puts in on purpose, written so: it is theirs at once, is not forgotten, and no correction changes
+    /// it. Says whether it can be one: letters for the most part, without spaces.
+    pub fn add(&mut self, word: &str) -> bool {
+        let word = word.trim();
+        if !is_learnable(word) {
+            return false;
+        }
+        self.turn_day(today());
+        let key = folded_word(word);
+        let next = &mut self.next_number;
+        let fresh = || Known { form: String::new(), tally: Tally::fresh(next), added: true };
+        let known = self.words.entry(key).or_insert_with(fresh);
+        word.clone_into(&mut known.form);
+        known.added = true;
+        let more = (ADDED - known.tally.count).max(0.0);
+        known.tally.count += more;
+        self.total += more;
+        let (number, row) = (known.tally.number, known.row(self.day));
+        self.note(number, Some(row));
+        self.lexicon = None;
+        self.make_room();
+        true
+    }
+
     /// Takes in that `word` had taken the place of `typed`, and was taken back: it is not done again until that is forgotten.
     pub fn reverted(&mut self, typed: &str, word: &str) {
         if self.paused || [typed, word].iter().any(|word| word.chars().count() > 2 * MAX_LETTERS) {
@@ -273,7 +326,7 @@ impl Habits {
         let next = &mut self.next_number;
         let tally = self.refused.entry((typed.clone(), word.clone())).or_insert_with(|| Tally::fresh(next));
         tally.count += 1.0;
-        let row = Row { word, after: None, refused_for: Some(typed), count: tally.count, day: self.day };
+        let row = Row { word, after: None, refused_for: Some(typed), added: false, count: tally.count, day: self.day };
         let number = tally.number;
         self.note(number, Some(row));
         self.make_room();
@@ -284,16 +337,14 @@ impl Habits {
         let next = &mut self.next_number;
         let known = self.words.entry(key.to_owned()).or_insert_with(|| {
             let form = if unclear { key.to_owned() } else { word.to_owned() };
-            Known { form, tally: Tally::fresh(next) }
+            Known { form, tally: Tally::fresh(next), added: false }
         });
-        if !unclear {
+        if !unclear && !known.added {
             word.clone_into(&mut known.form);
         }
         known.tally.count += 1.0;
         self.total += 1.0;
-        let row =
-            Row { word: known.form.clone(), after: None, refused_for: None, count: known.tally.count, day: self.day };
-        let number = known.tally.number;
+        let (number, row) = (known.tally.number, known.row(self.day));
         self.note(number, Some(row));
     }
 
@@ -304,7 +355,8 @@ impl Habits {
         tally.count += 1.0;
         after.total += 1.0;
         let after = Some(context.to_owned());
-        let row = Row { word: key.to_owned(), after, refused_for: None, count: tally.count, day: self.day };
+        let row =
+            Row { word: key.to_owned(), after, refused_for: None, added: false, count: tally.count, day: self.day };
         let number = tally.number;
         self.note(number, Some(row));
     }
@@ -314,7 +366,8 @@ impl Habits {
         match (&row.after, &row.refused_for) {
             (None, None) => {
                 self.total += tally.count;
-                self.words.insert(folded_word(&row.word), Known { form: row.word.clone(), tally });
+                let known = Known { form: row.word.clone(), tally, added: row.added };
+                self.words.insert(folded_word(&row.word), known);
             }
             (Some(context), _) => {
                 let after = self.after.entry(context.clone()).or_default();
@@ -340,16 +393,15 @@ impl Habits {
         }
         let fading = fading(self.day, day);
         self.day = day;
-        for tally in self.tallies() {
+        for known in self.words.values_mut() {
+            let least = if known.added { ADDED } else { 0.0 };
+            known.tally.count = (known.tally.count * fading).max(least);
+        }
+        let pairs = self.after.values_mut().flat_map(|after| after.words.values_mut());
+        for tally in pairs.chain(self.refused.values_mut()) {
             tally.count *= fading;
         }
         self.drop_forgotten();
-    }
-
-    fn tallies(&mut self) -> impl Iterator<Item = &mut Tally> {
-        let words = self.words.values_mut().map(|known| &mut known.tally);
-        let pairs = self.after.values_mut().flat_map(|after| after.words.values_mut());
-        words.chain(pairs).chain(self.refused.values_mut())
     }
 
     fn drop_forgotten(&mut self) {
@@ -358,8 +410,21 @@ impl Habits {
 
     /// Drops the weakest if there are too many.
     fn make_room(&mut self) {
+        let tallies = |habits: &Self, added: bool| -> Vec<Tally> {
+            habits.words.values().filter(|known| known.added == added).map(|known| known.tally).collect()
+        };
+        let added = tallies(self, true);
+        if added.len() > MAX_ADDED {
+            let weakest = weakest(added);
+            for known in self.words.values_mut().filter(|known| weakest.contains(&known.tally.number)) {
+                known.added = false;
+                if let Some(unwritten) = &mut self.unwritten {
+                    unwritten.insert(known.tally.number, Some(known.row(self.day)));
+                }
+            }
+        }
         if self.words.len() > MAX_WORDS {
-            let weakest = weakest(self.words.values().map(|known| known.tally).collect());
+            let weakest = weakest(tallies(self, false));
             let weak = self.words.iter().filter(|(_, known)| weakest.contains(&known.tally.number));
             let weak: HashSet<String> = weak.map(|(word, _)| word.clone()).collect();
             self.keep(|words, _| !words.iter().any(|word| weak.contains(*word)));
@@ -402,7 +467,8 @@ impl Habits {
 
     /// All words, the most written first.
     pub fn words(&self) -> Vec<LearnedWord> {
-        let word = |known: &Known| LearnedWord { word: known.form.clone(), count: known.tally.count };
+        let word =
+            |known: &Known| LearnedWord { word: known.form.clone(), count: known.tally.count, added: known.added };
         let mut words: Vec<_> = self.words.values().map(word).collect();
         words.sort_by(|a, b| b.count.total_cmp(&a.count).then_with(|| a.word.cmp(&b.word)));
         words
@@ -427,10 +493,11 @@ impl Habits {
             word: word.to_owned(),
             after: after.map(str::to_owned),
             refused_for: refused_for.map(str::to_owned),
+            added: false,
             count: tally.count,
             day: self.day,
         };
-        let words = self.words.values().map(|known| row(&known.form, None, None, &known.tally));
+        let words = self.words.values().map(|known| known.row(self.day));
         let pairs = self
             .after
             .iter()
@@ -451,13 +518,20 @@ impl Habits {
             return Err(ImportError);
         }
         for mut row in export.rows {
+            let more = row.faded(self.day);
             let known = match (&row.after, &row.refused_for) {
-                (None, None) => self.words.get(&folded_word(&row.word)).map(|known| known.tally),
+                (None, None) => {
+                    let known = self.words.get(&folded_word(&row.word));
+                    if let Some(added) = known.filter(|known| known.added && !row.added) {
+                        (row.word, row.added) = (added.form.clone(), true);
+                    }
+                    known.map(|known| known.tally)
+                }
                 (Some(context), _) => self.after.get(context).and_then(|after| after.words.get(&row.word)).copied(),
                 (None, Some(typed)) => self.refused.get(&(typed.clone(), row.word.clone())).copied(),
             };
             let mut tally = known.unwrap_or_else(|| Tally::fresh(&mut self.next_number));
-            tally.count += row.count * fading(row.day, self.day);
+            tally.count += more;
             (row.count, row.day) = (tally.count, self.day);
             self.put(&row, tally);
             self.note(tally.number, Some(row));
@@ -479,7 +553,7 @@ impl Habits {
 
     /// Whether `typed` is a word of this person, so that nobody wants it changed.
     pub fn knows(&self, typed: &str) -> bool {
-        self.words.get(typed).is_some_and(|known| known.tally.count >= OFFERED)
+        self.words.get(typed).is_some_and(Known::is_own)
     }
 
     /// Whether the person took it back when something took the place of `typed`, which nothing does then.
@@ -499,10 +573,10 @@ impl Habits {
         self.interpolate(said, count, |after| after.words.get(word).map_or(0.0, |tally| tally.count))
     }
 
-    /// ln P(word | context), of which that of anybody is `anybody`, with the share of the person in it. What was written once and is in no
-    /// list may have been a slip, and has none.
-    pub fn mixed(&self, said: &Said, word: &str, listed: bool, anybody: f64) -> f64 {
-        let own = if listed || self.knows(word) { self.probability(said, word) } else { 0.0 };
+    /// ln P(word | context), of which that of anybody is `anybody`, with the share of the person in it. What was written once and is no
+    /// word, as far as lists know, may have been a slip, and has none.
+    pub fn mixed(&self, said: &Said, word: &str, is_word: bool, anybody: f64) -> f64 {
+        let own = if is_word || self.knows(word) { self.probability(said, word) } else { 0.0 };
         let share = self.share(said);
         log_add((1.0 - share).ln() + anybody, (share * own).ln())
     }
@@ -542,9 +616,8 @@ impl Habits {
         let mut frequent: Vec<(&String, &Known)> = self.beginning(prefix).collect();
         frequent.sort_by(|a, b| b.1.tally.count.total_cmp(&a.1.tally.count));
         near.extend(frequent.iter().take(limit).map(|(word, _)| word.as_str()));
-        let offered = |known: &Known, word: &str| {
-            known.tally.count >= OFFERED || languages.is_some_and(|languages| languages.get(word).is_some())
-        };
+        let offered =
+            |known: &Known, word: &str| known.is_own() || languages.is_some_and(|languages| languages.has_word(word));
         let mut likely: Vec<(f64, &str)> = near
             .into_iter()
             .filter_map(|word| {
@@ -558,7 +631,12 @@ impl Habits {
 
     /// How the person writes `word`, which is as word lists have it, if that is not as they do.
     pub fn form(&self, word: &str) -> Option<&str> {
-        self.words.get(word).filter(|known| known.tally.count >= OFFERED).map(|known| known.form.as_str())
+        self.words.get(word).filter(|known| known.is_own()).map(|known| known.form.as_str())
+    }
+
+    /// How the person wants `word` to be written, if they have put it in on purpose.
+    pub fn added(&self, word: &str) -> Option<&str> {
+        self.words.get(word).filter(|known| known.added).map(|known| known.form.as_str())
     }
 
     /// The words that are offered, to read touches by.
@@ -567,7 +645,7 @@ impl Habits {
             return Arc::clone(lexicon);
         }
         let share = SHARE / self.total.max(1.0);
-        let offered = self.words.iter().filter(|(_, known)| known.tally.count >= OFFERED);
+        let offered = self.words.iter().filter(|(_, known)| known.is_own());
         let words = offered.map(|(word, known)| {
             let cost = (-100.0 * (known.tally.count * share).log10()).min(f64::from(MAX_COST)) as u16;
             (word.clone(), Word { cost, listed: true })
@@ -706,11 +784,54 @@ mod tests {
 
     #[test]
     fn a_clock_that_has_lost_the_date_costs_nothing() {
-        let row = Row { word: "often".to_owned(), after: None, refused_for: None, count: 5.0, day: today() + 10_000 };
+        let word = "often".to_owned();
+        let row = Row { word, after: None, refused_for: None, added: false, count: 5.0, day: today() + 10_000 };
         let mut habits = Habits::of(vec![(0, row)]).unwrap();
         teach(&mut habits, "often");
         assert_eq!(habits.words()[0].count, 6.0);
         assert!(habits.changes().values().flatten().all(|row| row.day == today() + 10_000), "and is written so");
+    }
+
+    #[test]
+    fn what_was_put_in_is_offered_at_once_kept_and_written_so() {
+        let mut habits = Habits::new(true);
+        for bad in ["", "two words", "12", "me@example.org"] {
+            assert!(!habits.add(bad), "{bad:?}");
+        }
+        habits.paused = true;
+        assert!(habits.add(" McZorp "));
+        habits.paused = false;
+        let said = Said::before("see ");
+        assert_eq!(habits.likely(&said, "mcz", None, 5), ["McZorp"]);
+        assert!(habits.knows("mczorp") && habits.lexicon().get("mczorp").is_some());
+        teach(&mut habits, "see mczorp");
+        habits.turn_day(habits.day + 100 * HALF_LIFE as u32);
+        let kept = LearnedWord { word: "McZorp".to_owned(), count: ADDED, added: true };
+        assert_eq!((habits.words(), habits.added("mczorp")), (vec![kept.clone()], Some("McZorp")));
+        let rows: Vec<(u64, Row)> =
+            habits.changes().into_iter().filter_map(|(number, row)| Some((number, row?))).collect();
+        let read = Habits::of(rows).unwrap().words();
+        assert_eq!(read, [LearnedWord { count: 3.0, ..kept.clone() }], "as it was last written down");
+        let mut other = taught(&["a mczorp"]);
+        other.import(&habits.export()).unwrap();
+        other.import(&taught(&["a MCZORP"]).export()).unwrap();
+        assert_eq!(other.words()[0], LearnedWord { count: 4.0, ..kept });
+        assert!(habits.forget("mczorp") && habits.is_empty());
+    }
+
+    #[test]
+    fn words_that_were_put_in_stay_within_their_bounds() {
+        let mut habits = Habits::new(true);
+        let letters = |i: usize| -> String {
+            (0..4).map(|place| char::from(b'a' + (i / 12usize.pow(place) % 12) as u8)).collect()
+        };
+        for i in 0..MAX_WORDS {
+            assert!(habits.add(&letters(i)));
+        }
+        let added = habits.words().iter().filter(|word| word.added).count();
+        assert!((MAX_ADDED / 2..=MAX_ADDED).contains(&added), "{added}");
+        let written = habits.changes().values().flatten().filter(|row| row.added).count();
+        assert_eq!(written, added);
     }
 
     #[test]

@@ -108,6 +108,11 @@ impl Languages {
         self.best(word, |cost| cost)
     }
 
+    /// Whether it is a word, as far as lists know: one of a dictionary, or as frequent in text as names are, which slips are not.
+    pub fn has_word(&self, word: &str) -> bool {
+        self.get(word).is_some_and(Word::is_known)
+    }
+
     /// Whether a word is one of a dictionary behind another that lost its vowel to it, as in French: "qu'elle".
     pub fn is_elision(&self, word: &str) -> bool {
         const ELIDED: [&str; 12] = ["c", "d", "j", "l", "m", "n", "s", "t", "qu", "jusqu", "lorsqu", "puisqu"];

@@ -46,6 +46,13 @@ impl Learner {
         self.habits().committed(context, word);
     }
 
+    /// Takes in a word that the person puts in on purpose, written so: a name, or a word of their trade. It is theirs at once, is not
+    /// forgotten by itself, and no correction changes it, even while [paused](Self::pause). Says whether it can be one: letters for the
+    /// most part, without spaces. Of more than 2,000 such words the least written become words like others.
+    pub fn add(&self, word: &str) -> bool {
+        self.habits().add(word)
+    }
+
     /// Takes in that `word` had taken the place of `typed`, and was taken back: it is not done again until that is forgotten.
     pub fn reverted(&self, typed: &str, word: &str) {
         self.habits().reverted(typed, word);

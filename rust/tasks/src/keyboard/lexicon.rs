@@ -20,6 +20,9 @@ const KIND: Kind = Kind { id: u64::from_be_bytes(*b"NIBLEX\0\x02"), name: "word 
 
 /// The least frequent that a word can be: below one in 10^10.
 pub const MAX_COST: u16 = 1023;
+/// A word that no dictionary has counts as known if it is at least as frequent as this: names, and what people write in chats.
+/// The usual typing errors are rarer: "teh" has 596.
+pub(super) const KNOWN_COST: u16 = 560;
 /// A word that no list has is as rare as this.
 pub(super) const UNKNOWN_COST: u16 = 850;
 
@@ -168,6 +171,11 @@ impl Word {
 
     pub(super) fn unpack(value: u64) -> Self {
         Self { cost: (value >> 2).min(u64::from(MAX_COST)) as u16, listed: value & UNLISTED == 0 }
+    }
+
+    /// Whether it is one, and no slip that was seen in text.
+    pub(super) fn is_known(self) -> bool {
+        self.listed || self.cost <= KNOWN_COST
     }
 
     /// ln of its frequency.

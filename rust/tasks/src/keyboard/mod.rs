@@ -185,7 +185,7 @@ pub struct Suggestion {
 /// likely and save keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Suggestions {
-    /// At most as many as were asked for, no two the same but for case.
+    /// At most as many as were asked for, no two the same but for case; but what was typed may stand beside itself as it is written.
     pub suggestions: Vec<Suggestion>,
     /// Bytes before the cursor that a suggestion takes the place of.
     pub replaces: usize,
@@ -462,7 +462,7 @@ impl Keyboard {
         let asked = spelling::Asked { cut, said, touches, habits: None, top: query.top, batches: 0 };
         let found = speller.suggest_alone(asked, &self.options, own.iter(), |reading| {
             let anybody = reading.log_frequency;
-            habits.as_ref().map_or(anybody, |habits| habits.mixed(said, &reading.word, true, anybody))
+            habits.as_ref().map_or(anybody, |habits| habits.mixed(said, &reading.word, reading.is_known(), anybody))
         });
         // What to put in the place of a word is for the model to say.
         Suggestions { autocorrect: None, contender: None, ..found }

@@ -12,7 +12,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use fst::raw::{CompiledAddr, Node};
 
 use super::layout::{Layout, Point, plain};
-use super::lexicon::{Lexicon, Word};
+use super::lexicon::{KNOWN_COST, Lexicon, Word, nats};
 use super::text;
 
 /// One key that was pressed.
@@ -55,6 +55,13 @@ pub(super) struct Reading {
     pub listed: bool,
     /// Letters that were not typed yet.
     pub missing: usize,
+}
+
+impl Reading {
+    /// As [`Word::is_known`].
+    pub fn is_known(&self) -> bool {
+        self.listed || self.log_frequency >= -nats(KNOWN_COST)
+    }
 }
 
 /// What errors cost, in nats. The order is that of LatinIME's published table, the scale that of -ln of how often people make

@@ -30,12 +30,9 @@ use crate::logits::log_add;
 const WORTH_ASKING: f64 = 0.01;
 /// Readings that the model is asked about.
 const READINGS: usize = 48;
-/// A word that no dictionary has counts as known if it is at least as frequent as this: names, and what people write in chats.
-/// The usual typing errors are rarer: "teh" has 596.
-const KNOWN_COST: u16 = 560;
 /// What stands before names in addresses, in programs and on command lines, which are nobody's to mend.
 const IN_CODE: &str = "@/.#_\\:`$-<={";
-/// What was typed, and will stay, gives way to words that are at least as probable as this.
+/// What was typed, and will stay, gives way to words that are at least as probable as this; and its case is left alone where it is not.
 const GIVES_WAY: f64 = 0.01;
 /// How much more probable than the case that was typed another one has to be, as ln.
 const CASE_MARGIN: f64 = 1.6;
@@ -109,6 +106,7 @@ pub(super) struct Search<'a> {
 }
 
 /// A word with its score.
+#[derive(Clone)]
 struct Candidate {
     reading: Reading,
     /// As it is shown.
@@ -270,7 +268,8 @@ impl Speller {
             let is_sure = candidate.exact && candidate.score - total >= SURE.ln();
             may(word) && (*word == typed.literal || is_sure || candidate.is_heard)
         });
-        place_literal(&mut candidates, &typed.literal, top, total, answer.autocorrect.is_some());
+        set_literal_apart(&mut candidates, typed, habits);
+        place_literal(&mut candidates, typed, top, total, answer.autocorrect.as_deref());
         candidates.truncate(top);
         answer.suggestions = candidates
             .into_iter()
@@ -279,7 +278,8 @@ impl Speller {
                 joint: candidate.logp.exp().min(1.0),
                 kind: match candidate.reading.word.strip_prefix(&typed.literal) {
                     _ if typed.word.is_empty() => Kind::NextWord,
-                    Some("") => Kind::Literal,
+                    Some("") if candidate.word == typed.word => Kind::Literal,
+                    Some("") => Kind::Correction,
                     Some(_) => Kind::Completion,
                     None => Kind::Correction,
                 },
@@ -382,8 +382,9 @@ impl Speller {
         let mut whole = candidates.iter().filter(|candidate| candidate.reading.missing == 0);
         let best = whole.next().filter(|best| best.reading.word != *literal)?;
         let is_own = |word: &str| habits.is_some_and(|habits| habits.knows(word));
-        let is_word =
-            |best: &Candidate| best.reading.listed || best.known(&self.languages) || is_own(&best.reading.word);
+        let is_word = |best: &Candidate| {
+            best.reading.listed || self.languages.has_word(&best.reading.word) || is_own(&best.reading.word)
+        };
         if is_own(literal) || self.is_known(literal, &best.reading) || !is_word(best) {
             return None;
         }
@@ -394,21 +395,34 @@ impl Speller {
         Some(Contender { word: best.word.clone(), odds: best.score - others })
     }
 
-    /// What was typed as it is written, if that is another case: "monday", "i". How a person writes a word of theirs, they know.
+    /// What was typed as it is written, if that is another case: "monday", "i". How a person writes a word of theirs, they know; and
+    /// what they have put in themselves is written so, unless it is a word in small letters too.
     fn other_case(&self, candidates: &[Candidate], typed: &Typed, habits: Option<&Habits>) -> Option<String> {
         let literal = &typed.literal;
+        if !typed.opening.is_empty() || habits.is_some_and(|habits| habits.refuses(literal)) {
+            return None;
+        }
+        let added = habits.and_then(|habits| habits.added(literal)).filter(|_| !self.languages.has_listed(literal));
+        if let Some(form) = added {
+            return (form != typed.word && !is_loud(typed.word)).then(|| form.to_owned());
+        }
         let best = candidates.iter().find(|candidate| candidate.reading.missing == 0)?;
-        let is_own = habits.is_some_and(|habits| habits.knows(literal) || habits.refuses(literal));
+        let is_own = habits.is_some_and(|habits| habits.knows(literal));
+        // "hel" may be a goddess, and is half of "hello".
+        let is_whole = best.score - log_sum(candidates.iter().map(|candidate| candidate.score)) >= GIVES_WAY.ln();
         let is_sure = best.case_odds == f64::INFINITY
-            || best.case_odds >= CASE_MARGIN && !typed.begins_sentence && literal.chars().count() >= MIN_CASED;
+            || best.case_odds >= CASE_MARGIN
+                && is_whole
+                && !typed.begins_sentence
+                && literal.chars().count() >= MIN_CASED;
         let stays = best.reading.word != *literal || best.word == typed.word || !best.reading.listed || is_own;
-        (is_sure && !stays && typed.opening.is_empty()).then(|| best.word.clone())
+        (is_sure && !stays).then(|| best.word.clone())
     }
 
     /// Whether what was typed is a word that nobody wants changed into `best`.
     fn is_known(&self, literal: &str, best: &Reading) -> bool {
         let Some(known) = self.languages.get(literal) else { return self.languages.is_elision(literal) };
-        let is_word = known.listed || known.cost <= KNOWN_COST || is_abbreviation(literal);
+        let is_word = known.is_known() || is_abbreviation(literal);
         is_word && self.on_purpose(literal, Some(known), &best.word).is_none() || self.languages.is_offensive(literal)
     }
 }
@@ -417,19 +431,13 @@ fn best_first(a: &Candidate, b: &Candidate) -> Ordering {
     b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word))
 }
 
-impl Candidate {
-    fn known(&self, languages: &Languages) -> bool {
-        languages.get(&self.reading.word).is_some_and(|word| word.cost <= KNOWN_COST)
-    }
-}
-
 impl Search<'_> {
     /// The score of one reading; none if it can be written in no case.
     fn weigh(&mut self, languages: &Languages, reading: &Reading, given: &Given) -> Option<Candidate> {
         let Given { typed, all, person } = *given;
         let (first, second) = reading.word.split_once(' ').unwrap_or((&reading.word, ""));
         let mut forms: Vec<(String, Weighed)> = Vec::new();
-        for form in cases(first, typed.word) {
+        for form in cases(first, typed.word, self.table.with_capitals(self.model.vocabulary(), first)) {
             if let Some(weighed) = self.weigh_form(languages, typed.opening, &form) {
                 forms.push((form, weighed));
             }
@@ -453,10 +461,10 @@ impl Search<'_> {
             if second.is_empty() { 0.0 } else { -nats(languages.here(second).map_or(MAX_COST, |word| word.cost)) };
         let weights = self.options.weights;
         let mix = if reading.word == typed.literal { weights.as_typed } else { weights.list };
-        let listed = languages.get(&reading.word).is_some();
+        let is_word = languages.has_word(&reading.word);
         let mixed = |model: f64| {
             let anybody = log_add((1.0 - mix).ln() + model - all + behind, mix.ln() + reading.log_frequency);
-            person.map_or(anybody, |(habits, said)| habits.mixed(said, &reading.word, listed, anybody))
+            person.map_or(anybody, |(habits, said)| habits.mixed(said, &reading.word, is_word, anybody))
         };
         let logp = mixed(sum);
         let written = person.and_then(|(habits, _)| habits.form(&reading.word)).filter(|own| **own != reading.word);
@@ -508,14 +516,46 @@ impl Search<'_> {
     }
 }
 
-/// Puts what was typed in its place among the `top` that are shown. Where it will be replaced, it is among them, for a person who
-/// does not want that. Where it stays by itself it gives way to words that save keys, as far as they are likely.
-fn place_literal(candidates: &mut Vec<Candidate>, literal: &str, top: usize, total: f64, replaced: bool) {
-    let Some(place) = candidates.iter().position(|candidate| candidate.reading.word == literal) else { return };
-    let others = candidates.iter().filter(|candidate| candidate.reading.word != literal);
-    let likely = others.take(top).filter(|other| other.score - total >= GIVES_WAY.ln()).count();
-    let wanted = if replaced { place.min(top - 1) } else { likely };
+/// Shows what was typed as it was typed, and in another case, if it is written so more often, as a suggestion of its own. What a
+/// language always writes with a capital nobody wants in small letters.
+fn set_literal_apart(candidates: &mut Vec<Candidate>, typed: &Typed, habits: Option<&Habits>) {
+    let cased = candidates.iter_mut().find(|candidate| candidate.reading.word == typed.literal);
+    let Some(cased) = cased.filter(|cased| cased.word != typed.word && cased.case_odds < f64::INFINITY) else { return };
+    let person = habits.filter(|habits| habits.knows(&typed.literal));
+    let odds = match person.and_then(|habits| habits.form(&typed.literal)) {
+        Some(form) if form != typed.literal => cased.case_odds.max(CASE_MARGIN),
+        Some(_) => 0.0,
+        None => cased.case_odds,
+    };
+    if odds <= 0.0 {
+        typed.word.clone_into(&mut cased.word);
+        return;
+    }
+    let less = odds.exp().ln_1p();
+    let mut literal = Candidate { word: typed.word.to_owned(), ..cased.clone() };
+    for (candidate, share) in [(cased, odds - less), (&mut literal, -less)] {
+        candidate.score += share;
+        candidate.logp += share;
+    }
+    candidates.push(literal);
+}
+
+/// Puts what was typed in its place among the `top` that are shown, and `instead`, by which a space will replace it. Where it will be
+/// replaced, it is among them, for a person who does not want that. Where it stays by itself it gives way to words that save keys, as far
+/// as they are likely.
+fn place_literal(candidates: &mut Vec<Candidate>, typed: &Typed, top: usize, total: f64, instead: Option<&str>) {
+    let position = |candidates: &[Candidate], word: &str| candidates.iter().position(|other| other.word == word);
+    let Some(place) = position(candidates, typed.word) else { return };
     let literal = candidates.remove(place);
+    let wanted = match instead.and_then(|word| position(candidates, word)) {
+        Some(place) => {
+            let shown = place.min(top.saturating_sub(2));
+            candidates[shown..=place].rotate_right(1);
+            let better = candidates.iter().take_while(|other| best_first(other, &literal).is_lt()).count();
+            better.min(top - 1).max(shown + 1)
+        }
+        None => candidates.iter().take(top).filter(|other| other.score - total >= GIVES_WAY.ln()).count(),
+    };
     candidates.insert(wanted.min(candidates.len()), literal);
 }
 
@@ -565,14 +605,16 @@ pub(super) fn is_plain(typed: &str) -> bool {
     letters && (!inner_capital || typed.chars().all(|c| !c.is_lowercase()))
 }
 
-/// The cases in which a word may be written.
-fn cases(word: &str, typed: &str) -> Vec<String> {
+/// The cases in which a word may be written; `inner` are those with capitals inside it.
+fn cases<'a>(word: &str, typed: &str, inner: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut cases = vec![capitalised(word)];
     if cases[0] != word && (!typed.starts_with(char::is_uppercase) || is_loud(typed)) {
         cases.push(word.to_owned());
     }
-    if is_loud(typed) {
-        cases.push(word.to_uppercase());
+    cases.extend(inner.map(str::to_owned));
+    let upper = word.to_uppercase();
+    if is_loud(typed) && !cases.contains(&upper) {
+        cases.push(upper);
     }
     cases
 }
@@ -760,6 +802,45 @@ mod tests {
                 assert!(answer.suggestions.iter().any(|suggestion| suggestion.word == word), "{typed}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_put_in_is_written_so_and_what_was_typed_stands_beside_it() {
+        let learner = Learner::new();
+        assert!(learner.add("McZorp"));
+        let mut keyboard = keyboard().with_learner(learner.clone());
+        let mut ask = |typed| {
+            let query = Query { context: "say ", typed, touches: &[], top: 3 };
+            let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+            let words: Vec<_> =
+                answer.suggestions.into_iter().map(|suggestion| (suggestion.word, suggestion.kind)).collect();
+            (answer.autocorrect, words)
+        };
+        let (corrected, words) = ask("mczorp");
+        assert_eq!(corrected.as_deref(), Some("McZorp"));
+        for shown in [("McZorp", Kind::Correction), ("mczorp", Kind::Literal)] {
+            assert!(words.contains(&(shown.0.to_owned(), shown.1)), "{words:?}");
+        }
+        assert!(ask("mczo").1.contains(&("McZorp".to_owned(), Kind::Completion)));
+        assert_eq!(ask("MCZORP").0, None);
+        learner.reverted("mczorp", "McZorp");
+        assert_eq!(ask("mczorp").0, None, "they took it back");
+    }
+
+    #[test]
+    fn a_slip_that_was_seen_in_text_has_no_share_after_it_was_left_once() {
+        let share = |times: usize| {
+            let learner = Learner::new();
+            (0..times).for_each(|_| learner.committed("say ", "teh"));
+            let query = Query { context: "say ", typed: "te", touches: &[], top: 50 };
+            let answer = keyboard().with_learner(learner).suggest(&mut Fake::lettered(5), &query).unwrap();
+            answer
+                .suggestions
+                .iter()
+                .find(|suggestion| suggestion.word.eq_ignore_ascii_case("teh"))
+                .map_or(0.0, |s| s.probability)
+        };
+        assert!(share(1) <= share(0) && share(2) > 2.0 * share(0), "{} {} {}", share(0), share(1), share(2));
     }
 
     #[test]

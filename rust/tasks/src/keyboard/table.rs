@@ -20,6 +20,8 @@ pub(super) struct WordTable {
     start: TokenId,
     /// The whitespace that tokens with a beginning of a word begin with.
     leads: HashSet<Box<[u8]>>,
+    /// The tokens that are a space and a word with capitals inside it, sorted by the word in small letters.
+    capitals: Vec<TokenId>,
 }
 
 /// Which of the two byte-sorted orders of tokens.
@@ -36,7 +38,7 @@ impl WordTable {
     pub fn new(model: &dyn LanguageModel) -> Self {
         let vocabulary = model.vocabulary();
         let mut shapes = vec![None; vocabulary.len()];
-        let (mut inner, mut ends, mut leads) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut inner, mut ends, mut leads, mut capitals) = (Vec::new(), Vec::new(), HashSet::new(), Vec::new());
         for &token in vocabulary.sorted() {
             let bytes = vocabulary.bytes(token);
             if bytes.is_empty() || model.is_end(token) {
@@ -55,14 +57,20 @@ impl WordTable {
             if spaced || shape == Shape::Break {
                 ends.push(token);
             }
+            if capitalised_inside(bytes).is_some() {
+                capitals.push(token);
+            }
         }
         ends.extend((0..vocabulary.len() as TokenId).filter(|&token| model.is_end(token)));
+        let word = |token: TokenId| capitalised_inside(vocabulary.bytes(token)).unwrap_or_default();
+        capitals.sort_by(|&a, &b| in_small_letters(word(a)).cmp(in_small_letters(word(b))));
         inner.shrink_to_fit();
         ends.shrink_to_fit();
-        Self { shapes, inner, ends, start: start_token(model), leads }
+        capitals.shrink_to_fit();
+        Self { shapes, inner, ends, start: start_token(model), leads, capitals }
     }
 
-    /// Bytes that the table of so many tokens takes at most: each may be inside of words and end them.
+    /// Bytes that the table of so many tokens takes at most: each may be inside of words and end them, or be a word with capitals.
     pub fn memory(vocabulary: usize) -> usize {
         vocabulary * (size_of::<Option<Shape>>() + 2 * size_of::<TokenId>())
     }
@@ -97,6 +105,14 @@ impl WordTable {
         &self.ends
     }
 
+    /// The ways to write `word`, which is in small letters, with capitals inside it that the vocabulary has a token for: "NASA", "YouTube".
+    pub fn with_capitals<'a>(&self, vocabulary: &'a Vocabulary, word: &str) -> impl Iterator<Item = &'a str> {
+        let written = |token: TokenId| capitalised_inside(vocabulary.bytes(token)).unwrap_or_default();
+        let start = self.capitals.partition_point(|&token| in_small_letters(written(token)).lt(word.bytes()));
+        let found = self.capitals[start..].iter().map(move |&token| written(token));
+        found.take_while(move |written| in_small_letters(written).eq(word.bytes()))
+    }
+
     /// Whether a word goes on through the bytes of `token` from `known` on, those before being settled.
     ///
     /// `pending` is the beginning of a character that the path left unfinished, `begun` whether the word has a
@@ -122,6 +138,17 @@ impl WordTable {
         };
         shape == Shape::Word && (begun || !text::split_valid(rest).0.starts_with(text::is_joiner))
     }
+}
+
+/// The word that a token is behind its space, if it has a capital inside it: one of the letters of ASCII, as almost all of these are.
+fn capitalised_inside(bytes: &[u8]) -> Option<&str> {
+    let word = std::str::from_utf8(bytes.strip_prefix(b" ")?).ok()?;
+    let letters = word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    (letters && word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())).then_some(word)
+}
+
+fn in_small_letters(word: &str) -> impl Iterator<Item = u8> {
+    word.bytes().map(|byte| byte.to_ascii_lowercase())
 }
 
 /// `bytes` without the whitespace they begin with.

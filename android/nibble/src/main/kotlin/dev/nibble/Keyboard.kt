@@ -187,7 +187,7 @@ public enum class Field {
 
 /** The words for the strip. */
 public data class Suggestions(
-    /** At most as many as were asked for, best first, no two the same but for case. */
+    /** At most as many as were asked for, best first, no two the same but for case; but what was typed may stand beside itself as it is written. */
     public val suggestions: List<Suggestion>,
     /** The text before the cursor that a suggestion takes the place of. */
     public val replaces: String,

@@ -17,6 +17,14 @@ public class LearnedWords internal constructor(private val native: NativeLearned
     public suspend fun list(): List<LearnedWord> = call { list() }.map { it.toPublic() }
 
     /**
+     * Puts in a word of the person's on purpose, written so: a name, or an entry of their own dictionary. It is offered at once, is not
+     * forgotten by itself, and no correction changes it, even while learning is [paused][pause].
+     *
+     * @return whether it can be a word: letters for the most part, without spaces.
+     */
+    public suspend fun addWord(word: String): Boolean = call { addWord(word) }
+
+    /**
      * Forgets a word, whatever its case, and all that was learned with it, in the file too.
      *
      * @return whether it was known.
@@ -77,6 +85,8 @@ public data class LearnedWord(
     public val word: String,
     /** How often it was written, as far as that is not forgotten. */
     public val count: Double,
+    /** Whether it was put in on purpose, so that it stays and is written as it was put in. */
+    public val added: Boolean = false,
 )
 
-private fun NativeLearnedWord.toPublic() = LearnedWord(word, count)
+private fun NativeLearnedWord.toPublic() = LearnedWord(word, count, added)
