@@ -255,7 +255,7 @@ impl Keyboard {
             // An address is no message.
             let languages: Vec<&str> = languages.iter().map(String::as_str).collect();
             let [mut text, address] =
-                [Options::messages(&languages), Options::default()].map(nibble_tasks::Keyboard::new);
+                [Options::messages(&languages), Options::texts(&languages)].map(nibble_tasks::Keyboard::new);
             if !words.is_empty() {
                 text = text.with_lexicons(words.clone(), lock(&places).layout.clone());
             }

@@ -53,7 +53,7 @@ impl WordArgs {
     /// The same with other weights.
     pub fn keyboard_with(&self, weights: Weights) -> Result<Keyboard> {
         let learner = self.learned.as_deref().map(open_learned).transpose()?;
-        self.keyboard_of(weights, &self.languages()?, self.lexicons()?, learner)
+        self.keyboard_of(self.options(weights)?, self.lexicons()?, learner)
     }
 
     /// A keyboard with those of these words that can be read. What cannot is named on standard error, stays as it is and is done
@@ -66,17 +66,23 @@ impl WordArgs {
             languages.retain(|_| readable.next().unwrap_or(true));
         }
         let learner = self.learned.as_deref().and_then(|path| if_readable(open_learned(path)));
-        self.keyboard_of(Weights::default(), &languages, lexicons.into_iter().flatten().collect(), learner)
+        self.keyboard_of(
+            self.options_of(Weights::default(), &languages),
+            lexicons.into_iter().flatten().collect(),
+            learner,
+        )
     }
 
-    fn keyboard_of(
-        &self,
-        weights: Weights,
-        languages: &[&str],
-        lexicons: Vec<Arc<Lexicon>>,
-        learner: Option<Learner>,
-    ) -> Result<Keyboard> {
-        let options = Options { offensive: self.offensive, weights, ..Options::messages(languages) };
+    /// How a keyboard looks for words, and weighs them.
+    pub fn options(&self, weights: Weights) -> Result<Options> {
+        Ok(self.options_of(weights, &self.languages()?))
+    }
+
+    fn options_of(&self, weights: Weights, languages: &[&str]) -> Options {
+        Options { offensive: self.offensive, weights, ..Options::messages(languages) }
+    }
+
+    fn keyboard_of(&self, options: Options, lexicons: Vec<Arc<Lexicon>>, learner: Option<Learner>) -> Result<Keyboard> {
         let mut keyboard = Keyboard::new(options);
         if !lexicons.is_empty() {
             keyboard = keyboard.with_lexicons(lexicons, self.layout()?);

@@ -218,7 +218,8 @@ impl KeyboardArgs {
         };
         let mut compared = Vec::new();
         if let Some(words) = words {
-            let mut baseline = Baseline::new(words.to_vec(), self.words.layout()?);
+            let mut baseline =
+                Baseline::new(words.to_vec(), self.words.layout()?, self.words.options(Weights::default())?);
             let mut add = |has: &str, predictor: &mut dyn Predictor| -> Result<()> {
                 let evaluation = type_on(has, predictor)?;
                 // Nothing was typed on those that come after somebody stopped it.

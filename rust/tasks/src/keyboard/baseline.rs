@@ -39,10 +39,10 @@ struct Counts {
 }
 
 impl Baseline {
-    /// One that knows the word lists alone, of which there is at least one.
-    pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout) -> Self {
-        let speller = Speller::new(lexicons, layout);
-        Self { speller, options: Options::default(), words: Counts::default(), after: HashMap::new() }
+    /// One that knows the word lists alone, of which there is at least one; of `options`, what concerns them.
+    pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout, options: Options) -> Self {
+        let speller = Speller::new(lexicons, layout, &options.languages);
+        Self { speller, options, words: Counts::default(), after: HashMap::new() }
     }
 
     /// Counts the words of a message.
@@ -115,7 +115,7 @@ mod tests {
             ("i'm", 230, true),
         ];
         let words = words.map(|(word, cost, listed)| (word.to_owned(), Word { cost, listed }));
-        Baseline::new(vec![Arc::new(Lexicon::of(words))], Layout::shipped("qwerty").unwrap())
+        Baseline::new(vec![Arc::new(Lexicon::of(words))], Layout::shipped("qwerty").unwrap(), Options::default())
     }
 
     fn message(text: &str) -> Message {

@@ -756,7 +756,7 @@ mod tests {
     #[test]
     fn a_word_that_no_list_has_is_offered_when_it_was_written_twice() {
         let zebra = Lexicon::of([("zebra".to_owned(), Word { cost: 400, listed: true })]);
-        let languages = Languages::new(vec![Arc::new(zebra)]);
+        let languages = Languages::new(vec![Arc::new(zebra)], &[]);
         let mut habits = taught(&["the zorp", "the zebra"]);
         let likely = |habits: &Habits| -> Vec<String> {
             let said = Said::before("the ");

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::layout::plain;
 use super::lexicon::{Lexicon, UNKNOWN_COST, Word, nats};
 use super::primer::primer;
 use super::text::{self, folded_word};
@@ -28,12 +29,23 @@ pub struct Language {
     pub primer: &'static str,
     /// Words that have a capital wherever they stand, in lower case; with what is joined to them.
     pub capitals: &'static [&'static str],
+    /// Words that lose their vowel before another one, and are joined to what follows by an apostrophe, without both.
+    pub elided: &'static [&'static str],
 }
+
+/// Those of French.
+const FRENCH: [&str; 13] = ["c", "d", "j", "l", "m", "n", "s", "t", "qu", "jusqu", "lorsqu", "puisqu", "quoiqu"];
+/// What such a word adds to the cost of what follows it, which is more often behind one of them than not.
+pub(super) const ELIDED_COST: u16 = 70;
 
 impl Language {
     /// By its code (ISO 639-1); nothing is known of most.
     pub fn of(code: &str) -> Self {
-        Self { primer: primer(code), capitals: if code == "en" { &["i"] } else { &[] } }
+        Self {
+            primer: primer(code),
+            capitals: if code == "en" { &["i"] } else { &[] },
+            elided: if code == "fr" { &FRENCH } else { &[] },
+        }
     }
 
     /// Whether a word, which is in lower case, has a capital wherever it stands.
@@ -42,9 +54,16 @@ impl Language {
     }
 }
 
+/// Whether the words that lose their vowel do so before a word that begins with this letter.
+pub(super) fn elides(letter: char) -> bool {
+    "aeiouyhœ".contains(plain(letter))
+}
+
 /// Word lists, and how probable each language is where is written.
 pub(super) struct Languages {
     lexicons: Vec<Arc<Lexicon>>,
+    /// The [elided words](Language::elided) of each.
+    elided: Vec<&'static [&'static str]>,
     /// -100 log10 of the probability, as [`Word::cost`].
     costs: Vec<u16>,
     /// Which of them is written.
@@ -54,10 +73,12 @@ pub(super) struct Languages {
 }
 
 impl Languages {
-    /// Those of these lists, the one that is written most first.
-    pub fn new(lexicons: Vec<Arc<Lexicon>>) -> Self {
+    /// Those of these lists, the one that is written most first; of as many of them as are known, how they are written.
+    pub fn new(lexicons: Vec<Arc<Lexicon>>, languages: &[Language]) -> Self {
         let costs = vec![0; lexicons.len()];
-        Self { lexicons, costs, written: 0, heard: None }
+        let mut elided: Vec<_> = languages.iter().map(|language| language.elided).collect();
+        elided.resize(lexicons.len(), &[]);
+        Self { lexicons, elided, costs, written: 0, heard: None }
     }
 
     /// Finds out which of them is written in `context`.
@@ -98,7 +119,13 @@ impl Languages {
         self.lexicons.iter().map(Arc::as_ref).zip(self.costs.iter().copied())
     }
 
-    /// What is known of a word, in the language that knows it best.
+    /// The elided words of each language.
+    pub fn elided(&self) -> &[&'static [&'static str]] {
+        &self.elided
+    }
+
+    /// What is known of a word, in the language that knows it best; of one behind an elided word, as in "l'homme", if no list has both
+    /// together, what is known of the one.
     pub fn get(&self, word: &str) -> Option<Word> {
         self.best(word, |_| 0)
     }
@@ -113,10 +140,9 @@ impl Languages {
         self.get(word).is_some_and(Word::is_known)
     }
 
-    /// Whether a word is one of a dictionary behind another that lost its vowel to it, as in French: "qu'elle".
+    /// Whether a word is two, of which the first has lost its vowel, and no list has both together.
     pub fn is_elision(&self, word: &str) -> bool {
-        const ELIDED: [&str; 12] = ["c", "d", "j", "l", "m", "n", "s", "t", "qu", "jusqu", "lorsqu", "puisqu"];
-        word.split_once('\'').is_some_and(|(first, rest)| ELIDED.contains(&first) && self.has_listed(rest))
+        word.contains('\'') && self.get(word).is_some() && self.lexicons.iter().all(|list| list.get(word).is_none())
     }
 
     /// Whether a dictionary has each of these words, which spaces are between.
@@ -125,15 +151,28 @@ impl Languages {
     }
 
     fn best(&self, word: &str, more: impl Fn(u16) -> u16) -> Option<Word> {
+        let better = |a: Word, b: Word| Word { cost: a.cost.min(b.cost), listed: a.listed || b.listed };
         let known = self.each().filter_map(|(list, cost)| Some((list.get(word)?, more(cost))));
-        known
-            .map(|(word, more)| Word { cost: word.cost + more, ..word })
-            .reduce(|a, b| Word { cost: a.cost.min(b.cost), listed: a.listed || b.listed })
+        known.map(|(word, more)| Word { cost: word.cost + more, ..word }).reduce(better).or_else(|| {
+            let (first, rest) = word.split_once('\'').filter(|(_, rest)| rest.starts_with(elides))?;
+            let behind = self.each().zip(&self.elided).filter(|(_, elided)| elided.contains(&first));
+            let known = behind.filter_map(|((list, cost), _)| Some((list.get(rest)?, more(cost) + ELIDED_COST)));
+            known.map(|(word, more)| Word { cost: word.cost + more, ..word }).reduce(better)
+        })
     }
 
     /// The cost of the most frequent word that begins with `prefix`, where is written.
     pub fn least_cost(&self, prefix: &str) -> Option<u16> {
-        self.each().filter_map(|(list, cost)| Some(list.least_cost(prefix)? + cost)).min()
+        let known = self.each().filter_map(|(list, cost)| Some(list.least_cost(prefix)? + cost)).min();
+        let Some((first, rest)) = prefix.split_once('\'') else { return known };
+        // Of those that begin with a vowel, the most frequent are among these.
+        let least = |list: &Lexicon, rest: &str| match rest {
+            "" => ["a", "e", "h", "i", "o", "u", "é"].iter().filter_map(|letter| list.least_cost(letter)).min(),
+            rest => list.least_cost(rest),
+        };
+        let behind = self.each().zip(&self.elided).filter(|(_, elided)| elided.contains(&first));
+        let least_behind = behind.filter_map(|((list, cost), _)| Some(least(list, rest)? + cost + ELIDED_COST));
+        known.into_iter().chain(least_behind).min()
     }
 
     /// Whether a word offends in one language and is no word of another.
@@ -162,10 +201,11 @@ mod tests {
             let offensive: HashSet<String> = offensive.iter().map(|&word| word.to_owned()).collect();
             Arc::new(Lexicon::with_offensive(words, &offensive))
         };
-        Languages::new(vec![
+        let lists = vec![
             list(&[("i", 158), ("am", 270), ("here", 300), ("die", 420), ("so", 250)], &["dick", "scheisse"]),
             list(&[("ich", 200), ("bin", 280), ("hier", 290), ("die", 140), ("so", 250), ("dick", 480)], &[]),
-        ])
+        ];
+        Languages::new(lists, &[])
     }
 
     fn cost(languages: &Languages, word: &str) -> u16 {
@@ -218,15 +258,35 @@ mod tests {
 
     #[test]
     fn a_single_language_costs_nothing() {
-        let mut alone = Languages::new(languages().lexicons[..1].to_vec());
+        let mut alone = Languages::new(languages().lexicons[..1].to_vec(), &[]);
         alone.listen("Ich bin");
         assert_eq!(cost(&alone, "here"), 300);
+    }
+
+    #[test]
+    fn a_word_behind_an_elided_one_is_a_word() {
+        let list = |words: &[(&str, bool)]| {
+            let words = words.iter().map(|&(word, listed)| (word.to_owned(), Word { cost: 300, listed }));
+            Arc::new(Lexicon::of(words))
+        };
+        let lists =
+            vec![list(&[("elle", true), ("zorp", true), ("eh", false), ("l'air", true)]), list(&[("even", true)])];
+        let languages = Languages::new(lists, &[Language::of("fr"), Language::of("en")]);
+        for (word, cost, listed) in
+            [("qu'elle", 300 + ELIDED_COST, true), ("l'eh", 300 + ELIDED_COST, false), ("l'air", 300, true)]
+        {
+            assert_eq!(languages.get(word), Some(Word { cost, listed }), "{word}");
+            assert_eq!(languages.is_elision(word), word != "l'air", "{word}");
+        }
+        for word in ["l'zorp", "l'even", "x'elle", "l'", "elle'elle", "l'ell"] {
+            assert_eq!(languages.get(word), None, "{word}");
+        }
     }
 
     #[test]
     fn a_word_of_another_language_does_not_offend() {
         let languages = languages();
         assert!(languages.is_offensive("scheisse") && !languages.is_offensive("dick"));
-        assert!(Languages::new(languages.lexicons[..1].to_vec()).is_offensive("dick"));
+        assert!(Languages::new(languages.lexicons[..1].to_vec(), &[]).is_offensive("dick"));
     }
 }

@@ -131,6 +131,12 @@ impl Options {
         Self { languages: languages.iter().map(|code| Language::of(code)).collect(), ..Self::default() }
     }
 
+    /// For what is no message, in these languages.
+    pub fn texts(languages: &[&str]) -> Self {
+        let language = |code: &&str| Language { primer: "", ..Language::of(code) };
+        Self { languages: languages.iter().map(language).collect(), ..Self::default() }
+    }
+
     /// Searches on until the answer is proven, as long as the model's token tree has room.
     pub fn exact() -> Self {
         Self { batches_per_letter: usize::MAX, batches_per_word: usize::MAX, ..Self::default() }
@@ -283,7 +289,7 @@ impl Keyboard {
     /// As [`with_lexicon`](Self::with_lexicon), for a person who writes in several languages, the one that is written most first. Which
     /// of them it is at the moment, the last words tell. Without a list the keyboard stays as it is.
     pub fn with_lexicons(self, lexicons: Vec<Arc<Lexicon>>, layout: Layout) -> Self {
-        let speller = (!lexicons.is_empty()).then(|| Speller::new(lexicons, layout));
+        let speller = (!lexicons.is_empty()).then(|| Speller::new(lexicons, layout, &self.options.languages));
         Self { speller: speller.or(self.speller), ..self }
     }
 

@@ -11,6 +11,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use fst::raw::{CompiledAddr, Node};
 
+use super::languages::{ELIDED_COST, elides};
 use super::layout::{Layout, Point, plain};
 use super::lexicon::{KNOWN_COST, Lexicon, Word, nats};
 use super::text;
@@ -125,6 +126,8 @@ pub(super) struct Readings {
     states: Vec<State>,
     /// For every number of touches from 0 on: the states that have taken so many.
     layers: Vec<Vec<u32>>,
+    /// What identifies the letters of the words that a word may be behind, with an apostrophe between.
+    elided: Vec<u64>,
 }
 
 /// A reading so far.
@@ -161,9 +164,10 @@ impl State {
 const NATS: f32 = std::f32::consts::LN_10 / 100.0;
 
 impl Readings {
-    /// Of no touches.
-    pub fn new() -> Self {
-        Self { touches: Vec::new(), states: Vec::new(), layers: Vec::new() }
+    /// Of no touches, in a language with these [elided words](super::languages::Language::elided).
+    pub fn new(elided: &[&str]) -> Self {
+        let elided = elided.iter().map(|word| word.chars().fold(0, hash_of)).collect();
+        Self { touches: Vec::new(), states: Vec::new(), layers: Vec::new(), elided }
     }
 
     /// The `limit` best words for these touches, best first.
@@ -220,6 +224,9 @@ impl Readings {
             if let (Some(split), Some(cost)) = (walk.split(&state), walk.space(touch)) {
                 next.push(split.after(index, ' ', cost, 1));
             }
+            if let (Some(joined), '\'') = (self.elide(walk, &state), touch.letter) {
+                next.push(joined.after(index, '\'', 0.0, 0));
+            }
         }
         if at > 0 {
             let before = self.touches[at - 1];
@@ -273,6 +280,9 @@ impl Readings {
             });
             if let Some(split) = walk.split(state) {
                 longer.push(split.after(index, ' ', COSTS.missing_space, 1));
+            }
+            if let Some(joined) = self.elide(walk, state) {
+                longer.push(joined.after(index, '\'', COSTS.omission_of_joiner, 0));
             }
         }
         kept.extend(best(longer));
@@ -334,6 +344,13 @@ impl Readings {
         words
     }
 
+    /// The state before the word behind an elided one, if it is one that is read.
+    fn elide(&self, walk: &Walk, state: &State) -> Option<State> {
+        let joins = state.split.is_none() && self.elided.contains(&state.hash);
+        let root = walk.lexicon.walk().root().addr();
+        joins.then_some(State { node: root, output: 0, split: Some((ELIDED_COST, true)), ..*state })
+    }
+
     /// What it costs that these touches were meant as the letters that they typed.
     pub fn cost_as_typed(layout: &Layout, touches: &[Touch]) -> f64 {
         touches.iter().filter_map(|&touch| slip(layout, touch, touch.letter)).map(f64::from).sum()
@@ -380,6 +397,14 @@ impl<'a> Walk<'a> {
     /// Visits the letters that can follow, each with the state as it is behind it; who calls says what it costs.
     fn children(&self, state: &State, mut visit: impl FnMut(char, State)) {
         let mut bytes = [0; 4];
+        if state.letter == '\'' && state.node == self.lexicon.walk().root().addr() {
+            let mut visit = |letter, state| {
+                if elides(letter) {
+                    visit(letter, state);
+                }
+            };
+            return self.characters(self.node(state), state, &mut bytes, 0, &mut visit);
+        }
         self.characters(self.node(state), state, &mut bytes, 0, &mut visit);
     }
 
@@ -524,7 +549,7 @@ mod tests {
     /// The best reading of plain letters that nothing is missing of.
     fn best_of(letters: &str) -> String {
         let layout = Layout::shipped("qwerty").unwrap();
-        let readings = Readings::new().of(&lexicon(), &layout, &typed(letters), 64);
+        let readings = Readings::new(&[]).of(&lexicon(), &layout, &typed(letters), 64);
         let whole = readings.into_iter().filter(|reading| reading.missing == 0);
         whole.min_by(|a, b| a.cost.total_cmp(&b.cost)).map_or(String::new(), |reading| reading.word)
     }
@@ -556,10 +581,10 @@ mod tests {
     #[test]
     fn words_that_only_begin_are_found_too() {
         let layout = Layout::shipped("qwerty").unwrap();
-        let readings = Readings::new().of(&lexicon(), &layout, &typed("th"), 3);
+        let readings = Readings::new(&[]).of(&lexicon(), &layout, &typed("th"), 3);
         let words: Vec<_> = readings.iter().map(|reading| (reading.word.as_str(), reading.missing)).collect();
         assert_eq!(words, [("the", 1), ("that", 2), ("they", 2)]);
-        let readings = Readings::new().of(&lexicon(), &layout, &typed("tgam"), 1);
+        let readings = Readings::new(&[]).of(&lexicon(), &layout, &typed("tgam"), 1);
         assert_eq!((readings[0].word.as_str(), readings[0].missing), ("thanks", 2));
     }
 
@@ -572,7 +597,7 @@ mod tests {
         let first = |x: f32| {
             let mut touches = typed("bat");
             touches[0].point = Some(Point { x, y: 2.5 });
-            Readings::new().of(&lexicon, &layout, &touches, 1).remove(0).word
+            Readings::new(&[]).of(&lexicon, &layout, &touches, 1).remove(0).word
         };
         assert_eq!((first(boundary - 0.1), first(boundary + 0.1)), ("vat".into(), "bat".into()));
     }
@@ -580,10 +605,10 @@ mod tests {
     #[test]
     fn layers_that_were_kept_give_what_new_ones_give() {
         let (layout, lexicon) = (Layout::shipped("qwerty").unwrap(), lexicon());
-        let mut kept = Readings::new();
+        let mut kept = Readings::new(&[]);
         for letters in ["t", "th", "thw", "th", "the", "goodvwo", "goodvwor", "g", "", "becuase", "becuas", "bw"] {
             let touches = typed(letters);
-            let fresh = Readings::new().of(&lexicon, &layout, &touches, 20);
+            let fresh = Readings::new(&[]).of(&lexicon, &layout, &touches, 20);
             assert_eq!(kept.of(&lexicon, &layout, &touches, 20), fresh, "{letters}");
         }
     }

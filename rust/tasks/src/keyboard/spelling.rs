@@ -128,15 +128,15 @@ struct Candidate {
 
 impl Speller {
     /// With a word list for each language.
-    pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout) -> Self {
-        let readings = lexicons.iter().map(|_| Readings::new()).collect();
-        let languages = Languages::new(lexicons);
-        Self { languages, layout, readings, own_readings: Readings::new(), own_lexicon: None }
+    pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout, languages: &[Language]) -> Self {
+        let languages = Languages::new(lexicons, languages);
+        let readings = languages.elided().iter().map(|elided| Readings::new(elided)).collect();
+        Self { languages, layout, readings, own_readings: Readings::new(&[]), own_lexicon: None }
     }
 
     pub fn set_layout(&mut self, layout: Layout) {
-        (self.layout, self.own_readings) = (layout, Readings::new());
-        self.readings.fill_with(Readings::new);
+        (self.layout, self.own_readings) = (layout, Readings::new(&[]));
+        self.readings = self.languages.elided().iter().map(|elided| Readings::new(elided)).collect();
     }
 
     /// Where the keys are.
@@ -336,9 +336,11 @@ impl Speller {
         candidates[place].score = score + kept;
     }
 
-    /// How often what was typed is meant as it is, if it may be this word, misspelled.
+    /// How often what was typed is meant as it is, if it may be this word, misspelled. The moon, "lune", is not "l'une".
     fn on_purpose(&self, literal: &str, known: Option<Word>, word: &str) -> Option<f64> {
-        on_purpose(literal, known, word, self.languages.get(word)?)
+        let is_word = known.is_some_and(|known| known.listed) && self.languages.is_elision(word);
+        let meant = self.languages.get(word).filter(|_| !is_word)?;
+        on_purpose(literal, known, word, meant)
     }
 
     /// Adds what the model would go on with from exactly what was typed, as far as it was asked: no list has every word.
@@ -359,7 +361,7 @@ impl Speller {
     /// Adds the words of the person that these touches may spell. How frequent they are otherwise, the word list knows.
     fn add_own_words(&mut self, readings: &mut Vec<Reading>, lexicon: Arc<Lexicon>, touches: &[Touch]) {
         if self.own_lexicon.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &lexicon)) {
-            (self.own_readings, self.own_lexicon) = (Readings::new(), Some(Arc::clone(&lexicon)));
+            (self.own_readings, self.own_lexicon) = (Readings::new(&[]), Some(Arc::clone(&lexicon)));
         }
         for own in self.own_readings.of(&lexicon, &self.layout, touches, READINGS) {
             self.add(readings, own.word, own.cost, own.missing);
@@ -421,7 +423,7 @@ impl Speller {
 
     /// Whether what was typed is a word that nobody wants changed into `best`.
     fn is_known(&self, literal: &str, best: &Reading) -> bool {
-        let Some(known) = self.languages.get(literal) else { return self.languages.is_elision(literal) };
+        let Some(known) = self.languages.get(literal) else { return false };
         let is_word = known.is_known() || is_abbreviation(literal);
         is_word && self.on_purpose(literal, Some(known), &best.word).is_none() || self.languages.is_offensive(literal)
     }
@@ -450,7 +452,9 @@ impl Search<'_> {
         let as_typed = forms.iter().find(|(form, _)| form == typed.word).map(|(_, weighed)| weighed.logp);
         let is_capital = self.language.is_capital(first);
         let may_be = |form: &str| !is_capital || form.starts_with(char::is_uppercase);
-        let written = forms.into_iter().filter(|(form, _)| may_be(form));
+        // How a name behind an apostrophe begins is seen where the model was asked up to there.
+        let is_known = |form: &str, weighed: &Weighed| weighed.open.is_none() || !has_name_behind(form);
+        let written = forms.into_iter().filter(|(form, weighed)| may_be(form) && is_known(form, weighed));
         let (form, best) = written.max_by(|a, b| a.1.logp.total_cmp(&b.1.logp))?;
         let case_odds = match as_typed {
             _ if !may_be(typed.word) => f64::INFINITY,
@@ -605,11 +609,16 @@ pub(super) fn is_plain(typed: &str) -> bool {
     letters && (!inner_capital || typed.chars().all(|c| !c.is_lowercase()))
 }
 
-/// The cases in which a word may be written; `inner` are those with capitals inside it.
+/// The cases in which a word may be written; `inner` are those with capitals inside it. Behind an apostrophe there may be a name, as in
+/// "l'Europe" and "O'Brien", but not in "don't" and "I'll".
 fn cases<'a>(word: &str, typed: &str, inner: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut cases = vec![capitalised(word)];
     if cases[0] != word && (!typed.starts_with(char::is_uppercase) || is_loud(typed)) {
         cases.push(word.to_owned());
+    }
+    let short_and_long = |(first, name): &(&str, &str)| first.len() <= 2 && name.chars().nth(2).is_some();
+    if let Some((first, name)) = word.split_once('\'').filter(short_and_long) {
+        cases.extend([first, &capitalised(first)].map(|first| [first, "'", &capitalised(name)].concat()));
     }
     cases.extend(inner.map(str::to_owned));
     let upper = word.to_uppercase();
@@ -617,6 +626,11 @@ fn cases<'a>(word: &str, typed: &str, inner: impl Iterator<Item = &'a str>) -> V
         cases.push(upper);
     }
     cases
+}
+
+/// Whether a word has a capital behind its apostrophe.
+fn has_name_behind(word: &str) -> bool {
+    word.split_once('\'').is_some_and(|(_, name)| name.starts_with(char::is_uppercase))
 }
 
 /// A word as it is shown: a capital that was typed stays one, and so do those inside a word, as a person writes it.
@@ -793,7 +807,7 @@ mod tests {
     #[test]
     fn words_that_always_have_a_capital_get_it() {
         let mut keyboard = keyboard();
-        keyboard.options.languages = vec![Language { primer: "", capitals: &["i"] }];
+        keyboard.options.languages = vec![Language { capitals: &["i"], ..Language::default() }];
         for (typed, word) in [("i", "I"), ("i'm", "I'm"), ("im", "I'm")] {
             for context in ["say ", ""] {
                 let query = Query { context, typed, touches: &[], top: 3 };
@@ -846,7 +860,7 @@ mod tests {
     #[test]
     fn the_second_of_two_words_gets_its_capital_too() {
         let mut keyboard = keyboard();
-        keyboard.options.languages = vec![Language { primer: "", capitals: &["i"] }];
+        keyboard.options.languages = vec![Language { capitals: &["i"], ..Language::default() }];
         let query = Query { context: "say ", typed: "cani", touches: &[], top: 100 };
         let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
         assert!(answer.suggestions.iter().any(|suggestion| suggestion.word.ends_with("an I")));
@@ -859,12 +873,51 @@ mod tests {
         assert_eq!(with_case_of("iPhone", "IPH"), "IPHONE");
     }
 
+    fn french(words: &[(&str, u16)]) -> Keyboard {
+        let words = words.iter().map(|&(word, cost)| (word.to_owned(), Word { cost, listed: true }));
+        let options = Options { languages: vec![Language { primer: "", ..Language::of("fr") }], ..Options::exact() };
+        let layout = Layout::shipped("azerty").unwrap();
+        Keyboard::new(options).with_lexicon(Arc::new(Lexicon::of(words)), layout)
+    }
+
+    #[test]
+    fn an_elided_word_is_completed_with_what_follows_and_gets_its_apostrophe() {
+        let mut keyboard = french(&[
+            ("le", 150),
+            ("ce", 200),
+            ("je", 200),
+            ("homme", 300),
+            ("est", 200),
+            ("ai", 250),
+            ("dune", 500),
+            ("une", 170),
+            ("peu", 260),
+        ]);
+        let mut ask = |typed| {
+            let query = Query { context: "je vois ", typed, touches: &[], top: 5 };
+            let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+            let words: Vec<String> = answer.suggestions.into_iter().map(|s| s.word.to_lowercase()).collect();
+            (answer.autocorrect.map(|word| word.to_lowercase()), words)
+        };
+        assert!(ask("l'ho").1.contains(&"l'homme".to_owned()));
+        assert!(ask("l'hpm").1.contains(&"l'homme".to_owned()), "with an error");
+        assert_eq!(ask("cest").0.as_deref(), Some("c'est"));
+        assert_eq!(ask("jai").0.as_deref(), Some("j'ai"));
+        let (corrected, shown) = ask("dune");
+        assert!(shown.contains(&"d'une".to_owned()) && corrected != Some("d'une".to_owned()), "it is a word too");
+        assert!(!ask("lpeu").1.contains(&"l'peu".to_owned()), "before a vowel only");
+    }
+
+    #[test]
+    fn a_name_behind_an_apostrophe_has_its_capital() {
+        let cases = |word| cases(word, "", std::iter::empty());
+        assert!(cases("l'europe").contains(&"l'Europe".to_owned()) && cases("o'brien").contains(&"O'Brien".to_owned()));
+        assert_eq!(cases("don't"), ["Don't", "don't"]);
+    }
+
     #[test]
     fn a_word_behind_an_elided_one_is_not_joined_to_it() {
-        let words = [("quelle", 400), ("elle", 250)];
-        let words = words.map(|(word, cost)| (word.to_owned(), Word { cost, listed: true }));
-        let layout = Layout::shipped("azerty").unwrap();
-        let mut keyboard = Keyboard::new(Options::exact()).with_lexicon(Arc::new(Lexicon::of(words)), layout);
+        let mut keyboard = french(&[("quelle", 400), ("elle", 250)]);
         let query = Query { context: "parce ", typed: "qu'elle", touches: &[], top: 3 };
         let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
         assert_eq!((answer.autocorrect, answer.contender), (None, None));
