@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use nibble_tasks::keyboard::languages::Language;
 use nibble_tasks::keyboard::layout::Point;
 use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::{Kind, Options, Query, field, gate, layout};
@@ -149,6 +150,8 @@ pub struct Keyboard {
     pub(crate) requests: Latest,
     keys: Arc<Mutex<Keys>>,
     pub(crate) learner: Option<Learner>,
+    /// Marks that a space stands before in the language that is written most.
+    pub(crate) spaced_marks: &'static str,
 }
 
 /// Two keyboards in turns over one session. One that was never asked takes no memory.
@@ -251,11 +254,12 @@ impl Keyboard {
         let learner = learned.map(|learned| learned.learner());
         let words = lexicons.iter().map(|lexicon| lexicon.words()).collect::<Vec<_>>();
         let (places, writes) = (Arc::clone(&keys), learner.clone());
+        let spaced_marks = languages.first().map_or("", |code| Language::of(code).spaced);
         let timeline = Timeline::open(model, settings, move || {
             // An address is no message.
             let languages: Vec<&str> = languages.iter().map(String::as_str).collect();
             let [mut text, address] =
-                [Options::messages(&languages), Options::texts(&languages)].map(nibble_tasks::Keyboard::new);
+                [Options::messages(&languages), Options::default()].map(nibble_tasks::Keyboard::new);
             if !words.is_empty() {
                 text = text.with_lexicons(words.clone(), lock(&places).layout.clone());
             }
@@ -264,7 +268,7 @@ impl Keyboard {
             }
             Keyboards { text, address }
         })?;
-        Ok(Arc::new(Self { timeline, requests: Latest::default(), keys, learner }))
+        Ok(Arc::new(Self { timeline, requests: Latest::default(), keys, learner, spaced_marks }))
     }
 
     fn answer(&self, ticket: u64, request: &KeyboardRequest, ask: Ask) -> Result<Suggestions> {

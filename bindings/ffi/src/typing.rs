@@ -47,7 +47,8 @@ const WORDS: usize = 3;
 impl Keyboard {
     /// Typing begins in a text field, with the text around the cursor as far as the editor tells it.
     pub fn start(self: Arc<Self>, field: Field, before: String, after: String) -> Arc<TypingSession> {
-        let typing = Mutex::new(typing::Typing::new(field.into(), &before, &after));
+        let typing = typing::Typing::new(field.into(), &before, &after).with_spaced_marks(self.spaced_marks);
+        let typing = Mutex::new(typing);
         Arc::new(TypingSession { keyboard: self, typing })
     }
 }

@@ -31,9 +31,11 @@ pub struct Language {
     pub capitals: &'static [&'static str],
     /// Words that lose their vowel before another one, and are joined to what follows by an apostrophe, without both.
     pub elided: &'static [&'static str],
+    /// Marks that a space stands before.
+    pub spaced: &'static str,
 }
 
-/// Those of French.
+/// The elided words of French.
 const FRENCH: [&str; 13] = ["c", "d", "j", "l", "m", "n", "s", "t", "qu", "jusqu", "lorsqu", "puisqu", "quoiqu"];
 /// What such a word adds to the cost of what follows it, which is more often behind one of them than not.
 pub(super) const ELIDED_COST: u16 = 70;
@@ -45,6 +47,7 @@ impl Language {
             primer: primer(code),
             capitals: if code == "en" { &["i"] } else { &[] },
             elided: if code == "fr" { &FRENCH } else { &[] },
+            spaced: if code == "fr" { "?!:;" } else { "" },
         }
     }
 

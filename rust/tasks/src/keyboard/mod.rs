@@ -131,12 +131,6 @@ impl Options {
         Self { languages: languages.iter().map(|code| Language::of(code)).collect(), ..Self::default() }
     }
 
-    /// For what is no message, in these languages.
-    pub fn texts(languages: &[&str]) -> Self {
-        let language = |code: &&str| Language { primer: "", ..Language::of(code) };
-        Self { languages: languages.iter().map(language).collect(), ..Self::default() }
-    }
-
     /// Searches on until the answer is proven, as long as the model's token tree has room.
     pub fn exact() -> Self {
         Self { batches_per_letter: usize::MAX, batches_per_word: usize::MAX, ..Self::default() }

@@ -59,6 +59,8 @@ pub struct Typing {
     autocorrect: Option<String>,
     /// Whether the space before the cursor came with a word from the strip.
     own_space: bool,
+    /// Marks that it stays before.
+    spaced_marks: &'static str,
     /// Whether the last key was a space that ended a word.
     spaced: bool,
     /// What was put in with the last key.
@@ -148,6 +150,7 @@ impl Typing {
             generation: 1,
             autocorrect: None,
             own_space: false,
+            spaced_marks: "",
             spaced: false,
             correction: None,
             last_word: None,
@@ -157,6 +160,11 @@ impl Typing {
             typing.text = Text::new(before, after);
         }
         typing
+    }
+
+    /// The same in a language in which a space stands before [some marks](super::languages::Language::spaced).
+    pub fn with_spaced_marks(self, marks: &'static str) -> Self {
+        Self { spaced_marks: marks, ..self }
     }
 
     /// What the field is for.
@@ -365,7 +373,9 @@ impl Typing {
             " " => Some(self.apply(Edit::default())),
             "\n" => Some(self.apply(Edit::new(" ", text))),
             mark if mark.chars().all(closes) => {
-                let edit = self.apply(Edit::new(" ", [mark, " "].concat()));
+                let is_spaced = |c: char| self.spaced_marks.contains(c);
+                let stays = mark.chars().all(is_spaced) && !self.text.before.trim_end().ends_with(is_spaced);
+                let edit = self.apply(Edit::new(if stays { "" } else { " " }, [mark, " "].concat()));
                 self.own_space = true;
                 Some(edit)
             }
@@ -621,6 +631,18 @@ mod tests {
         answer(&mut typing, "the");
         typing.key("r", None);
         assert_eq!(typing.key(" ", None), Edit::new("", " "), "the correction was for another word");
+    }
+
+    #[test]
+    fn in_french_the_space_of_a_word_from_the_strip_stays_before_some_marks() {
+        let mut typing = text_field().with_spaced_marks(super::super::languages::Language::of("fr").spaced);
+        typed(&mut typing, "ça v");
+        assert_eq!(typing.accept(typing.generation(), "va"), Some(Edit::new("v", "va ")));
+        assert_eq!(typing.key("?", None), Edit::new("", "? "));
+        assert_eq!(typing.key("!", None), Edit::new(" ", "! "), "one space is enough");
+        typed(&mut typing, "bien");
+        assert_eq!(typing.accept(typing.generation(), "bien"), Some(Edit::new("bien", "bien ")));
+        assert_eq!(typing.key(",", None), Edit::new(" ", ", "));
     }
 
     #[test]
