@@ -268,9 +268,19 @@ fn wrong_casing() {
         ("do you think ", "i", "I"),
         ("", "im", "I'm"),
         ("", "Teh", "The"),
+        ("I watched it on ", "youtube", "YouTube"),
+        ("I got a new ", "iphone", "iPhone"),
     ]);
     stay(&[("I work at ", "NASA"), ("I will ", "march"), ("I WILL SEE ", "YOU"), ("you ", "may")]);
-    let shown = [("See you ", "Tomor", "Tomorrow"), ("I WILL SEE YOU ", "TOMOR", "TOMORROW"), ("", "hel", "Hello")];
+    let shown = [
+        ("See you ", "Tomor", "Tomorrow"),
+        ("I WILL SEE YOU ", "TOMOR", "TOMORROW"),
+        ("", "hel", "Hello"),
+        ("I live in the ", "us", "USA"),
+        ("I watched it on ", "youtu", "YouTube"),
+        // What was typed, beside what a space puts in.
+        ("see you on ", "monday", "monday"),
+    ];
     for (typed, answer, meant) in corrections(&shown) {
         assert!(words(&answer).contains(&meant.to_owned()), "{typed}: {answer}");
     }
@@ -287,6 +297,12 @@ fn personal_dictionary_ignored() {
     assert_eq!(words(&after[0])[0], "Zorblatt");
     let corrections: Vec<_> = after[1..].iter().map(|answer| answer["autocorrect"].as_str()).collect();
     assert_eq!(corrections, [None, Some("Zorblatt")], "a name of theirs, and a slip in it");
+    let added = [object!({ "event": "added", "word": "McZorp" }), typed("mczo"), typed("mczorp")];
+    let answers = keyboard_lines(&learned, &added);
+    assert!(words(&answers[1]).contains(&"McZorp".to_owned()), "{}", answers[1]);
+    assert_eq!(answers[2]["autocorrect"], "McZorp");
+    let refused = keyboard_lines(&learned, &[object!({ "event": "added", "word": "two words" })]);
+    assert!(refused[0]["error"].as_str().is_some_and(|why| why.contains("without spaces")));
     let often: Vec<_> = std::iter::repeat_with(|| committed("Zorblatt")).take(40).chain([typed("")]).collect();
     assert!(words(&keyboard_lines(&[], &often)[40]).contains(&"Zorblatt".to_owned()), "the next word");
 }
