@@ -40,8 +40,8 @@ field        text (as without it), no-learning, search, email, url, password, nu
              learned there
 event        committed: word was typed behind context, and ended; accepted: it was taken from the strip, or put in by the
              space; reverted: it had been put in for typed, and was taken back; added: word is one of the person's, put in on
-             purpose and written so; forgotten: word is to be forgotten; wiped: all words are. Kept in the file of
-             --learned, else until the end
+             purpose and written so; forgotten: word is to be forgotten; wiped: all words are. Kept in
+             the file of --learned, else until the end
 autocorrect  the word that takes the place of what was typed when space is pressed; needs a word list
 emoji        how many are wanted for the word typed, or for the last one before the cursor when nothing is; without it, no
              answer has any. Fetch them: nibble pull emoji-en
