@@ -25,7 +25,8 @@ pub struct KeyboardOptions {
     /// What the person has written so far, of which it makes use; typing sessions add to it.
     pub learned: Option<Arc<LearnedWords>>,
     /// The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first: the model reads a few
-    /// lines of the one that is being written before the text. Without lexicons it is the first.
+    /// lines of the one that is being written before the text, and words are joined as it joins them ("l'homme"). Without lexicons it is
+    /// the first.
     pub languages: Vec<String>,
     /// Threads that compute; 0 takes as many as suit the model and the device.
     pub threads: u32,

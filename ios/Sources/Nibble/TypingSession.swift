@@ -61,7 +61,8 @@ public final class TypingSession: Sendable {
     public var beginsSentence: Bool { native.beginsSentence() }
 
     /// A key, such as a letter, a mark, a space or a new line. The end of a word brings in the correction that the
-    /// strip has shown; a mark takes the place of a space that came with a suggestion.
+    /// strip has shown; a mark takes the place of a space that came with a suggestion, but for those that
+    /// have a space before them in French, if that is the language that is written most.
     ///
     /// - Parameters:
     ///   - text: What it types.

@@ -14,6 +14,7 @@ use super::evaluation::{Message, Predictor};
 use super::habits::Said;
 use super::layout::Layout;
 use super::lexicon::Lexicon;
+use super::readings::Reading;
 use super::spelling::{Asked, Speller};
 use super::text::{self, folded_word};
 use super::{Options, Query, Suggestions, touches_of};
@@ -66,10 +67,11 @@ impl Predictor for Baseline {
         let touches = touches_of(query, &cut.typed[cut.word..], self.speller.layout());
         let behind: Vec<&Counts> = said.contexts().filter_map(|context| self.after.get(context)).collect();
         let asked = Asked { cut: &cut, said: &said, touches, habits: None, top: query.top, batches: 0 };
-        Ok(self.speller.suggest_alone(asked, &self.options, self.words.of.keys(), |reading| {
+        let logp = |reading: &Reading| {
             let listed = self.words.smooth(&reading.word, PRIOR_OF_LIST, reading.log_frequency.exp());
             behind.iter().fold(listed, |shorter, after| after.smooth(&reading.word, PRIOR, shorter)).ln()
-        }))
+        };
+        Ok(self.speller.suggest_alone(asked, &self.options, self.words.of.keys(), logp, |_| None))
     }
 
     fn glance(&mut self, query: &Query) -> Result<Suggestions> {

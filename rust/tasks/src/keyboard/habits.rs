@@ -74,7 +74,7 @@ pub(super) struct Habits {
 /// A word that was learned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LearnedWord {
-    /// As it was last written inside a sentence.
+    /// As it was put in, or last written inside a sentence.
     pub word: String,
     /// How often it was written, as far as that is not forgotten; at least two of what was added.
     pub count: f64,
@@ -295,12 +295,18 @@ impl Habits {
     /// Takes in a word that the person puts in on purpose, written so: it is theirs at once, is not forgotten, and no correction changes
     /// it. Says whether it can be one: letters for the most part, without spaces.
     pub fn add(&mut self, word: &str) -> bool {
-        let word = word.trim();
+        let word = word.trim_matches(|c: char| !text::is_word(c));
         if !is_learnable(word) {
             return false;
         }
         self.turn_day(today());
         let key = folded_word(word);
+        // A correction to it that was taken back is wanted now.
+        let refused = self.refused.iter().filter(|((typed, _), _)| *typed == key).map(|(_, tally)| tally.number);
+        for number in refused.collect::<Vec<_>>() {
+            self.note(number, None);
+        }
+        self.refused.retain(|(typed, _), _| *typed != key);
         let next = &mut self.next_number;
         let fresh = || Known { form: String::new(), tally: Tally::fresh(next), added: true };
         let known = self.words.entry(key).or_insert_with(fresh);
@@ -408,14 +414,15 @@ impl Habits {
         self.keep(|_, tally| tally.count >= FORGOTTEN);
     }
 
-    /// Drops the weakest if there are too many.
+    /// Of the words that were put in, or of the others.
+    fn tallies(&self, added: bool) -> Vec<Tally> {
+        self.words.values().filter(|known| known.added == added).map(|known| known.tally).collect()
+    }
+
+    /// Drops the weakest as long as there are too many.
     fn make_room(&mut self) {
-        let tallies = |habits: &Self, added: bool| -> Vec<Tally> {
-            habits.words.values().filter(|known| known.added == added).map(|known| known.tally).collect()
-        };
-        let added = tallies(self, true);
-        if added.len() > MAX_ADDED {
-            let weakest = weakest(added);
+        while self.words.values().filter(|known| known.added).count() > MAX_ADDED {
+            let weakest = weakest(self.tallies(true));
             for known in self.words.values_mut().filter(|known| weakest.contains(&known.tally.number)) {
                 known.added = false;
                 if let Some(unwritten) = &mut self.unwritten {
@@ -423,18 +430,18 @@ impl Habits {
                 }
             }
         }
-        if self.words.len() > MAX_WORDS {
-            let weakest = weakest(tallies(self, false));
+        while self.words.len() > MAX_WORDS {
+            let weakest = weakest(self.tallies(false));
             let weak = self.words.iter().filter(|(_, known)| weakest.contains(&known.tally.number));
             let weak: HashSet<String> = weak.map(|(word, _)| word.clone()).collect();
             self.keep(|words, _| !words.iter().any(|word| weak.contains(*word)));
         }
-        if self.after.values().map(|after| after.words.len()).sum::<usize>() > MAX_PAIRS {
+        while self.after.values().map(|after| after.words.len()).sum::<usize>() > MAX_PAIRS {
             let pairs = self.after.values().flat_map(|after| after.words.values().copied());
             let weakest = weakest(pairs.collect());
             self.keep(|_, tally| !weakest.contains(&tally.number));
         }
-        if self.refused.len() > MAX_REFUSED {
+        while self.refused.len() > MAX_REFUSED {
             let weakest = weakest(self.refused.values().copied().collect());
             self.keep(|_, tally| !weakest.contains(&tally.number));
         }
@@ -798,12 +805,14 @@ mod tests {
         for bad in ["", "two words", "12", "me@example.org"] {
             assert!(!habits.add(bad), "{bad:?}");
         }
+        assert!(habits.add("'tis") && habits.forget("'tis") && habits.is_empty());
+        habits.reverted("mczorp", "McZorp");
         habits.paused = true;
         assert!(habits.add(" McZorp "));
         habits.paused = false;
         let said = Said::before("see ");
         assert_eq!(habits.likely(&said, "mcz", None, 5), ["McZorp"]);
-        assert!(habits.knows("mczorp") && habits.lexicon().get("mczorp").is_some());
+        assert!(habits.knows("mczorp") && habits.lexicon().get("mczorp").is_some() && !habits.refuses("mczorp"));
         teach(&mut habits, "see mczorp");
         habits.turn_day(habits.day + 100 * HALF_LIFE as u32);
         let kept = LearnedWord { word: "McZorp".to_owned(), count: ADDED, added: true };
@@ -832,6 +841,10 @@ mod tests {
         assert!((MAX_ADDED / 2..=MAX_ADDED).contains(&added), "{added}");
         let written = habits.changes().values().flatten().filter(|row| row.added).count();
         assert_eq!(written, added);
+        let mut other = Habits::new(false);
+        (0..MAX_ADDED).for_each(|i| assert!(other.add(&format!("x{}", letters(i)))));
+        other.import(&habits.export()).unwrap();
+        assert!(other.tallies(true).len() <= MAX_ADDED && other.len() <= MAX_WORDS);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! P(language | text) ∝ Π P(word | language)^d over the last words, with an exponent d that falls from word to word going back: people
 //! change their language at the end of a sentence, and within one. The frequency of a word is that in its language, times the probability of
-//! the language.
+//! the language. Where a language elides words, as in "l'homme", what stands behind one counts as a word of its own.
 
 use std::sync::Arc;
 
@@ -146,6 +146,11 @@ impl Languages {
     /// Whether a word is two, of which the first has lost its vowel, and no list has both together.
     pub fn is_elision(&self, word: &str) -> bool {
         word.contains('\'') && self.get(word).is_some() && self.lexicons.iter().all(|list| list.get(word).is_none())
+    }
+
+    /// Whether a word of a dictionary stands behind one that is elided in French, whatever the language is said to be.
+    pub fn may_be_elision(&self, word: &str) -> bool {
+        word.split_once('\'').is_some_and(|(first, rest)| FRENCH.contains(&first) && self.has_listed(rest))
     }
 
     /// Whether a dictionary has each of these words, which spaces are between.

@@ -21,9 +21,9 @@ const MOST: usize = 2;
 
 /// How often a misspelling is meant as it is.
 const ON_PURPOSE: f64 = 0.01;
-/// The same of a word without its apostrophe, which many leave out and others have their keyboard put in.
+/// The same of a word without its apostrophe or its accents, which many leave out and others have their keyboard put in.
 const ON_PURPOSE_JOINED: f64 = 0.1;
-/// So many times as frequent as what it is without its apostrophe is the word: four times, and as one that a dictionary has, such as
+/// So many times as frequent as what it is without them is the word: four times, and as one that a dictionary has, such as
 /// "cant", sixteen times.
 const RATIO_JOINED: u16 = 60;
 const RATIO_LISTED: u16 = 120;
@@ -32,7 +32,7 @@ const RATIO_LISTED: u16 = 120;
 /// in lower case; what is known of what was typed is none if it was never seen.
 pub(super) fn on_purpose(typed: &str, known: Option<Word>, word: &str, meant: Word) -> Option<f64> {
     let Word { cost, listed } = known.unwrap_or(Word { cost: UNSEEN, listed: false });
-    let joined = word != typed && word.chars().filter(|&letter| !text::is_joiner(letter)).eq(typed.chars());
+    let joined = word != typed && word.chars().filter(|&letter| !text::is_joiner(letter)).map(plain).eq(typed.chars());
     let (ratio, kept) = match (joined, listed) {
         (true, false) => (RATIO_JOINED, ON_PURPOSE_JOINED),
         (true, true) => (RATIO_LISTED, ON_PURPOSE_JOINED),
@@ -166,6 +166,10 @@ mod tests {
         assert_eq!(kept("cant", word(465, true), "can't", 320), Some(ON_PURPOSE_JOINED));
         assert_eq!(kept("well", word(297, true), "we'll", 411), None);
         assert_eq!(kept("its", word(286, true), "it's", 267), None);
+        assert_eq!(kept("tres", word(460, false), "très", 280), Some(ON_PURPOSE_JOINED));
+        assert_eq!(kept("jetais", word(600, false), "j'étais", 350), Some(ON_PURPOSE_JOINED));
+        assert_eq!(kept("sur", word(210, true), "sûr", 330), None);
+        assert_eq!(kept("très", word(460, false), "tres", 280), None, "an accent that was typed is meant");
         assert!(is_abbreviation("thx") && is_abbreviation("pls"));
         assert!(!is_abbreviation("the") && !is_abbreviation("why") && !is_abbreviation("вс"));
     }

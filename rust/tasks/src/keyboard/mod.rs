@@ -72,7 +72,7 @@ use layout::{Layout, Point};
 use learning::Learner;
 use lexicon::Lexicon;
 use rates::EndRates;
-use readings::Touch;
+use readings::{Reading, Touch};
 use shouting::Calm;
 use spelling::Speller;
 use table::WordTable;
@@ -460,10 +460,12 @@ impl Keyboard {
         let own: Vec<String> = likely.map(text::folded_word).collect();
         let touches = touches_of(query, typed, speller.layout());
         let asked = spelling::Asked { cut, said, touches, habits: None, top: query.top, batches: 0 };
-        let found = speller.suggest_alone(asked, &self.options, own.iter(), |reading| {
+        let logp = |reading: &Reading| {
             let anybody = reading.log_frequency;
             habits.as_ref().map_or(anybody, |habits| habits.mixed(said, &reading.word, reading.is_known(), anybody))
-        });
+        };
+        let written = |word: &str| Some(habits.as_ref()?.form(word)?.to_owned());
+        let found = speller.suggest_alone(asked, &self.options, own.iter(), logp, written);
         // What to put in the place of a word is for the model to say.
         Suggestions { autocorrect: None, contender: None, ..found }
     }

@@ -2,7 +2,7 @@
 //!
 //! A noisy channel (Kernighan, Church and Gale 1990; for touch keyboards Goodman et al. 2002): every touch is a Gaussian around
 //! the centre of the key that was aimed at, and a letter may be left out, doubled, added, exchanged with the next, or be
-//! another altogether; a space may be missing, or be a key beside the space bar. A beam goes over the touches, and keeps at each
+//! another altogether; a space may be missing, or be a key beside the space bar; behind an elided word, as in "l'homme", another begins. A beam goes over the touches, and keeps at each
 //! the readings that are cheapest together with the best word they can still become. Its layers live from key to key: another
 //! letter adds one, a backspace takes one away.
 
@@ -137,7 +137,7 @@ struct State {
     /// The sum of the outputs on the way to the node.
     output: u64,
     cost: f32,
-    /// Cost units of the word that was split off before.
+    /// Cost units of the word that was split off before, or is elided before this one.
     split: Option<(u16, bool)>,
     errors: u8,
     /// Whether the last letter was left out: no two in a row are.
@@ -310,13 +310,12 @@ impl Readings {
                 let missing = rest.chars().count();
                 let known = Word::unpack(state.output);
                 let (split, split_listed) = state.split.unwrap_or((0, true));
-                let reading = Reading {
-                    cost: f64::from(state.cost),
-                    log_frequency: -f64::from(NATS * (f32::from(known.cost) + f32::from(split))),
-                    listed: known.listed && split_listed,
-                    missing,
-                    word,
-                };
+                // What the list has with its apostrophe is as frequent as the list says.
+                let joined = (split > 0 && word.contains('\'')).then(|| walk.lexicon.get(&word)).flatten();
+                let parts = Word { cost: known.cost.saturating_add(split), listed: known.listed && split_listed };
+                let Word { cost, listed } = joined.unwrap_or(parts);
+                let log_frequency = -f64::from(NATS * f32::from(cost));
+                let reading = Reading { cost: f64::from(state.cost), log_frequency, listed, missing, word };
                 match places.get(&reading.word) {
                     Some(&place) if words[place].cost <= reading.cost => {}
                     Some(&place) => words[place] = reading,
@@ -348,7 +347,9 @@ impl Readings {
     fn elide(&self, walk: &Walk, state: &State) -> Option<State> {
         let joins = state.split.is_none() && self.elided.contains(&state.hash);
         let root = walk.lexicon.walk().root().addr();
-        joins.then_some(State { node: root, output: 0, split: Some((ELIDED_COST, true)), ..*state })
+        // Other letters than those of a word that the list has with its apostrophe: one does not take the other's place.
+        let hash = !state.hash;
+        joins.then_some(State { node: root, output: 0, split: Some((ELIDED_COST, true)), hash, ..*state })
     }
 
     /// What it costs that these touches were meant as the letters that they typed.

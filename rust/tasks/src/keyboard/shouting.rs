@@ -5,7 +5,7 @@
 
 use super::text::{self, has_small_letter};
 use super::window::TAIL;
-use super::{Query, Suggestions};
+use super::{Kind, Query, Suggestion, Suggestions};
 
 /// So many words in a row without a small letter are no abbreviations.
 const WORDS: usize = 3;
@@ -47,13 +47,32 @@ impl Calm {
         let start = typed.char_indices().rev().take(characters).last().map_or(typed.len(), |(start, _)| start);
         let typed = &typed[start..];
         answer.replaces = typed.len();
-        answer.suggestions.iter_mut().for_each(|suggestion| suggestion.word = suggestion.word.to_uppercase());
+        answer.suggestions = loud(answer.suggestions);
         answer.autocorrect = answer.autocorrect.map(|word| word.to_uppercase()).filter(|word| word != typed);
         if let Some(contender) = &mut answer.contender {
             contender.word = contender.word.to_uppercase();
         }
         answer
     }
+}
+
+/// Words in capitals, where those that only their case told apart are one.
+fn loud(words: Vec<Suggestion>) -> Vec<Suggestion> {
+    let mut loud: Vec<Suggestion> = Vec::with_capacity(words.len());
+    for mut suggestion in words {
+        suggestion.word = suggestion.word.to_uppercase();
+        match loud.iter_mut().find(|known| known.word == suggestion.word) {
+            Some(known) => {
+                known.probability += suggestion.probability;
+                known.joint += suggestion.joint;
+                if suggestion.kind == Kind::Literal {
+                    known.kind = Kind::Literal;
+                }
+            }
+            None => loud.push(suggestion),
+        }
+    }
+    loud
 }
 
 /// Whether a word behind `context` that has no small letter is shouted, so that its capitals say nothing of how it is written.
@@ -98,7 +117,7 @@ fn lowered(text: &str, shouted: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyboard::{Contender, Kind, Suggestion};
+    use crate::keyboard::Contender;
 
     #[test]
     fn what_is_shouted_is_asked_in_small_letters() {
@@ -131,7 +150,8 @@ mod tests {
             exact: true,
         };
         let answer = Suggestions {
-            suggestions: vec![word("istanbul"), word("ista")],
+            // What was typed may stand beside itself in another case.
+            suggestions: vec![word("istanbul"), word("Ista"), word("ista")],
             replaces: "ista".len(),
             autocorrect: Some("Ista".to_owned()),
             contender: Some(Contender { word: "istanbul".to_owned(), odds: 1.0 }),
@@ -139,6 +159,7 @@ mod tests {
         };
         let answer = calm.answer(&Query { context: "WHERE ARE YOU, (IS", ..query }, answer);
         assert_eq!(answer.suggestions.iter().map(|s| &s.word[..]).collect::<Vec<_>>(), ["ISTANBUL", "ISTA"]);
+        assert_eq!(answer.suggestions[1].probability, 1.0);
         assert_eq!((answer.autocorrect, answer.replaces), (None, "ISTA".len()));
         assert_eq!(answer.contender.unwrap().word, "ISTANBUL");
     }

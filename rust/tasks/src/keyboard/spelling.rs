@@ -200,14 +200,15 @@ impl Speller {
     }
 
     /// As [`suggest`](Self::suggest), without a model: ln P(word | context) is what `logp` says of a reading, and `known` are words
-    /// that are looked at beside those of the word list where what was typed begins them. Nothing may be typed yet, and it need not be
-    /// plain.
+    /// that are looked at beside those of the word list where what was typed begins them; `written` says how a word is written, if not as
+    /// lists have it. Nothing may be typed yet, and it need not be plain.
     pub fn suggest_alone<'a>(
         &mut self,
         asked: Asked,
         options: &Options,
         known: impl Iterator<Item = &'a String>,
         logp: impl Fn(&Reading) -> f64,
+        written: impl Fn(&str) -> Option<String>,
     ) -> Suggestions {
         let cost = Readings::cost_as_typed(&self.layout, &asked.touches);
         let typed = Typed::new(&asked);
@@ -227,7 +228,7 @@ impl Speller {
             let logp = logp(&reading);
             let score = logp - reading.cost;
             Candidate {
-                word: with_case_of(&reading.word, word),
+                word: with_case_of(written(&reading.word).as_ref().unwrap_or(&reading.word), word),
                 reading,
                 logp,
                 exact: true,
@@ -269,6 +270,7 @@ impl Speller {
             may(word) && (*word == typed.literal || is_sure || candidate.is_heard)
         });
         set_literal_apart(&mut candidates, typed, habits);
+        candidates.sort_by(best_first);
         place_literal(&mut candidates, typed, top, total, answer.autocorrect.as_deref());
         candidates.truncate(top);
         answer.suggestions = candidates
@@ -406,7 +408,7 @@ impl Speller {
         }
         let added = habits.and_then(|habits| habits.added(literal)).filter(|_| !self.languages.has_listed(literal));
         if let Some(form) = added {
-            return (form != typed.word && !is_loud(typed.word)).then(|| form.to_owned());
+            return Some(with_case_of(form, typed.word)).filter(|form| *form != typed.word);
         }
         let best = candidates.iter().find(|candidate| candidate.reading.missing == 0)?;
         let is_own = habits.is_some_and(|habits| habits.knows(literal));
@@ -423,7 +425,7 @@ impl Speller {
 
     /// Whether what was typed is a word that nobody wants changed into `best`.
     fn is_known(&self, literal: &str, best: &Reading) -> bool {
-        let Some(known) = self.languages.get(literal) else { return false };
+        let Some(known) = self.languages.get(literal) else { return self.languages.may_be_elision(literal) };
         let is_word = known.is_known() || is_abbreviation(literal);
         is_word && self.on_purpose(literal, Some(known), &best.word).is_none() || self.languages.is_offensive(literal)
     }
@@ -549,12 +551,15 @@ fn set_literal_apart(candidates: &mut Vec<Candidate>, typed: &Typed, habits: Opt
 /// as they are likely.
 fn place_literal(candidates: &mut Vec<Candidate>, typed: &Typed, top: usize, total: f64, instead: Option<&str>) {
     let position = |candidates: &[Candidate], word: &str| candidates.iter().position(|other| other.word == word);
-    let Some(place) = position(candidates, typed.word) else { return };
-    let literal = candidates.remove(place);
-    let wanted = match instead.and_then(|word| position(candidates, word)) {
-        Some(place) => {
-            let shown = place.min(top.saturating_sub(2));
-            candidates[shown..=place].rotate_right(1);
+    let literal = position(candidates, typed.word).map(|place| candidates.remove(place));
+    let shown = instead.and_then(|word| position(candidates, word)).map(|place| {
+        let shown = place.min(top.saturating_sub(2));
+        candidates[shown..=place].rotate_right(1);
+        shown
+    });
+    let Some(literal) = literal else { return };
+    let wanted = match shown {
+        Some(shown) => {
             let better = candidates.iter().take_while(|other| best_first(other, &literal).is_lt()).count();
             better.min(top - 1).max(shown + 1)
         }
@@ -612,18 +617,27 @@ pub(super) fn is_plain(typed: &str) -> bool {
 /// The cases in which a word may be written; `inner` are those with capitals inside it. Behind an apostrophe there may be a name, as in
 /// "l'Europe" and "O'Brien", but not in "don't" and "I'll".
 fn cases<'a>(word: &str, typed: &str, inner: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let begins_small = !typed.starts_with(char::is_uppercase) || is_loud(typed);
     let mut cases = vec![capitalised(word)];
-    if cases[0] != word && (!typed.starts_with(char::is_uppercase) || is_loud(typed)) {
-        cases.push(word.to_owned());
+    let mut add = |case: String| {
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    };
+    if begins_small {
+        add(word.to_owned());
     }
-    let short_and_long = |(first, name): &(&str, &str)| first.len() <= 2 && name.chars().nth(2).is_some();
+    let short_and_long = |(first, name): &(&str, &str)| first.chars().count() <= 2 && name.chars().nth(2).is_some();
     if let Some((first, name)) = word.split_once('\'').filter(short_and_long) {
-        cases.extend([first, &capitalised(first)].map(|first| [first, "'", &capitalised(name)].concat()));
+        let behind = ["'", &capitalised(name)].concat();
+        add(capitalised(first) + &behind);
+        if begins_small {
+            add(first.to_owned() + &behind);
+        }
     }
-    cases.extend(inner.map(str::to_owned));
-    let upper = word.to_uppercase();
-    if is_loud(typed) && !cases.contains(&upper) {
-        cases.push(upper);
+    inner.for_each(|case| add(case.to_owned()));
+    if is_loud(typed) {
+        add(word.to_uppercase());
     }
     cases
 }
@@ -819,6 +833,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_space_puts_in_is_shown_and_what_was_typed_beside_it() {
+        let mut keyboard = keyboard();
+        keyboard.options.languages = vec![Language { capitals: &["i"], ..Language::default() }];
+        let mut corrected = 0;
+        for context in ["say ", "", "the world "] {
+            for typed in ["i", "im", "teh", "the", "hwllo", "helo", "dont", "recieve", "world", "can"] {
+                for top in 1..=4 {
+                    let query = Query { context, typed, touches: &[], top };
+                    let answer = keyboard.suggest(&mut Fake::lettered(5), &query).unwrap();
+                    let words: Vec<_> = answer.suggestions.iter().map(|suggestion| &suggestion.word).collect();
+                    if let Some(word) = &answer.autocorrect {
+                        corrected += 1;
+                        assert!(words.contains(&word), "{word} for {typed}: {words:?}");
+                        let literal = words.iter().any(|word| *word == typed);
+                        assert!(literal || top == 1 || typed == "i", "{typed}: {words:?}");
+                    }
+                }
+            }
+        }
+        assert!(corrected > 50, "{corrected}");
+    }
+
+    #[test]
     fn what_was_put_in_is_written_so_and_what_was_typed_stands_beside_it() {
         let learner = Learner::new();
         assert!(learner.add("McZorp"));
@@ -836,6 +873,8 @@ mod tests {
             assert!(words.contains(&(shown.0.to_owned(), shown.1)), "{words:?}");
         }
         assert!(ask("mczo").1.contains(&("McZorp".to_owned(), Kind::Completion)));
+        assert!(learner.add("yeet"));
+        assert_eq!((ask("Yeet").0, ask("yeet").0), (None, None), "a capital that was typed stays");
         assert_eq!(ask("MCZORP").0, None);
         learner.reverted("mczorp", "McZorp");
         assert_eq!(ask("mczorp").0, None, "they took it back");
@@ -890,6 +929,7 @@ mod tests {
             ("est", 200),
             ("ai", 250),
             ("dune", 500),
+            ("j'suis", 480),
             ("une", 170),
             ("peu", 260),
         ]);
@@ -906,6 +946,8 @@ mod tests {
         let (corrected, shown) = ask("dune");
         assert!(shown.contains(&"d'une".to_owned()) && corrected != Some("d'une".to_owned()), "it is a word too");
         assert!(!ask("lpeu").1.contains(&"l'peu".to_owned()), "before a vowel only");
+        assert!(ask("j'su").1.contains(&"j'suis".to_owned()), "the list has it with its apostrophe");
+        assert!(ask("jsuis").1.contains(&"j'suis".to_owned()));
     }
 
     #[test]
@@ -913,6 +955,7 @@ mod tests {
         let cases = |word| cases(word, "", std::iter::empty());
         assert!(cases("l'europe").contains(&"l'Europe".to_owned()) && cases("o'brien").contains(&"O'Brien".to_owned()));
         assert_eq!(cases("don't"), ["Don't", "don't"]);
+        assert_eq!(cases("ג'ירפה"), ["ג'ירפה"], "no letter has a case");
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Heard<'_> {
         words.split(' ').all(|word| {
             let folded = folded_word(word);
             let owner = folded.strip_suffix("'s").or_else(|| folded.strip_suffix('\'')).unwrap_or(&folded);
-            !is_plain(word) || self.has_one(&folded) || self.has_one(owner)
+            !is_plain(word) || self.has_one(&folded) || self.has_one(owner) || self.languages.may_be_elision(&folded)
         })
     }
 

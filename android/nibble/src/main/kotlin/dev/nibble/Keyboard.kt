@@ -107,7 +107,8 @@ public data class KeyboardOptions(
     public val learned: LearnedWords? = null,
     /**
      * The languages of the [lexicons] in their order, as ISO 639-1 has them, that which is written most first. Which one is being written
-     * is found out from the last words; the model reads a few lines of it before the text. Without lexicons it is the first.
+     * is found out from the last words; the model reads a few lines of it before the text, and words are joined as it joins them ("l'homme"). Without
+     * lexicons it is the first.
      */
     public val languages: List<String> = listOf("en"),
 )

@@ -58,7 +58,8 @@ public class TypingSession internal constructor(
 
     /**
      * A key that types [text], such as a letter, a mark, a space or a new line. The end of a word brings in the correction that the strip
-     * has shown; a mark takes the place of a space that came with a suggestion.
+     * has shown; a mark takes the place of a space that came with a suggestion, but for those that
+     * have a space before them in French, if that is the language that is written most.
      *
      * @param touch where it was hit, in the unit of the layout.
      */
