@@ -3833,7 +3833,8 @@ public struct KeyboardOptions {
     public var learned: LearnedWords?
     /**
      * The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first: the model reads a few
-     * lines of the one that is being written before the text. Without lexicons it is the first.
+     * lines of the one that is being written before the text, and words are joined as it joins them ("l'homme"). Without lexicons it is
+     * the first.
      */
     public var languages: [String]
     /**
@@ -3859,7 +3860,8 @@ public struct KeyboardOptions {
          */learned: LearnedWords?, 
         /**
          * The languages of the lexicons in their order, as ISO 639-1 has them, that which is written most first: the model reads a few
-         * lines of the one that is being written before the text. Without lexicons it is the first.
+         * lines of the one that is being written before the text, and words are joined as it joins them ("l'homme"). Without lexicons it is
+         * the first.
          */languages: [String], 
         /**
          * Threads that compute; 0 takes as many as suit the model and the device.
