@@ -2,9 +2,9 @@
 //!
 //! A noisy channel (Kernighan, Church and Gale 1990; for touch keyboards Goodman et al. 2002): every touch is a Gaussian around
 //! the centre of the key that was aimed at, and a letter may be left out, doubled, added, exchanged with the next, or be
-//! another altogether; a space may be missing, or be a key beside the space bar; behind an elided word, as in "l'homme", another begins. A beam goes over the touches, and keeps at each
-//! the readings that are cheapest together with the best word they can still become. Its layers live from key to key: another
-//! letter adds one, a backspace takes one away.
+//! another altogether; a space may be missing, or be a key beside the space bar; behind an elided word, as in "l'homme", another
+//! begins. A beam goes over the touches, and keeps at each the readings that are cheapest together with the best word they can
+//! still become. Its layers live from key to key: another letter adds one, a backspace takes one away.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap, HashSet};
