@@ -142,10 +142,14 @@ pub fn test_kotlin_on_arm() -> Tally {
         // Surefire knows a JVM by the end of its path.
         let java = setup::arm_java(&shell::root().join("target/xtask/arm-jvm/bin"), "max")?;
         let mut maven = maven("test", &prepared.generated);
-        maven.arg(define("jvm", &java)).arg("-Dnibble.emulated=true");
+        maven.arg(define("jvm", &java)).arg("-Dnibble.emulated=true").arg(PROCESSOR_TESTS);
         Ok(prepared.test_by_maven(&mut maven))
     })
 }
+
+/// The tests in which a processor has a say: every call, and the files that it computes. Coroutines are the same on all, and ten times as
+/// slow on an emulated one.
+const PROCESSOR_TESTS: &str = "-Dtest=ConformanceTest,SnapshotTest,ModelStoreTest,AndroidTest";
 
 /// Makes the AAR with the libraries for phones, and tests that with a library of this machine.
 pub fn test_aar(generated: &Path, library: &Path) -> Tally {

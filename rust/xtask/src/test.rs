@@ -39,7 +39,7 @@ enum Part {
     Python,
     /// The Kotlin API does, on the JVM, and keeps its other promises.
     Kotlin,
-    /// The Kotlin API does, on an emulated aarch64 processor too.
+    /// The calls of the Kotlin API give that on an emulated aarch64 processor too.
     KotlinAarch64,
     /// The Swift API does, on Linux or a Mac, and keeps its other promises; its bindings are those of the library.
     Swift,

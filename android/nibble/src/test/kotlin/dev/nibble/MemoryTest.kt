@@ -12,10 +12,8 @@ import kotlin.test.assertTrue
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
-import org.junit.jupiter.api.condition.DisabledIfSystemProperty
 
 /** That nothing stays behind, and what a call costs. The heap is resident from the start here, so what grows is native. */
-@DisabledIfSystemProperty(named = "nibble.emulated", matches = "true", disabledReason = "ten thousand cycles take an emulator hours")
 class MemoryTest {
     private val model = TestModel.shared
 
