@@ -179,7 +179,8 @@ extension Keyboard {
 
     /// The words for the strip, best first.
     public struct Suggestions: Sendable, Equatable {
-        /// At most as many as were asked for, no two the same but for case; but what was typed may stand beside itself as it is written.
+        /// At most as many as were asked for, no two the same but for case; but what was typed may stand beside itself as it is
+        /// written.
         public let suggestions: [Suggestion]
         /// The text before the cursor that a suggestion takes the place of.
         public let replaces: String

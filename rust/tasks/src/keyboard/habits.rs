@@ -137,8 +137,7 @@ impl Row {
 
     /// What is left of its count on another day.
     fn faded(&self, day: u32) -> f64 {
-        let least = if self.added { ADDED } else { 0.0 };
-        (self.count * fading(self.day, day)).max(least)
+        faded(self.count, fading(self.day, day), self.added)
     }
 }
 
@@ -302,11 +301,11 @@ impl Habits {
         self.turn_day(today());
         let key = folded_word(word);
         // A correction to it that was taken back is wanted now.
-        let refused = self.refused.iter().filter(|((typed, _), _)| *typed == key).map(|(_, tally)| tally.number);
-        for number in refused.collect::<Vec<_>>() {
-            self.note(number, None);
+        let wanted: Vec<Tally> =
+            self.refused.extract_if(|(typed, _), _| *typed == key).map(|(_, tally)| tally).collect();
+        for tally in wanted {
+            self.note(tally.number, None);
         }
-        self.refused.retain(|(typed, _), _| *typed != key);
         let next = &mut self.next_number;
         let fresh = || Known { form: String::new(), tally: Tally::fresh(next), added: true };
         let known = self.words.entry(key).or_insert_with(fresh);
@@ -400,8 +399,7 @@ impl Habits {
         let fading = fading(self.day, day);
         self.day = day;
         for known in self.words.values_mut() {
-            let least = if known.added { ADDED } else { 0.0 };
-            known.tally.count = (known.tally.count * fading).max(least);
+            known.tally.count = faded(known.tally.count, fading, known.added);
         }
         let pairs = self.after.values_mut().flat_map(|after| after.words.values_mut());
         for tally in pairs.chain(self.refused.values_mut()) {
@@ -423,11 +421,15 @@ impl Habits {
     fn make_room(&mut self) {
         while self.words.values().filter(|known| known.added).count() > MAX_ADDED {
             let weakest = weakest(self.tallies(true));
-            for known in self.words.values_mut().filter(|known| weakest.contains(&known.tally.number)) {
-                known.added = false;
-                if let Some(unwritten) = &mut self.unwritten {
-                    unwritten.insert(known.tally.number, Some(known.row(self.day)));
-                }
+            let weak = self.words.values_mut().filter(|known| weakest.contains(&known.tally.number));
+            let rows: Vec<(u64, Row)> = weak
+                .map(|known| {
+                    known.added = false;
+                    (known.tally.number, known.row(self.day))
+                })
+                .collect();
+            for (number, row) in rows {
+                self.note(number, Some(row));
             }
         }
         while self.words.len() > MAX_WORDS {
@@ -668,6 +670,12 @@ impl Tally {
         *next += 1;
         Self { number: *next - 1, count: 0.0 }
     }
+}
+
+/// What is left of a word's count: what was put in is never less than that.
+fn faded(count: f64, fading: f64, added: bool) -> f64 {
+    let least = if added { ADDED } else { 0.0 };
+    (count * fading).max(least)
 }
 
 /// What is left on one day of a count of another.

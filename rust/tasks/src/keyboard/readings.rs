@@ -224,7 +224,9 @@ impl Readings {
             if let (Some(split), Some(cost)) = (walk.split(&state), walk.space(touch)) {
                 next.push(split.after(index, ' ', cost, 1));
             }
-            if let (Some(joined), '\'') = (self.elide(walk, &state), touch.letter) {
+            if touch.letter == '\''
+                && let Some(joined) = self.elide(walk, &state)
+            {
                 next.push(joined.after(index, '\'', 0.0, 0));
             }
         }
@@ -346,10 +348,8 @@ impl Readings {
     /// The state before the word behind an elided one, if it is one that is read.
     fn elide(&self, walk: &Walk, state: &State) -> Option<State> {
         let joins = state.split.is_none() && self.elided.contains(&state.hash);
-        let root = walk.lexicon.walk().root().addr();
         // Other letters than those of a word that the list has with its apostrophe: one does not take the other's place.
-        let hash = !state.hash;
-        joins.then_some(State { node: root, output: 0, split: Some((ELIDED_COST, true)), hash, ..*state })
+        joins.then(|| State { hash: !state.hash, ..walk.anew(state, (ELIDED_COST, true)) })
     }
 
     /// What it costs that these touches were meant as the letters that they typed.
@@ -461,9 +461,12 @@ impl<'a> Walk<'a> {
         let node = self.node(state);
         let long_enough = state.parent != NONE && state.split.is_none() && state.errors == 0 && node.is_final();
         let known = long_enough.then(|| Word::unpack(state.output + node.final_output().value()))?;
-        let root = self.lexicon.walk().root().addr();
-        let split = Some((known.cost, known.listed));
-        (known.listed && known.cost <= MAX_SPLIT_COST).then_some(State { node: root, output: 0, split, ..*state })
+        (known.listed && known.cost <= MAX_SPLIT_COST).then(|| self.anew(state, (known.cost, known.listed)))
+    }
+
+    /// The same state before another word, behind one of which this is known.
+    fn anew(&self, state: &State, split: (u16, bool)) -> State {
+        State { node: self.lexicon.walk().root().addr(), output: 0, split: Some(split), ..*state }
     }
 }
 

@@ -130,13 +130,13 @@ impl Speller {
     /// With a word list for each language.
     pub fn new(lexicons: Vec<Arc<Lexicon>>, layout: Layout, languages: &[Language]) -> Self {
         let languages = Languages::new(lexicons, languages);
-        let readings = languages.elided().iter().map(|elided| Readings::new(elided)).collect();
+        let readings = readings_of(&languages);
         Self { languages, layout, readings, own_readings: Readings::new(&[]), own_lexicon: None }
     }
 
     pub fn set_layout(&mut self, layout: Layout) {
         (self.layout, self.own_readings) = (layout, Readings::new(&[]));
-        self.readings = self.languages.elided().iter().map(|elided| Readings::new(elided)).collect();
+        self.readings = readings_of(&self.languages);
     }
 
     /// Where the keys are.
@@ -429,6 +429,11 @@ impl Speller {
         let is_word = known.is_known() || is_abbreviation(literal);
         is_word && self.on_purpose(literal, Some(known), &best.word).is_none() || self.languages.is_offensive(literal)
     }
+}
+
+/// Those of no touches, one a language.
+fn readings_of(languages: &Languages) -> Vec<Readings> {
+    languages.elided().iter().map(|elided| Readings::new(elided)).collect()
 }
 
 fn best_first(a: &Candidate, b: &Candidate) -> Ordering {

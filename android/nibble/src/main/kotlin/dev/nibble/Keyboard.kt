@@ -107,8 +107,8 @@ public data class KeyboardOptions(
     public val learned: LearnedWords? = null,
     /**
      * The languages of the [lexicons] in their order, as ISO 639-1 has them, that which is written most first. Which one is being written
-     * is found out from the last words; the model reads a few lines of it before the text, and words are joined as it joins them ("l'homme"). Without
-     * lexicons it is the first.
+     * is found out from the last words; the model reads a few lines of it before the text, and words are joined as it joins them
+     * ("l'homme"). Without lexicons it is the first.
      */
     public val languages: List<String> = listOf("en"),
 )
@@ -188,7 +188,10 @@ public enum class Field {
 
 /** The words for the strip. */
 public data class Suggestions(
-    /** At most as many as were asked for, best first, no two the same but for case; but what was typed may stand beside itself as it is written. */
+    /**
+     * At most as many as were asked for, best first, no two the same but for case; but what was typed may stand beside itself as it is
+     * written.
+     */
     public val suggestions: List<Suggestion>,
     /** The text before the cursor that a suggestion takes the place of. */
     public val replaces: String,
