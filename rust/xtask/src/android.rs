@@ -5,7 +5,7 @@
 
 use crate::bindings::{self, Prepared};
 use crate::setup::{self, ANDROID, ANDROID_PC, Archive, Need};
-use crate::shell::{self, Result};
+use crate::shell::{self, Result, VERSION};
 use crate::tally::Tally;
 use crate::{budget, elf, native};
 use std::collections::{BTreeMap, BTreeSet};
@@ -174,8 +174,16 @@ pub fn test() -> Tally {
         let mut tally = all()?;
         let prepared = Prepared::new("kotlin")?;
         tally += bindings::test_aar(&prepared.generated, &prepared.library);
+        let aar = made(".aar");
+        let size = fs::metadata(&aar).map_err(|error| format!("reading {}: {error}", aar.display()))?.len();
+        tally += budget::check(&[(budget::AAR.to_owned(), size as usize)]);
         Ok(tally)
     })
+}
+
+/// Where the Maven build leaves the file whose name ends so.
+pub fn made(end: &str) -> PathBuf {
+    shell::root().join("target/android").join(format!("nibble-{VERSION}{end}"))
 }
 
 /// The compiler of the NDK that the environment names.

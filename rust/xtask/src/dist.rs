@@ -78,9 +78,8 @@ fn kotlin(folder: &Path) -> Result<Tally> {
     let mut tally = android::all()?;
     let library = native::host_library()?;
     tally += bindings::test_aar(&bindings::generate("kotlin", &library)?, &library);
-    let built = shell::root().join("target/android");
     for end in [".aar", ".pom", "-sources.jar", "-javadoc.jar"] {
-        into(folder, &built.join(format!("nibble-{VERSION}{end}")))?;
+        into(folder, &android::made(end))?;
     }
     Ok(tally)
 }

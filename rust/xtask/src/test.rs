@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check of the project, in parts, with one summary at the end.
 
-use crate::setup::{self, ANDROID, ANDROID_PC, IOS, LINUX, Need, PC, Unmet, cargo_for};
+use crate::setup::{self, ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR, LINUX, Need, PC, Unmet, cargo_for};
 use crate::shell::{self, Result, WORKSPACE};
 use crate::tally::Tally;
 use crate::{ahead, android, arm, bindings, counts, ios, layers, native, reference, samples, table};
@@ -118,6 +118,7 @@ impl Part {
                 Need::Std(ANDROID),
                 Need::Std(ANDROID_PC),
                 Need::Std(IOS),
+                Need::Std(IOS_SIMULATOR),
                 Need::AndroidLinker,
                 Need::Nm,
                 Need::Python,
@@ -141,7 +142,7 @@ impl Part {
                     tests
                 })
                 .collect(),
-            Self::Mobile => [ANDROID, ANDROID_PC, IOS].map(native::compile_static_library).into(),
+            Self::Mobile => [ANDROID, ANDROID_PC, IOS, IOS_SIMULATOR].map(native::compile_static_library).into(),
             _ => Vec::new(),
         }
     }
