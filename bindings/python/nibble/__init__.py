@@ -18,7 +18,8 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, Union
 
 from . import _ffi
 from ._ffi import (
@@ -82,6 +83,7 @@ __all__ = [
     "NibbleError",
     "Overflow",
     "PackProgress",
+    "Part",
     "Piece",
     "PowerState",
     "Priority",
@@ -118,21 +120,47 @@ def _fault(_: str) -> NibbleError:
 _ffi.InternalError = _fault
 
 
+class _Opened(Protocol):
+    def fileno(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of an open file, such as a model that lies in an archive uncompressed: it is mapped from there, not copied.
+
+    `file` is what `open` gives, or a descriptor; it is yours, and may be closed as soon as the part was opened.
+    """
+
+    file: int | _Opened
+    offset: int
+    length: int
+
+
+_Source = Union[str, "os.PathLike[str]", Part]
+
+
+def _open(source: _Source, by_path: Callable[..., Any], by_descriptor: Callable[..., Any], *rest: Any) -> Any:
+    if not isinstance(source, Part):
+        return by_path(os.fspath(source), *rest)
+    descriptor = source.file if isinstance(source.file, int) else source.file.fileno()
+    return by_descriptor(descriptor, source.offset, source.length, *rest)
+
+
 def open(
-    path: str | os.PathLike[str],
+    source: _Source,
     *,
     check_weights: bool = True,
     source_sha256: str | None = None,
     memory_limit: int | None = None,
 ) -> Model:
-    """Opens a packed model file, as `nibble pull` makes it.
+    """Opens a packed model file, as `nibble pull` makes it, or the `Part` of an open file that is one.
 
     `check_weights` checks every byte of the weights; without it opening takes milliseconds whatever the size.
     `source_sha256` is that of the GGUF from which the file must have been packed, in hexadecimal. `memory_limit`: bytes that
     everything over the model may write to together; `NibbleError.MemoryLimit` where something would go beyond.
     """
     options = _ffi.ModelOptions(check_weights=check_weights, source_sha256=source_sha256, memory_limit=memory_limit)
-    return Model(_ffi.Model.open(os.fspath(path), options))
+    return Model(_open(source, _ffi.Model.open, _ffi.Model.open_descriptor, options))
 
 
 def learned_words_in_memory() -> LearnedWords:
@@ -140,12 +168,12 @@ def learned_words_in_memory() -> LearnedWords:
     return LearnedWords(_ffi.LearnedWords.in_memory())
 
 
-def open_emoji(path: str | os.PathLike[str]) -> EmojiList:
-    """Opens a list of the emoji that words call to mind, as `nibble pull emoji-en` makes it.
+def open_emoji(source: _Source) -> EmojiList:
+    """Opens a list of the emoji that words call to mind, as `nibble pull emoji-en` makes it: a file, or a `Part` of an open one.
 
     `NibbleError.LexiconUnfit` where there is none, or it is damaged or of another version.
     """
-    return EmojiList(_ffi.EmojiList.open(os.fspath(path)))
+    return EmojiList(_open(source, _ffi.EmojiList.open, _ffi.EmojiList.open_descriptor))
 
 
 def open_learned_words(path: str | os.PathLike[str], *, key: bytes | None = None) -> LearnedWords:
@@ -156,12 +184,13 @@ def open_learned_words(path: str | os.PathLike[str], *, key: bytes | None = None
     return LearnedWords(_ffi.LearnedWords.open(os.fspath(path), key))
 
 
-def open_lexicon(path: str | os.PathLike[str]) -> Lexicon:
-    """Opens a word list, as `nibble pull lexicon-en` makes it, with which keyboards see through typing errors.
+def open_lexicon(source: _Source) -> Lexicon:
+    """Opens a word list, as `nibble pull lexicon-en` makes it, with which keyboards see through typing errors: a file, or a `Part`
+    of an open one.
 
     `NibbleError.LexiconUnfit` where there is none, or it is damaged or of another version.
     """
-    return Lexicon(_ffi.Lexicon.open(os.fspath(path)))
+    return Lexicon(_open(source, _ffi.Lexicon.open, _ffi.Lexicon.open_descriptor))
 
 
 def pack(
@@ -178,10 +207,10 @@ def pack(
     _run(_ffi.Packing(os.fspath(source), os.fspath(target), source_sha256), progress)
 
 
-def memory_plan(path: str | os.PathLike[str], **session: Any) -> MemoryPlan:
-    """What a model file would take, in bytes, and what is made over it: a session (its arguments are those of `Model.session`), a
-    keyboard, a replier."""
-    return _ffi.memory_plan(os.fspath(path), _session_options(**session))
+def memory_plan(source: _Source, **session: Any) -> MemoryPlan:
+    """What a model file, or the `Part` of an open one, would take, in bytes, and what is made over it: a session (its arguments are
+    those of `Model.session`), a keyboard, a replier."""
+    return _open(source, _ffi.memory_plan, _ffi.memory_plan_descriptor, _session_options(**session))
 
 
 class _Closing:
@@ -292,13 +321,13 @@ class Session(_Closing):
         """Writes what the session has computed to a file, so that a long beginning of a text is computed once."""
         self._native.save_snapshot(os.fspath(path))
 
-    def restore_snapshot(self, path: str | os.PathLike[str]) -> int:
-        """Takes over what a session had computed when the file was written; returns how many tokens.
+    def restore_snapshot(self, source: _Source) -> int:
+        """Takes over what a session had computed when the file (or `Part` of an open one) was written; returns how many tokens.
 
         A text that begins with them goes on from there. `NibbleError.SnapshotUnfit` where the file belongs to another model or
         kind of session; the session is as it was.
         """
-        return self._native.restore_snapshot(os.fspath(path))
+        return _open(source, self._native.restore_snapshot, self._native.restore_snapshot_descriptor)
 
 
 class Generation(_Closing):

@@ -32,6 +32,37 @@ class Files(unittest.TestCase):
                 with self.assertRaises(nibble.NibbleError.SnapshotUnfit):
                     session.restore_snapshot(path)
 
+    def test_what_lies_in_an_archive_is_opened_where_it_lies(self):
+        archive = self.folder / "archive"
+        paths = {"model": MODEL, "words": CONFORMANCE / "words-en.fst", "emoji": CONFORMANCE / "emoji-en.fst"}
+        parts = {}
+        with open(archive, "wb") as file:
+            for name, path in paths.items():
+                file.write(b"before")
+                content = pathlib.Path(path).read_bytes()
+                parts[name] = (file.tell(), len(content))
+                file.write(content)
+        with open(archive, "rb") as file:
+            model, words, emoji = (nibble.Part(file, *parts[name]) for name in paths)
+            self.assertEqual(nibble.memory_plan(model, context=64), nibble.memory_plan(MODEL, context=64))
+            model = nibble.open(model, check_weights=False)
+            words = nibble.open_lexicon(nibble.Part(file.fileno(), *parts["words"]))
+            self.assertEqual(nibble.open_emoji(emoji).suggest("pizza "), nibble.open_emoji(paths["emoji"]).suggest("pizza "))
+            with self.assertRaises(nibble.NibbleError.LexiconUnfit):
+                nibble.open_lexicon(nibble.Part(file, *parts["emoji"]))
+            closed = nibble.Part(-1, 0, 1)
+        archive.unlink()
+        with self.assertRaises(nibble.NibbleError.InvalidArgument):
+            nibble.open(closed)
+        self.assertEqual(len(words), len(nibble.open_lexicon(paths["words"])))
+        with model, model.session(context=64) as session:
+            written = session.generate("The capital of France is", max_tokens=6).text()
+            snapshot = self.folder / "prompt.snapshot"
+            session.save_snapshot(snapshot)
+            with open(snapshot, "rb") as file, model.session(context=64) as restored:
+                self.assertGreaterEqual(restored.restore_snapshot(nibble.Part(file, 0, snapshot.stat().st_size)), 5)
+                self.assertEqual(restored.generate("The capital of France is", max_tokens=6).text(), written)
+
     def test_a_store_installs_lists_and_removes(self):
         store = nibble.ModelStore(self.folder / "models", quota=500_000_000)
         seen = []
