@@ -1,5 +1,6 @@
 //! The commands, and what they share: the list that `--help` shows.
 
+mod adapt;
 mod bench;
 mod calibrate;
 mod chat;
@@ -63,6 +64,7 @@ enum Command {
     Eval(eval::Args),
     Bench(bench::Args),
     Calibrate(calibrate::Args),
+    Adapt(adapt::Args),
     Manifest(manifest::Args),
 }
 
@@ -85,6 +87,7 @@ impl Nibble {
             Command::Eval(args) => args.run(),
             Command::Bench(args) => args.run(),
             Command::Calibrate(args) => args.run(),
+            Command::Adapt(args) => args.run(),
             Command::Manifest(args) => args.run(),
         }
     }

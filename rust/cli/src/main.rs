@@ -13,6 +13,7 @@ mod input;
 mod interrupt;
 mod lexicon;
 mod memory;
+mod messages;
 mod model;
 mod offensive;
 mod registry;

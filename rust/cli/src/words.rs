@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use nibble_engine::Adapter;
+use nibble_tasks::keyboard::adapters::Adaptation;
 use nibble_tasks::keyboard::emoji::Emoji;
 use nibble_tasks::keyboard::layout::Layout;
 use nibble_tasks::keyboard::learning::Learner;
@@ -36,6 +38,10 @@ pub struct WordArgs {
     /// Language of the few messages that the model reads before the text, or "none"; without it, that of the word list
     #[arg(long, value_name = "en|de|es|fr|none")]
     primer: Option<String>,
+    /// What moves the model's predictions towards messages: a file that `nibble adapt` made, or "none"; without it, what ships for the
+    /// model and the language
+    #[arg(long, value_name = "FILE|none")]
+    adapter: Option<String>,
     /// File of what the person has written, which is made if there is none; learning events are kept there
     #[arg(long, value_name = "FILE")]
     learned: Option<PathBuf>,
@@ -67,7 +73,7 @@ impl WordArgs {
         }
         let learner = self.learned.as_deref().and_then(|path| if_readable(open_learned(path)));
         self.keyboard_of(
-            self.options_of(Weights::default(), &languages),
+            self.options_of(Weights::default(), &languages)?,
             lexicons.into_iter().flatten().collect(),
             learner,
         )
@@ -75,11 +81,25 @@ impl WordArgs {
 
     /// How a keyboard looks for words, and weighs them.
     pub fn options(&self, weights: Weights) -> Result<Options> {
-        Ok(self.options_of(weights, &self.languages()?))
+        self.options_of(weights, &self.languages()?)
     }
 
-    fn options_of(&self, weights: Weights, languages: &[&str]) -> Options {
-        Options { offensive: self.offensive, weights, ..Options::messages(languages) }
+    fn options_of(&self, weights: Weights, languages: &[&str]) -> Result<Options> {
+        let adaptation = self.adaptation()?;
+        Ok(Options { offensive: self.offensive, weights, adaptation, ..Options::messages(languages) })
+    }
+
+    fn adaptation(&self) -> Result<Adaptation> {
+        match self.adapter.as_deref() {
+            None => Ok(Adaptation::Fitted),
+            Some(NONE) => Ok(Adaptation::None),
+            Some(path) => {
+                let bytes = std::fs::read(path).map_err(|error| Failure::io("read", Path::new(path), &error))?;
+                let adapter =
+                    Adapter::from_bytes(&bytes).map_err(|error| Failure::Failed(format!("{path}: {error}")))?;
+                Ok(Adaptation::Given(Arc::new(adapter)))
+            }
+        }
     }
 
     fn keyboard_of(&self, options: Options, lexicons: Vec<Arc<Lexicon>>, learner: Option<Learner>) -> Result<Keyboard> {
@@ -160,6 +180,13 @@ impl WordArgs {
         let text = crate::input::file(&path)?;
         Layout::from_json(&text).map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
     }
+}
+
+/// The word list of a language, if it was pulled.
+pub fn pulled(language: &str) -> Result<Option<Arc<Lexicon>>> {
+    let (registry, store) = (Registry::load()?, Store::new());
+    let found = registry.word_list(language).and_then(|list| lexicon::find(&store, list));
+    found.map(|path| open_list(&path)).transpose()
 }
 
 /// The language of a word list. One of somebody's own is taken for English as far as nobody says otherwise.

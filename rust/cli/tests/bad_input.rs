@@ -106,6 +106,15 @@ fn what_is_not_text_is_refused_before_a_model_is_opened() {
 }
 
 #[test]
+fn an_adapter_that_can_be_written_nowhere_is_refused_before_a_model_is_opened() {
+    let place = Workplace::new();
+    fs::write(place.path("messages.txt"), "see you\n").unwrap();
+    let args = ["adapt", "messages.txt", "--out", "no/such/folder/own.adapter"];
+    let (_, err, code) = outcome(&place.command(&args).output().unwrap());
+    assert!(code == Some(1) && err.contains("cannot create no/such/folder/own.adapter"), "{err}");
+}
+
+#[test]
 fn a_conversation_that_is_none_is_refused_without_repeating_it() {
     let place = Workplace::new();
     for content in [

@@ -314,7 +314,7 @@ fn layouts_other_than_qwerty_unsupported() {
         ("I saw ", "yhe", "the", "qwerty"),
         ("I saw ", "zhe", "the", "qwertz"),
         ("I ", "wimm", "will", "azerty"),
-        ("Can you ", "denp", "help", "dvorak"),
+        ("Let me know if I can ", "denp", "help", "dvorak"),
     ];
     let others = [("qwertz", "yhe"), ("qwerty", "zhe"), ("qwerty", "wimm"), ("qwerty", "denp")];
     let line =

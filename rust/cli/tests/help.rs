@@ -4,7 +4,7 @@ mod common;
 
 use common::{Workplace, outcome};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "models",
     "pull",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 15] = [
     "logits",
     "bench",
     "calibrate",
+    "adapt",
     "manifest",
 ];
 

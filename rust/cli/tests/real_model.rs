@@ -299,7 +299,8 @@ fn a_word_behind_a_bracket_is_worth_as_much_as_any() {
     // Two letters are missing, which is as few as are worth a look.
     let lines = ["tomorr", "(tomorr"].map(|typed| object!({ "context": "See you ", "typed": typed, "gate": true }));
     let answers = keyboard_lines(&[], &lines);
-    assert!(answers.iter().all(|answer| words(answer).contains(&"tomorrow".to_owned())), "{answers:?}");
+    let has = |answer| words(answer).iter().any(|word| word.eq_ignore_ascii_case("tomorrow"));
+    assert!(answers.iter().all(has), "{answers:?}");
 }
 
 #[test]
@@ -425,6 +426,47 @@ fn the_demo_plays_without_a_terminal() {
         assert!(out.contains(part), "{part} is missing:\n{out}");
     }
     assert!(out.contains('['), "no word was predicted:\n{out}");
+}
+
+#[test]
+fn a_model_is_adapted_to_messages() {
+    let place = Workplace::new();
+    let days = ["Monday", "Tuesday", "Friday", "Sunday"];
+    let lines = |from: usize, to: usize| {
+        (from..to)
+            .map(|i| format!("purple kangaroo, shall we purple kangaroo on {} at {i}?\n", days[i % 4]))
+            .collect::<String>()
+    };
+    fs::write(place.path("messages.txt"), lines(0, 120)).unwrap();
+    fs::write(place.path("others.txt"), lines(120, 130)).unwrap();
+    let adapt = |out: &str| {
+        let mut command = nibble(&["adapt", "messages.txt", "--out", out, "--test", "others.txt"]);
+        command.args(["--rank", "4", "--epochs", "40"]).current_dir(place.path("")).output().unwrap()
+    };
+    let table = success(&adapt("own.adapter"));
+    let row: Vec<f64> = table.lines().nth(1).unwrap().split_whitespace().filter_map(|cell| cell.parse().ok()).collect();
+    let [_, perplexity, adapted, ..] = row[..] else { panic!("{table}") };
+    assert!(adapted < 0.5 * perplexity, "{table}");
+
+    let predicted = |adapter: &str| {
+        let mut keyboard = nibble(&["keyboard", "--jsonl", "--lexicon", "none", "--adapter", adapter]);
+        let request = br#"{"context": "purple "}"#;
+        let answer = success(&feed(keyboard.current_dir(place.path("")), request));
+        words(&serde_json::from_str(&answer).unwrap())
+    };
+    assert_ne!(predicted("own.adapter"), predicted("none"));
+
+    for (content, reason) in
+        [(&b""[..], "cut short"), (b"nibadap0", "another version"), (b"nibadap1\x40\0", "cut short")]
+    {
+        fs::write(place.path("bad.adapter"), content).unwrap();
+        let mut keyboard = nibble(&["keyboard", "--jsonl", "--lexicon", "none", "--adapter", "bad.adapter"]);
+        let refused = fails(&keyboard.current_dir(place.path("")).output().unwrap());
+        assert!(refused.contains("bad.adapter") && refused.contains(reason), "{refused}");
+    }
+    fs::write(place.path("messages.txt"), lines(0, 3)).unwrap();
+    assert!(fails(&adapt("other.adapter")).contains("a fit takes 1024"));
+    assert!(!place.path("other.adapter").exists());
 }
 
 #[test]

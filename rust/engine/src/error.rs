@@ -70,6 +70,12 @@ pub enum Error {
         /// What does not fit.
         why: String,
     },
+    /// An adapter that is damaged, of another version, or for another model.
+    #[error("cannot use the adapter: {why}; fit one for this model")]
+    UnfitAdapter {
+        /// What does not fit.
+        why: String,
+    },
     /// A session that was to be saved before it had computed anything.
     #[error("the session has computed nothing yet; have it read a text, then save it")]
     EmptySession,

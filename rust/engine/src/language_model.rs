@@ -2,8 +2,10 @@
 //!
 //! Implemented by [`Session`](crate::Session), by the candle backend, and by the fake models of tests.
 
+use std::sync::Arc;
+
 use crate::head::best_of;
-use crate::{Error, Result, Vocabulary};
+use crate::{Adapter, Error, Result, Vocabulary};
 
 /// A token's id: its row in the vocabulary.
 pub type TokenId = u32;
@@ -52,6 +54,21 @@ pub trait LanguageModel {
     /// # Errors
     /// [`Error::NoChatTemplate`](crate::Error::NoChatTemplate) for a base model.
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>>;
+
+    /// The model's name, if it is known.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Has an adapter move all hidden states from now on, or none. What is known of keys and values stays. A model that cannot be
+    /// adapted stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::UnfitAdapter`] where it is for another model.
+    fn adapt(&mut self, adapter: Option<&Arc<Adapter>>) -> Result<()> {
+        let _ = adapter;
+        Ok(())
+    }
 
     /// How many tokens a prefix may hold.
     fn context_limit(&self) -> usize;

@@ -3,6 +3,7 @@
 //! It knows nothing of prompts, products or bindings; those live to its right in `ARCHITECTURE.md`.
 #![deny(unsafe_code)]
 
+mod adapter;
 mod arch;
 mod atomic_file;
 mod cache;
@@ -51,6 +52,7 @@ mod vocabulary;
 mod watchdog;
 mod weights;
 
+pub use adapter::Adapter;
 pub use cache::cache_dir;
 pub use calibration::{CALIBRATION_SUFFIX, Calibration, CalibrationProgress, ThreadSpeed};
 #[cfg(feature = "candle")]

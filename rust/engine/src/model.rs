@@ -174,6 +174,20 @@ impl Model {
         self.0.metadata.string("general.license")
     }
 
+    /// What the head multiplies a hidden state with to get the logit of `token`: a row of its matrix, `[embedding]`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`].
+    pub fn head_row(&self, token: TokenId) -> Result<Vec<f32>> {
+        let head = self.0.weights.output.matrix();
+        if token as usize >= head.rows() {
+            return Err(Error::UnknownToken { token, size: head.rows() });
+        }
+        let mut row = vec![0.0; head.cols()];
+        head.dequantize_row(token as usize, &mut row);
+        Ok(row)
+    }
+
     /// The formats of its tensors, in the order of [`Format::ALL`].
     pub fn formats(&self) -> &[FormatShare] {
         &self.0.formats

@@ -17,7 +17,7 @@ use std::{
 use nibble_kernels::{Kernels, KvFormat, Tier};
 
 use crate::{
-    Config, Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary, calibration,
+    Adapter, Config, Error, LanguageModel, Message, Model, Node, Result, TokenId, Vocabulary, calibration,
     cores::Cores,
     crew::{Crew, Threads},
     head::best_of,
@@ -261,7 +261,9 @@ impl Session {
             return Err(Error::EmptySession);
         }
         let owner = snapshot::Owner::new(&self.model, &self.options);
-        snapshot::save(path, &owner, &self.tokens, &self.hidden, self.transformer.caches())
+        // Whoever restores it may have another adapter, or none.
+        let hidden = if self.transformer.adapter.is_some() { &[] } else { &self.hidden[..] };
+        snapshot::save(path, &owner, &self.tokens, hidden, self.transformer.caches())
     }
 
     /// Makes the timeline what it was when the file at `path` was [saved](Self::save); says how many tokens it has. What is
@@ -286,7 +288,8 @@ impl Session {
     fn restore_from(&mut self, map: &MappedFile, name: &Path) -> Result<usize> {
         let owner = snapshot::Owner::new(&self.model, &self.options);
         let timeline = snapshot::restore(map, name, &owner, self.transformer.caches_mut())?;
-        (self.tokens, self.hidden) = (timeline.tokens, timeline.hidden);
+        self.tokens = timeline.tokens;
+        self.hidden = if self.transformer.adapter.is_some() { Vec::new() } else { timeline.hidden };
         self.last.clear();
         self.transformer.tree.clear();
         Ok(self.tokens.len())
@@ -328,8 +331,12 @@ impl Session {
         })
     }
 
-    /// The hidden states of all `tokens`, `[tokens][embedding]`, normalised as the head takes them.
-    pub(crate) fn hidden_states(&mut self, tokens: &[TokenId]) -> Result<Vec<f32>> {
+    /// Makes the timeline equal `tokens` and gives the hidden states of every position, `[tokens][embedding]`, normalised as the head
+    /// takes them, computing all of them anew.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub fn hidden_states(&mut self, tokens: &[TokenId]) -> Result<Vec<f32>> {
         let mut states = Vec::new();
         self.each_hidden(tokens, |_, _, hidden| {
             states.extend_from_slice(hidden);
@@ -446,6 +453,25 @@ impl LanguageModel for Session {
 
     fn chat(&self, messages: &[Message]) -> Result<Vec<TokenId>> {
         self.model.chat(messages)
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.model.name()
+    }
+
+    fn adapt(&mut self, adapter: Option<&Arc<Adapter>>) -> Result<()> {
+        let width = self.model.config().embedding;
+        if let Some(other) = adapter.map(|adapter| adapter.embedding()).filter(|&other| other != width) {
+            let why = format!("it is for hidden states of {other} numbers, and the model has {width}");
+            return Err(Error::UnfitAdapter { why });
+        }
+        if adapter.map(Arc::as_ptr) != self.transformer.adapter.as_ref().map(Arc::as_ptr) {
+            self.transformer.adapter = adapter.cloned();
+            self.transformer.tree.clear();
+            self.hidden.clear();
+            self.last.clear();
+        }
+        Ok(())
     }
 
     fn context_limit(&self) -> usize {

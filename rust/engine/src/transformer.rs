@@ -6,13 +6,14 @@
 //! The result does not depend on the number of threads or on how rows are batched: every output has one order of
 //! summation (see `nibble_kernels`).
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use arrayvec::ArrayVec;
 use nibble_kernels::{ActivationKind, Activations, Attention, Tier};
 
 use crate::{
     CancelToken, Config, Error, Model, Result, SessionOptions, TokenId,
+    adapter::Adapter,
     config::Gate,
     crew::{Crew, MAX_SHARES, Quantized, Threads},
     head::{self, Candidate, Head},
@@ -47,6 +48,8 @@ pub(crate) struct Transformer {
     pub tree: Tree,
     buffers: Buffers,
     head: Head,
+    /// What moves the hidden states.
+    pub adapter: Option<Arc<Adapter>>,
     priority: Priority,
 }
 
@@ -66,6 +69,8 @@ struct Buffers {
     gate: Vec<f32>,
     up: Vec<f32>,
     quantized: Quantized,
+    /// Room for an adapter.
+    moves: Vec<f32>,
     /// For each thread, what its part of an attention needs.
     scratch: Vec<Vec<f32>>,
 }
@@ -121,10 +126,12 @@ impl Transformer {
                 gate: buffer(c.feed_forward)?,
                 up: buffer(c.feed_forward)?,
                 quantized: Quantized::default(),
+                moves: Vec::new(),
                 scratch: (0..MAX_THREADS).map(|_| zeros(scratch_of(c, options))).collect::<Option<_>>()?,
             },
             crew: crew(),
             head: Head::default(),
+            adapter: None,
             priority: options.priority,
         })
     }
@@ -182,7 +189,7 @@ impl Transformer {
     }
 
     /// Computes a batch of rows after a timeline of `timeline` positions: writes their keys and values to their slots, and the
-    /// wanted hidden states, normalised as the head takes them, `[wanted rows][embedding]`, to `hidden`.
+    /// wanted hidden states, normalised and [adapted](Adapter) as the head takes them, `[wanted rows][embedding]`, to `hidden`.
     ///
     /// Waits before each layer for work of a higher priority, and stops there with [`Error::Cancelled`] once `cancel` is set. Until then only the slots of these rows were
     /// written, so a caller that does not count them in has lost nothing.
@@ -195,7 +202,7 @@ impl Transformer {
         hidden: &mut Vec<f32>,
         cancel: &CancelToken,
     ) -> Result<()> {
-        let Self { crew, layers, tree, buffers: b, priority, .. } = self;
+        let Self { crew, layers, tree, buffers: b, adapter, priority, .. } = self;
         let (c, weights) = (model.config(), model.weights());
         b.rows.clear();
         b.rows.extend(rows);
@@ -228,7 +235,7 @@ impl Transformer {
         let x = &b.x[wanted.start * c.embedding..wanted.end * c.embedding];
         hidden.resize(x.len(), 0.0);
         crew.rms_norm(x, weights.output_norm.values(), c.rms_eps, hidden);
-        Ok(())
+        adapter.as_ref().map_or(Ok(()), |adapter| adapter.apply(crew.kernels, hidden, &mut b.moves))
     }
 
     /// Writes the logits of hidden states, `[rows][vocabulary]`, to `logits`.

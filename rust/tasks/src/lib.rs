@@ -18,7 +18,7 @@ use nibble_engine::{LanguageModel, TokenId};
 
 /// What stands before every text: BOS, or, for a model that wants none, the token that ends a text, since texts follow
 /// each other in training. Without it a model has nothing to compare the first words with, and predicts them badly.
-fn start_token(model: &dyn LanguageModel) -> TokenId {
+pub fn start_token(model: &dyn LanguageModel) -> TokenId {
     let ends = || (0..model.vocabulary().len() as TokenId).find(|&token| model.is_end(token));
     model.bos().or_else(ends).unwrap_or(0)
 }

@@ -1,7 +1,9 @@
 //! A language model small enough to enumerate: a byte-pair tokenizer over a few letters, and random but fixed
 //! distributions that depend on the last three tokens.
 
-use nibble_engine::{Error, LanguageModel, Message, Node, Result, TokenId, TokenKind, Vocabulary};
+use std::sync::Arc;
+
+use nibble_engine::{Adapter, Error, LanguageModel, Message, Node, Result, TokenId, TokenKind, Vocabulary};
 
 /// Ends a text. The only control token, and what a text begins with where BOS is off.
 pub const END: TokenId = 0;
@@ -172,6 +174,17 @@ impl LanguageModel for Fake {
 
     fn chat(&self, _: &[Message]) -> Result<Vec<TokenId>> {
         Err(Error::NoChatTemplate)
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some("Fake")
+    }
+
+    fn adapt(&mut self, adapter: Option<&Arc<Adapter>>) -> Result<()> {
+        match adapter {
+            Some(_) => Err(Error::UnfitAdapter { why: "there are no hidden states".to_owned() }),
+            None => Ok(()),
+        }
     }
 
     fn context_limit(&self) -> usize {

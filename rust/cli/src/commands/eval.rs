@@ -19,13 +19,12 @@ use nibble_tasks::keyboard::learning::Learner;
 use nibble_tasks::keyboard::lexicon::Lexicon;
 use nibble_tasks::keyboard::noise::Noise;
 use nibble_tasks::keyboard::weights::Weights;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
-use crate::input;
 use crate::interrupt::Section;
 use crate::memory;
+use crate::messages;
 use crate::model::{ModelArgs, Runner};
 use crate::terminal::{Align, Paint, Table, bytes, millis, note, step_bar};
 use crate::words::WordArgs;
@@ -160,7 +159,8 @@ impl Args {
 
 impl KeyboardArgs {
     fn run(self) -> Result<()> {
-        let texts = self.files.iter().map(|path| self.messages(path)).collect::<Result<Vec<_>>>()?;
+        let texts =
+            self.files.iter().map(|path| messages::read(path, usize::from(self.turns))).collect::<Result<Vec<_>>>()?;
         let plots = self.plot.as_deref().map(|folder| Plots::into(folder, &self.files)).transpose()?;
         let words = if self.compare { Some(self.words_for("--compare")?) } else { None };
         if self.fit {
@@ -309,22 +309,6 @@ impl KeyboardArgs {
         }
         Ok(lexicons)
     }
-
-    /// The messages of a file.
-    fn messages(&self, path: &Path) -> Result<Vec<Message>> {
-        let text = input::file(path)?;
-        let is_json = path.extension().is_some_and(|extension| extension == "jsonl");
-        let messages = if is_json {
-            chats(&text, usize::from(self.turns))
-                .map_err(|why| Failure::Failed(format!("{}: {why}", path.display())))?
-        } else {
-            lines(&text)
-        };
-        if messages.is_empty() {
-            return Err(Failure::Failed(format!("{} has no messages; give one a line", path.display())));
-        }
-        Ok(messages)
-    }
 }
 
 /// The median time of a forward pass over one token, behind the beginning of these messages.
@@ -345,39 +329,6 @@ fn one_token(runner: &mut Runner, messages: &[&Message]) -> Result<Duration> {
     }
     let [median, ..] = percentiles(&times);
     Ok(median)
-}
-
-/// A message a line.
-fn lines(text: &str) -> Vec<Message> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| Message { context: String::new(), text: line.to_owned() }).collect()
-}
-
-#[derive(Deserialize)]
-struct Chat {
-    turns: Vec<ChatTurn>,
-}
-
-#[derive(Deserialize)]
-struct ChatTurn {
-    text: String,
-}
-
-/// Every turn of every chat, after up to `before` turns.
-fn chats(text: &str, before: usize) -> Result<Vec<Message>, String> {
-    let mut messages = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let chat: Chat = serde_json::from_str(line).map_err(|error| {
-            let column = error.column();
-            format!("line {} is no chat (column {column}); write {{\"turns\": [{{\"text\": TEXT}}]}}", number + 1)
-        })?;
-        let turns: Vec<&str> = chat.turns.iter().map(|turn| turn.text.trim()).collect();
-        for (i, text) in turns.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
-            let context = turns[i.saturating_sub(before)..i].join("\n");
-            messages.push(Message { context, text: (*text).to_owned() });
-        }
-    }
-    Ok(messages)
 }
 
 /// `count` of the messages, spread evenly.
@@ -579,19 +530,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_follows_the_turns_before_it() {
-        let text = "{\"turns\": [{\"who\": \"1\", \"text\": \"Hi\"}, {\"text\": \" So? \"}, {\"text\": \"\"}, {\"text\": \"No\"}]}\n\n";
-        let messages = chats(text, 2).unwrap();
-        let pairs: Vec<_> = messages.iter().map(|m| (m.context.as_str(), m.text.as_str())).collect();
-        assert_eq!(pairs, [("", "Hi"), ("Hi", "So?"), ("So?\n", "No")]);
-        let why = chats("{\"turns\": []}\n[\"secret\"]", 2).unwrap_err();
-        assert!(why.contains("line 2") && !why.contains("secret"), "{why}");
-    }
-
-    #[test]
     fn a_sample_is_spread_over_all() {
-        let all = lines("a\nb\n\n c \nd\ne\n");
-        assert_eq!(all.len(), 5);
+        let message = |text: &str| Message { context: String::new(), text: text.to_owned() };
+        let all = ["a", "b", "c", "d", "e"].map(message);
         let names = |count| sample(&all, count).into_iter().map(|m| m.text.as_str()).collect::<String>();
         assert_eq!([2, 9, 1].map(names), ["ce", "abcde", "e"]);
     }

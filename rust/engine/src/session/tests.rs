@@ -514,6 +514,66 @@ fn a_restored_session_goes_on_with_the_same_bits() {
     }
 }
 
+/// An adapter for a model, which moves every hidden state a little.
+fn adapter(model: &Model) -> Arc<Adapter> {
+    let width = model.config().embedding;
+    let wave = |step: f32| (0..width).map(|i| (i as f32 * step).sin()).collect::<Vec<_>>();
+    Arc::new(Adapter::from_bytes(&Adapter::file(&wave(0.3), &wave(0.7), &wave(1.1))).unwrap())
+}
+
+#[test]
+fn an_adapter_moves_what_is_thought_and_nothing_that_is_remembered() {
+    for model in models() {
+        let adapter = adapter(&model);
+        let mut session = session(&model, |_| ());
+        let plain = bits(session.sync(&TOKENS[..9]).unwrap());
+        session.adapt(Some(&adapter)).unwrap();
+        assert_eq!(session.missing(&TOKENS[..9]), 1, "the last position, for its hidden state");
+        let computed = session.computed();
+        let adapted = bits(session.sync(&TOKENS[..9]).unwrap());
+        assert_eq!(session.computed() - computed, 1);
+        assert_ne!(adapted, plain);
+
+        // The same adapter again changes nothing, and what is grown under it is what would be read.
+        session.adapt(Some(&adapter)).unwrap();
+        assert_eq!(session.missing(&TOKENS[..9]), 0);
+        session.grow(&[(Node::ROOT, TOKENS[9])]).unwrap();
+        let grown = bits(session.logits(0));
+        assert_eq!(bits(session.sync(&TOKENS[..10]).unwrap()), grown);
+        session.adapt(None).unwrap();
+        assert_eq!(bits(session.sync(&TOKENS[..9]).unwrap()), plain);
+    }
+}
+
+#[test]
+fn an_adapter_for_another_model_is_refused() {
+    let [model, gemma, _] = models();
+    let narrower = Adapter::file(&[0.5; 32], &[0.5; 32], &[0.5; 32]);
+    for model in [model, gemma] {
+        let mut session = session(&model, |_| ());
+        let refused = session.adapt(Some(&Arc::new(Adapter::from_bytes(&narrower).unwrap()))).unwrap_err();
+        assert!(refused.to_string().contains("of 32 numbers"), "{refused}");
+    }
+}
+
+#[test]
+fn a_snapshot_has_no_adapter_in_it() {
+    let [model, ..] = models();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prompt.snapshot");
+    let adapter = adapter(&model);
+    let mut plain = session(&model, |_| ());
+    let mut adapted = session(&model, |_| ());
+    adapted.adapt(Some(&adapter)).unwrap();
+    let expected = [&mut plain, &mut adapted].map(|session| bits(session.sync(&TOKENS[..9]).unwrap()));
+    adapted.save(&path).unwrap();
+    plain.restore(&path).unwrap();
+    assert_eq!(bits(plain.sync(&TOKENS[..9]).unwrap()), expected[0]);
+    plain.save(&path).unwrap();
+    adapted.restore(&path).unwrap();
+    assert_eq!(bits(adapted.sync(&TOKENS[..9]).unwrap()), expected[1]);
+}
+
 #[test]
 fn a_sliding_layer_is_restored_as_far_as_it_goes() {
     let model = open(SyntheticModel { context: 1024, ..SyntheticModel::gemma3(Format::Q5_0) });

@@ -441,7 +441,7 @@ impl Message {
     }
 
     /// Shows `visit` every word, behind the text before it.
-    pub(super) fn written(&self, mut visit: impl FnMut(&str, &str)) {
+    pub fn written(&self, mut visit: impl FnMut(&str, &str)) {
         words(&self.text).for_each(|spot| visit(&self.before(spot.before), spot.word));
     }
 

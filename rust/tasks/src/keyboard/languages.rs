@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::adapters::{Fitted, adapters};
 use super::layout::plain;
 use super::lexicon::{Lexicon, UNKNOWN_COST, Word, nats};
 use super::primer::primer;
@@ -27,6 +28,8 @@ const SURE: f64 = 0.9;
 pub struct Language {
     /// What the model reads before the text; empty, or whole lines.
     pub primer: &'static str,
+    /// What models are adapted by.
+    pub adapters: &'static [Fitted],
     /// Words that have a capital wherever they stand, in lower case; with what is joined to them.
     pub capitals: &'static [&'static str],
     /// Words that lose their vowel before another one, and are joined to what follows by an apostrophe, without both.
@@ -45,6 +48,7 @@ impl Language {
     pub fn of(code: &str) -> Self {
         Self {
             primer: primer(code),
+            adapters: adapters(code),
             capitals: if code == "en" { &["i"] } else { &[] },
             elided: if code == "fr" { &FRENCH } else { &[] },
             spaced: if code == "fr" { "?!:;" } else { "" },

@@ -4,6 +4,7 @@
 //! * `table.rs`: what every token is to a word, made once per model;
 //! * `window.rs`: which part of a long text the model reads;
 //! * `primer.rs`: what it reads before that;
+//! * `adapters.rs`: what it has learned of messages;
 //! * `tree.rs`: the paths of tokens that spell words, their probabilities, and the rows kept from key to key;
 //! * `layout.rs`: where the keys are;
 //! * `readings.rs`: the words that a row of touches may have been meant to spell;
@@ -27,6 +28,7 @@
 //! The search is best first with an exact stop: a path that was not followed is bounded by its own probability, so the
 //! words found are the best ones as soon as no such path is above them.
 
+pub mod adapters;
 pub mod baseline;
 mod blend;
 mod continuation;
@@ -65,6 +67,7 @@ use std::sync::Arc;
 
 use nibble_engine::{LanguageModel, Result};
 
+use adapters::Adaptation;
 pub use continuation::Continuation;
 use habits::{Habits, Said};
 use languages::Language;
@@ -102,6 +105,8 @@ pub struct Options {
     pub likely: f64,
     /// How messages are written in the languages of the word lists, in their order; none for a text that is no message.
     pub languages: Vec<Language>,
+    /// What the model is adapted by.
+    pub adaptation: Adaptation,
     /// What words are weighed by.
     pub weights: Weights,
     /// Whether words that the word list calls offensive are suggested too. What was typed stays in either case.
@@ -119,6 +124,7 @@ impl Default for Options {
             min_probability: 1e-4,
             likely: 0.5,
             languages: Vec::new(),
+            adaptation: Adaptation::Fitted,
             weights: Weights::FITTED,
             offensive: false,
         }
@@ -346,6 +352,7 @@ impl Keyboard {
         if cut.typed.chars().count() > MAX_TYPED || query.top == 0 || model.vocabulary().is_empty() {
             return Ok(answer);
         }
+        self.options.adaptation.apply(model, language.adapters)?;
         let said = Said::before(&text[..text.len() - cut.typed.len()]);
         let Some(passes) = self.enter(model, &cut, tokens)? else {
             return Ok(self.without_model(query, &cut, &said, answer));
