@@ -1,6 +1,7 @@
 //! `nibble adapt`: fits an adapter of a model to messages.
 
-use std::io::{Write, stdout};
+use std::fs;
+use std::io::stdout;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,12 +99,14 @@ impl Args {
         });
         bar.finish_and_clear();
         let file = file.map_err(failed)?;
-        let write = || {
-            let mut part = tempfile::NamedTempFile::new_in(folder)?;
-            part.write_all(&file)?;
-            part.persist(&self.out).map_err(|refused| refused.error)
-        };
-        write().map_err(|error| Failure::io("write", &self.out, &error))?;
+        let mut part = self.out.clone().into_os_string();
+        part.push(".part");
+        let written = fs::write(&part, &file).and_then(|()| fs::rename(&part, &self.out));
+        written.map_err(|error| {
+            // What is left is of no use, and the error above is the one to be told.
+            let _ = fs::remove_file(&part);
+            Failure::io("write", &self.out, &error)
+        })?;
         note(&format!("{}: {}, from {} tokens", self.out.display(), bytes(file.len() as u64), corpus.tokens()));
 
         let adapter = Arc::new(Adapter::from_bytes(&file)?);
@@ -213,8 +216,6 @@ fn failed(error: Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
