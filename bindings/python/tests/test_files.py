@@ -38,7 +38,7 @@ class Files(unittest.TestCase):
         parts = {}
         with open(archive, "wb") as file:
             for name, path in paths.items():
-                file.write(b"before")
+                file.write(bytes(64 - file.tell() % 64))
                 content = pathlib.Path(path).read_bytes()
                 parts[name] = (file.tell(), len(content))
                 file.write(content)

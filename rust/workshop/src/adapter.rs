@@ -394,7 +394,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let model = SyntheticModel::llama(Format::Q8_0).open_in(folder.path()).unwrap();
         let mut session = model.session(SessionOptions::default()).unwrap();
-        let lesson = Lesson { text: "abcabcabc".to_owned(), left_out: vec![3..6] };
+        let lesson = Lesson { text: "abcabcabc".to_owned(), left_out: vec![0..2, 3..6] };
         let read = |session: &mut _, lesson: &Lesson| {
             Corpus::read(session, "", &[vec![lesson.clone()]], &mut || ControlFlow::Continue(())).unwrap()
         };
