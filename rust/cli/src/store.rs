@@ -172,6 +172,16 @@ pub fn hash_file(path: &Path) -> io::Result<String> {
     Ok(hexadecimal(&hasher.finalize()))
 }
 
+/// Writes a file under another name first, so that no half of it stands where a whole one did.
+pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut part = path.to_owned().into_os_string();
+    part.push(".part");
+    fs::write(&part, content).and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
+        // It may not even be there.
+        let _ = fs::remove_file(&part);
+    })
+}
+
 /// Moves the finished `part` to its final name, once its bytes are on the disk.
 pub fn publish(part: &Path, path: &Path) -> Result<()> {
     File::open(part).and_then(|f| f.sync_all()).map_err(|e| Failure::io("write", part, &e))?;

@@ -148,7 +148,7 @@ impl WordArgs {
     fn files(&self) -> Result<Vec<PathBuf>> {
         let (registry, store) = (Registry::load()?, Store::new());
         if self.lexicon.is_empty() {
-            let found = registry.word_list(DEFAULT).and_then(|list| lexicon::find(&store, list));
+            let found = listed(&registry, &store, DEFAULT);
             if found.is_none() {
                 note("typing errors are not seen through without a word list; fetch one: nibble pull lexicon-en");
             }
@@ -185,8 +185,12 @@ impl WordArgs {
 /// The word list of a language, if it was pulled.
 pub fn pulled(language: &str) -> Result<Option<Arc<Lexicon>>> {
     let (registry, store) = (Registry::load()?, Store::new());
-    let found = registry.word_list(language).and_then(|list| lexicon::find(&store, list));
-    found.map(|path| open_list(&path)).transpose()
+    listed(&registry, &store, language).map(|path| open_list(&path)).transpose()
+}
+
+/// The file of the word list of a language, if it was pulled.
+fn listed(registry: &Registry, store: &Store, language: &str) -> Option<PathBuf> {
+    registry.word_list(language).and_then(|list| lexicon::find(store, list))
 }
 
 /// The language of a word list. One of somebody's own is taken for English as far as nobody says otherwise.

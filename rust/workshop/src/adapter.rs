@@ -18,6 +18,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use nibble_engine::{Adapter, LanguageModel, Model, Session, SplitMix64, TokenId, log_sum_exp};
+use nibble_tasks::keyboard::noise::normal;
 
 /// What can go wrong here.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ const WEIGHT_DECAY: f64 = 0.3;
 /// How much of U is taken in the end. Texts that it was not fitted to are known best with 0.7 to 0.9 of it, those that it was with all.
 const TAKEN: f64 = 0.8;
 /// How far from zero V begins. U begins at zero, so that the adapter does.
-const SPREAD: f64 = 0.02;
+const SPREAD: f32 = 0.02;
 /// Tokens that are in the sum for those that no text has.
 const OTHERS: usize = 2048;
 /// A file of few texts is learned from up to so many times as often as one of many.
@@ -162,7 +163,7 @@ impl Corpus {
         let bias = Var::zeros(width, DType::F32, &cpu)?;
         let up = Var::zeros((recipe.rank, width), DType::F32, &cpu)?;
         let mut random = SplitMix64(recipe.seed);
-        let spread: Vec<f32> = (0..recipe.rank * width).map(|_| (normal(&mut random) * SPREAD) as f32).collect();
+        let spread: Vec<f32> = (0..recipe.rank * width).map(|_| normal(&mut random)[0] * SPREAD).collect();
         let down = Var::from_tensor(&Tensor::from_vec(spread, (recipe.rank, width), &cpu)?)?;
 
         let optimizer = |vars: Vec<Var>| {
@@ -337,12 +338,6 @@ fn behind(session: &Session, primer: &str, text: &str) -> (Vec<TokenId>, usize) 
     let tokens: Vec<TokenId> = [start].into_iter().chain(session.encode(&[primer, text].concat())).collect();
     let first = 1 + session.encode(primer).len();
     (tokens, first)
-}
-
-/// A number from the standard normal distribution (Box and Muller 1958).
-fn normal(random: &mut SplitMix64) -> f64 {
-    let [radius, angle] = [0; 2].map(|_| f64::from(random.unit()));
-    (-2.0 * (1.0 - radius).ln()).sqrt() * (2.0 * PI * angle).cos()
 }
 
 /// Every order is as likely (Fisher and Yates).

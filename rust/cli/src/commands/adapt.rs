@@ -1,6 +1,5 @@
 //! `nibble adapt`: fits an adapter of a model to messages.
 
-use std::fs;
 use std::io::stdout;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use nibble_workshop::adapter::{Corpus, Error, Fluency, Lesson, Recipe};
 use crate::failure::{Failure, Result};
 use crate::messages;
 use crate::model::{ModelArgs, Runner};
+use crate::store;
 use crate::terminal::{Align, Paint, Table, bytes, note, step_bar};
 use crate::words;
 
@@ -24,8 +24,8 @@ use crate::words;
 FILE is a text file with a message a line, or JSON lines with a chat each: {\"turns\": [{\"text\"}]}. About as much is learned from each file,
 whatever its length. What is no word of the language's dictionary is read and not learned from: a keyboard is there to mend it.
 
-The adapter moves what the model thinks before it chooses a word; the model itself stays as it is. It has learned most when it is asked
-about messages that it was not fitted to: give some of those with --test. The adapters that ship are in
+The adapter moves what the model thinks before it chooses a word; the model itself stays as it is. What it is
+worth shows on messages that it was not fitted to: give some of those with --test. The adapters that ship are in
 rust/tasks/src/keyboard/adapters; `nibble eval keyboard --adapter FILE` measures another.
 
 It takes minutes where the command is compiled as in a release (cargo run --release -p nibble-cli -- adapt), and long where it is not.
@@ -99,14 +99,7 @@ impl Args {
         });
         bar.finish_and_clear();
         let file = file.map_err(failed)?;
-        let mut part = self.out.clone().into_os_string();
-        part.push(".part");
-        let written = fs::write(&part, &file).and_then(|()| fs::rename(&part, &self.out));
-        written.map_err(|error| {
-            // What is left is of no use, and the error above is the one to be told.
-            let _ = fs::remove_file(&part);
-            Failure::io("write", &self.out, &error)
-        })?;
+        store::write_whole(&self.out, &file).map_err(|error| Failure::io("write", &self.out, &error))?;
         note(&format!("{}: {}, from {} tokens", self.out.display(), bytes(file.len() as u64), corpus.tokens()));
 
         let adapter = Arc::new(Adapter::from_bytes(&file)?);
@@ -216,6 +209,8 @@ fn failed(error: Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -189,7 +189,7 @@ impl Typing {
 }
 
 /// Two standard normal numbers (Box and Muller 1958).
-fn normal(chance: &mut SplitMix64) -> [f32; 2] {
+pub fn normal(chance: &mut SplitMix64) -> [f32; 2] {
     let radius = (-2.0 * (1.0 - chance.unit()).ln()).sqrt();
     let (sin, cos) = (std::f32::consts::TAU * chance.unit()).sin_cos();
     [radius * cos, radius * sin]

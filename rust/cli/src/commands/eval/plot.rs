@@ -14,6 +14,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::failure::{Failure, Result};
+use crate::store;
 
 const SIZE: (u32, u32) = (1380, 500);
 /// What the title takes.
@@ -53,13 +54,7 @@ impl<'a> Plots<'a> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let svg = draw(&name, evaluation).map_err(Failure::Failed)?;
         let path = self.path(file);
-        // Under another name first, so that no half of a picture stands where a whole one did.
-        let part = path.with_extension("svg.part");
-        fs::write(&part, svg).and_then(|()| fs::rename(&part, &path)).map_err(|error| {
-            // It may not even be there.
-            let _ = fs::remove_file(&part);
-            self.unwritable(&error)
-        })
+        store::write_whole(&path, svg.as_bytes()).map_err(|error| self.unwritable(&error))
     }
 
     fn path(&self, file: &Path) -> PathBuf {
